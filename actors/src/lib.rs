@@ -1,0 +1,1 @@
+//! Stock actors on the public API of Procession.

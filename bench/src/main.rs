@@ -1,0 +1,2 @@
+//! Measurements beside the limits and the peers.
+fn main() {}

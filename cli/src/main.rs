@@ -1,0 +1,2 @@
+//! The `procession` command.
+fn main() {}

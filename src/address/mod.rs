@@ -1,0 +1,1 @@
+//! Process-spanning addresses: the first floor that knows actix.

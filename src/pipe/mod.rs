@@ -1,0 +1,1 @@
+//! Typed object pipes for those who need no actor.

@@ -1,0 +1,1 @@
+//! One OS process: launching it, being it, what it knows of its peers.

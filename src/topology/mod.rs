@@ -1,0 +1,1 @@
+//! The declared topology and its validated plan.

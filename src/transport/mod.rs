@@ -1,0 +1,1 @@
+//! Drives a connection over a pipe.
