@@ -2,6 +2,7 @@
 
 // Floors, lowest first: each imports only floors above it in this list. `tests/layering.rs` holds it.
 pub mod address;
+pub mod codec;
 pub mod id;
 pub mod pipe;
 pub mod process;

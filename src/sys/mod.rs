@@ -1,1 +1,6 @@
 //! The OS edge: sockets, descriptors, spawning, pidfds, signals. The only floor with unsafe code.
+//!
+//! Each file wraps one facility of Linux 5.10 and newer behind owned descriptors and `io::Result`; what is
+//! sent and when is decided by the floors above. Another operating system is another set of these files.
+
+pub mod socket;

@@ -1,0 +1,226 @@
+//! `AF_UNIX` stream sockets: pairs, sends that never raise `SIGPIPE`, and descriptors that travel.
+//!
+//! Every descriptor made or received here is close-on-exec from its first moment (H8). None is switched to
+//! non-blocking mode: the flag lives on the shared file description, so that a foreign child would inherit it
+//! (H12). Whoever must not block says so for each call with [`Wait::No`].
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::sys::socket::{self, AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sockopt};
+
+/// What the kernel lets through in one message (`SCM_MAX_FD`); one more is `EINVAL` (H14).
+pub const MAX_DESCRIPTORS: usize = 253;
+
+/// Whether a call may block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Until something can be done.
+    Yes,
+    /// Not at all: [`io::ErrorKind::WouldBlock`] instead.
+    No,
+}
+
+impl Wait {
+    fn flags(self) -> MsgFlags {
+        match self {
+            Wait::Yes => MsgFlags::empty(),
+            Wait::No => MsgFlags::MSG_DONTWAIT,
+        }
+    }
+}
+
+/// A duplex pipe: two connected stream sockets, both close-on-exec and blocking.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socket::socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?)
+}
+
+/// Writes what fits of `bytes`, and says how much that was. Interruptions do not show.
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], wait: Wait) -> io::Result<usize> {
+    retry(|| socket::send(socket.as_raw_fd(), bytes, wait.flags() | MsgFlags::MSG_NOSIGNAL))
+}
+
+/// As [`send`], with descriptors that arrive with the first of the bytes.
+///
+/// If this returns a number, all descriptors went with it; if it fails, none did.
+///
+/// # Errors
+/// `InvalidInput` for no bytes or more than [`MAX_DESCRIPTORS`] descriptors.
+pub fn send_with_descriptors(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    wait: Wait,
+) -> io::Result<usize> {
+    if descriptors.is_empty() {
+        return send(socket, bytes, wait);
+    }
+    if bytes.is_empty() || descriptors.len() > MAX_DESCRIPTORS {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "descriptors travel with at least one byte, and at most 253 at once",
+        ));
+    }
+    let raw: Vec<RawFd> = descriptors.iter().map(|fd| fd.as_raw_fd()).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let slices = [IoSlice::new(bytes)];
+    let flags = wait.flags() | MsgFlags::MSG_NOSIGNAL;
+    retry(|| socket::sendmsg::<()>(socket.as_raw_fd(), &slices, &rights, flags, None))
+}
+
+/// Reads what is there into `buffer`; 0 is end-of-file. Descriptors that come along are closed by the kernel.
+pub fn recv(socket: BorrowedFd<'_>, buffer: &mut [u8], wait: Wait) -> io::Result<usize> {
+    retry(|| socket::recv(socket.as_raw_fd(), buffer, wait.flags()))
+}
+
+/// Looks at what is there without taking it; 0 is end-of-file.
+pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8], wait: Wait) -> io::Result<usize> {
+    retry(|| socket::recv(socket.as_raw_fd(), buffer, wait.flags() | MsgFlags::MSG_PEEK))
+}
+
+/// What [`recv_with_descriptors`] found.
+#[derive(Debug)]
+pub struct Received {
+    /// How many bytes; 0 is end-of-file.
+    pub bytes: usize,
+    /// The descriptors that came with them, close-on-exec, in the order sent.
+    pub descriptors: Vec<OwnedFd>,
+    /// Whether the kernel had to drop some, because there were more than the room given or this process has
+    /// no free ones. Those that did arrive are in `descriptors`.
+    pub truncated: bool,
+}
+
+/// Reads bytes and at most `room` descriptors.
+///
+/// The system call is made by hand, because nix loses (and so leaks) the descriptors that did arrive when the
+/// kernel truncates the others.
+#[allow(unsafe_code)]
+pub fn recv_with_descriptors(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    room: usize,
+    wait: Wait,
+) -> io::Result<Received> {
+    let room = u32::try_from(room.min(MAX_DESCRIPTORS)).unwrap_or(0);
+    // SAFETY: CMSG_SPACE only computes with its argument.
+    let space = unsafe { libc::CMSG_SPACE(room * DESCRIPTOR_BYTES) } as usize;
+    // u64, so that the buffer is aligned for cmsghdr.
+    let mut control = vec![0_u64; space.div_ceil(size_of::<u64>())];
+    let mut slice = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: msghdr is plain data for which all zeroes mean "nothing".
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = &raw mut slice;
+    header.msg_iovlen = 1;
+    if room > 0 {
+        header.msg_control = control.as_mut_ptr().cast();
+        header.msg_controllen = space;
+    }
+    let flags = (wait.flags() | MsgFlags::MSG_CMSG_CLOEXEC).bits();
+    let bytes = retry(|| {
+        // SAFETY: the header points to `slice`, which points to `buffer`, and to `control`; all three outlive
+        // the call, are exclusively ours, and their lengths are the ones written in the header.
+        let bytes = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
+        nix::errno::Errno::result(bytes)
+    })?;
+    let truncated = header.msg_flags & libc::MSG_CTRUNC != 0;
+    Ok(Received { bytes: bytes.unsigned_abs(), descriptors: descriptors_of(&header), truncated })
+}
+
+const DESCRIPTOR_BYTES: u32 = 4;
+
+/// Takes every descriptor out of a message that recvmsg has just filled.
+#[allow(unsafe_code)]
+fn descriptors_of(header: &libc::msghdr) -> Vec<OwnedFd> {
+    let mut descriptors = Vec::new();
+    if header.msg_control.is_null() {
+        return descriptors;
+    }
+    // SAFETY: the caller's header was filled by recvmsg, its control buffer is alive and aligned, and
+    // msg_controllen is what the kernel wrote; the CMSG functions walk within it. Each number in an SCM_RIGHTS
+    // part was opened by the kernel for this call alone, so adopting it once makes us its only owner. The
+    // numbers need not be aligned, hence read_unaligned.
+    unsafe {
+        let mut part = libc::CMSG_FIRSTHDR(header);
+        while !part.is_null() {
+            if (*part).cmsg_level == libc::SOL_SOCKET && (*part).cmsg_type == libc::SCM_RIGHTS {
+                let data = libc::CMSG_DATA(part).cast::<RawFd>();
+                let length = (*part).cmsg_len - libc::CMSG_LEN(0) as usize;
+                for index in 0..length / size_of::<RawFd>() {
+                    descriptors.push(OwnedFd::from_raw_fd(data.add(index).read_unaligned()));
+                }
+            }
+            part = libc::CMSG_NXTHDR(header, part);
+        }
+    }
+    descriptors
+}
+
+/// Sets the kernel's send and receive buffers of one end, for tests of full pipes; the kernel has a minimum.
+pub fn set_buffers(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    socket::setsockopt(&socket, sockopt::SndBuf, &bytes)?;
+    socket::setsockopt(&socket, sockopt::RcvBuf, &bytes)?;
+    Ok(())
+}
+
+/// Ends the outgoing direction: the peer reads what was sent, then end-of-file.
+pub fn shutdown_write(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(socket::shutdown(socket.as_raw_fd(), socket::Shutdown::Write)?)
+}
+
+/// Whether this error means that nobody reads or writes the other end any more (H9).
+pub fn is_peer_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(nix::errno::Errno::EINTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn h08_pairs_and_travelling_descriptors_are_close_on_exec() {
+        let (left, right) = pair().expect("pair");
+        let (passed, _other) = pair().expect("pair");
+        send_with_descriptors(left.as_fd(), b"x", &[passed.as_fd()], Wait::Yes).expect("send");
+        let mut buffer = [0; 8];
+        let got = recv_with_descriptors(right.as_fd(), &mut buffer, 4, Wait::Yes).expect("recv");
+        assert_eq!((got.bytes, got.descriptors.len(), got.truncated), (1, 1, false));
+        for fd in [&left, &right, &got.descriptors[0]] {
+            let flags = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFD).expect("flags");
+            assert_ne!(flags & nix::libc::FD_CLOEXEC, 0);
+        }
+    }
+
+    #[test]
+    fn h14_253_descriptors_pass_254_are_refused_and_truncation_shows() {
+        let (left, right) = pair().expect("pair");
+        let many: Vec<_> = (0..254).map(|_| left.as_fd()).collect();
+        let error = send_with_descriptors(left.as_fd(), b"x", &many, Wait::Yes).expect_err("254");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        send_with_descriptors(left.as_fd(), b"x", &many[..253], Wait::Yes).expect("253");
+        let mut buffer = [0; 8];
+        let got = recv_with_descriptors(right.as_fd(), &mut buffer, 253, Wait::Yes).expect("recv");
+        assert_eq!((got.descriptors.len(), got.truncated), (253, false));
+        send_with_descriptors(left.as_fd(), b"x", &many[..9], Wait::Yes).expect("9");
+        let got = recv_with_descriptors(right.as_fd(), &mut buffer, 1, Wait::Yes).expect("recv");
+        assert!(got.truncated);
+        assert!(got.descriptors.len() <= 2, "alignment may let one more through");
+    }
+
+    #[test]
+    fn h13_a_send_to_nobody_is_an_error_and_no_signal() {
+        let (left, right) = pair().expect("pair");
+        drop(right);
+        let error = send(left.as_fd(), b"x", Wait::Yes).expect_err("nobody reads");
+        assert!(is_peer_gone(&error));
+    }
+}
