@@ -1,1 +1,7 @@
-//! The connection with one peer, without I/O.
+//! What processes say to one another, without I/O: control messages, and the connection that carries messages
+//! of actors.
+
+pub mod control;
+mod limits;
+
+pub use limits::Limits;

@@ -1,0 +1,329 @@
+//! What root and worker say to one another on the control pipe.
+//!
+//! Each direction begins with a [`Preamble`], so that any two versions understand at least why they can't talk.
+//! After it come frames:
+//!
+//! ```text
+//!  0        4            5
+//!  +--------+------------+------------------------+
+//!  | length | descriptors| bincode of the message |
+//!  | u32 LE | u8         | length bytes           |
+//!  +--------+------------+------------------------+
+//! ```
+//!
+//! The root writes [`Preamble`] and [`ToWorker::Welcome`] before the worker runs; the worker's first frame is
+//! [`ToRoot::Ready`] or [`ToRoot::Refused`], so readiness costs no round trip.
+
+use serde::{Deserialize, Serialize};
+
+use super::limits::Limits;
+use crate::id::{ActorId, ActorName, BuildId, Exit, Incarnation, ProcessId, ProcessName, Slot, TopologyName};
+
+/// Identifies Procession on a control or data pipe.
+pub const MAGIC: [u8; 8] = *b"prcssion";
+
+/// Raised with each change that an older side can't read.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// The first twelve bytes of each direction: magic, version (u16 LE), two zero bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preamble {
+    /// The protocol that the side speaks.
+    pub version: u16,
+}
+
+/// Why a preamble is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PreambleError {
+    /// Something else wrote to the pipe.
+    #[error("the first bytes are not Procession's magic: the other side is no Procession program")]
+    Magic,
+    /// Two versions of Procession.
+    #[error(
+        "the other side speaks protocol version {theirs}, this one {PROTOCOL_VERSION}: build both with the same Procession"
+    )]
+    Version {
+        /// What the other side speaks.
+        theirs: u16,
+    },
+}
+
+impl Preamble {
+    /// The bytes of a preamble.
+    pub const LEN: usize = 12;
+
+    /// What this build writes.
+    pub fn ours() -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..10].copy_from_slice(&PROTOCOL_VERSION.to_le_bytes());
+        bytes
+    }
+
+    /// Checks what the other side wrote.
+    pub fn check(bytes: &[u8; Self::LEN]) -> Result<(), PreambleError> {
+        if bytes[..8] != MAGIC {
+            return Err(PreambleError::Magic);
+        }
+        match u16::from_le_bytes([bytes[8], bytes[9]]) {
+            PROTOCOL_VERSION => Ok(()),
+            theirs => Err(PreambleError::Version { theirs }),
+        }
+    }
+}
+
+/// A control frame is at most this long: a welcome with the arguments of every actor of a process.
+pub const MAX_CONTROL_FRAME_BYTES: u32 = 16 << 20;
+
+/// Root to worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// Who you are. The first frame.
+    Welcome(Box<Welcome>),
+    /// One end of a new data pipe to `peer`; carries one descriptor.
+    Introduce(Peer),
+    /// No life of this process can be introduced, now or ever.
+    Unreachable {
+        /// Who was asked for.
+        process: ProcessId,
+        /// Why not.
+        why: Unreachable,
+    },
+    /// A process that this one was introduced to is dead, and this is how it ended.
+    Down {
+        /// Who.
+        process: ProcessId,
+        /// Which life.
+        incarnation: Incarnation,
+        /// How.
+        exit: Exit,
+    },
+    /// Close intake, drain, end with code 0 before the time is up.
+    Stop {
+        /// The time.
+        grace_ms: u64,
+    },
+}
+
+/// Worker to root.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToRoot {
+    /// All actors of this process have started. The first frame.
+    Ready(Ready),
+    /// This worker can't be what it is asked to be. The first and last frame.
+    Refused(Refusal),
+    /// This process wants to send to that one.
+    Introduce {
+        /// Whom.
+        process: ProcessId,
+    },
+    /// One `tracing` event.
+    Log(LogRecord),
+    /// A panic, which ended an actor or is about to end the process.
+    Panic(PanicReport),
+    /// The program has done its work and asks to be stopped, to end with this code.
+    Finish {
+        /// The code.
+        code: i32,
+    },
+}
+
+/// Everything that a worker needs to know of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// What it is part of.
+    pub topology: TopologyName,
+    /// Its number.
+    pub process: ProcessId,
+    /// Its name.
+    pub name: ProcessName,
+    /// Its life.
+    pub incarnation: Incarnation,
+    /// How its last life ended.
+    pub last_exit: Option<Exit>,
+    /// The executable of the root; `None` if the worker is meant to be another program.
+    pub build: Option<BuildId>,
+    /// What it grants and accepts.
+    pub limits: Limits,
+    /// How long an ask waits that names no timeout of its own.
+    pub ask_timeout_ms: u64,
+    /// Serialise also what stays in the process (a test mode).
+    pub serialise_always: bool,
+    /// The actors to start, in order.
+    pub actors: Vec<ActorStart>,
+    /// The actors that it may reach by name: its wiring.
+    pub names: Vec<KnownActor>,
+}
+
+/// An actor to start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActorStart {
+    /// Its name.
+    pub name: ActorName,
+    /// Its type, as `Program::actor` registered it.
+    pub type_name: String,
+    /// Its place.
+    pub slot: Slot,
+    /// Its arguments, as JSON text, since bincode can't carry a value whose type only the worker knows.
+    pub args_json: String,
+}
+
+/// An actor that may be addressed by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownActor {
+    /// Its name.
+    pub name: ActorName,
+    /// Its address.
+    pub id: ActorId,
+    /// Its type.
+    pub type_name: String,
+    /// The name of its process.
+    pub process: ProcessName,
+}
+
+/// Who is at the other end of a data pipe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its number.
+    pub process: ProcessId,
+    /// Its life.
+    pub incarnation: Incarnation,
+    /// Its name.
+    pub name: ProcessName,
+}
+
+/// Why nobody can be introduced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Unreachable {
+    /// The topology has no such process.
+    #[error("the topology has no such process")]
+    NoSuchProcess,
+    /// The asker's wiring does not lead there, and nobody gave it such an address.
+    #[error("this process was given no address there")]
+    NotAllowed,
+    /// It ended and will not be started again.
+    #[error("the process ended ({0}) and will not be started again")]
+    Ended(Exit),
+    /// The topology is being stopped.
+    #[error("the topology is stopping")]
+    Stopping,
+}
+
+/// A worker is ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// What it took itself for: must be what the root meant.
+    pub process: ProcessId,
+    /// Likewise.
+    pub incarnation: Incarnation,
+    /// Its executable.
+    pub build: BuildId,
+    /// The limits that it took over.
+    pub limits: Limits,
+}
+
+/// Why a worker can't be what it is asked to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// The preamble or the welcome can't be read.
+    #[error("handshake: {0}")]
+    Handshake(String),
+    /// It was meant to be the root's own executable, and is another.
+    #[error(
+        "the executable was replaced: the root runs build {root}, the worker {worker}; start the root again"
+    )]
+    Build {
+        /// The root's.
+        root: BuildId,
+        /// The worker's.
+        worker: BuildId,
+    },
+    /// The program hosts no such actor type.
+    #[error(
+        "actor {actor}: the program registers no actor type {type_name:?}; it registers {known:?}: add `.actor::<...>()` to its `Program`"
+    )]
+    UnknownActor {
+        /// The actor that asks for it.
+        actor: ActorName,
+        /// The type.
+        type_name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The arguments are not the ones that the actor takes.
+    #[error("actor {actor}: args{path}: {reason}")]
+    Args {
+        /// The actor.
+        actor: ActorName,
+        /// The path of the wrong field, with a leading dot, or nothing.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The actor's own `Spawn::spawn` said no.
+    #[error("actor {actor} could not start: {reason}")]
+    Spawn {
+        /// The actor.
+        actor: ActorName,
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// One `tracing` event of a worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogRecord {
+    /// When, in microseconds of Unix time.
+    pub time_us: u64,
+    /// How grave.
+    pub level: LogLevel,
+    /// From where.
+    pub target: String,
+    /// The spans around it, outermost first, `name{field=value}`.
+    pub spans: Vec<String>,
+    /// The message.
+    pub message: String,
+    /// The other fields, in order.
+    pub fields: Vec<(String, String)>,
+    /// Events lost just before this one, because the lane was full.
+    pub dropped: u64,
+}
+
+/// The levels of `tracing`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum LogLevel {
+    /// `TRACE`
+    Trace,
+    /// `DEBUG`
+    Debug,
+    /// `INFO`
+    Info,
+    /// `WARN`
+    Warn,
+    /// `ERROR`
+    Error,
+}
+
+/// A panic in a worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanicReport {
+    /// What it said.
+    pub message: String,
+    /// File, line and column.
+    pub place: String,
+    /// The thread's name.
+    pub thread: String,
+    /// The actor and message type that were being handled, if any.
+    pub handling: Option<Handling>,
+    /// The backtrace, if `RUST_BACKTRACE` asked for one.
+    pub backtrace: Option<String>,
+}
+
+/// What an actor was busy with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handling {
+    /// The actor.
+    pub actor: String,
+    /// The message type.
+    pub message: String,
+}
