@@ -2,6 +2,7 @@
 //! of actors.
 
 pub mod control;
+pub mod control_frames;
 mod limits;
 
 pub use limits::Limits;
