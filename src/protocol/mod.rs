@@ -3,6 +3,7 @@
 
 pub mod connection;
 pub mod control;
+pub mod control_frames;
 pub mod frame;
 mod limits;
 pub mod wire;

@@ -78,6 +78,7 @@ impl<T> Connection<T> {
     /// has said goodbye without having taken it. Otherwise it is `Unknown`. Returns how many casts and tells were
     /// sent of which nobody knows whether they were taken.
     pub fn handle_lost(&mut self, cause: &Cause) -> u64 {
+        self.lost = Some(cause.clone());
         let mut calls = 0;
         let keys: Vec<usize> = self.outgoing.iter().map(|(index, _)| index).collect();
         for index in keys {

@@ -53,7 +53,7 @@ use self::outbound::Outbound;
 use super::control::Preamble;
 use super::frame::{Header, Kind};
 use super::limits::Limits;
-use super::wire::{Failure, Hello, Open};
+use super::wire::{Cause, Failure, Hello, Open};
 
 pub use self::answering::Begin;
 pub use self::error::ProtocolError;
@@ -84,6 +84,8 @@ pub struct Connection<T> {
     events: VecDeque<Event<'static, T>>,
     we_left: bool,
     they_left: bool,
+    /// Why the connection is over, once it is.
+    lost: Option<Cause>,
     counters: Counters,
 }
 
@@ -210,6 +212,7 @@ impl<T> Connection<T> {
             events: VecDeque::new(),
             we_left: false,
             they_left: false,
+            lost: None,
             counters: Counters::default(),
         }
     }
@@ -244,6 +247,11 @@ impl<T> Connection<T> {
     /// Whether the peer runs the same executable; false before it greeted.
     pub fn is_same_build(&self) -> bool {
         self.same_build
+    }
+
+    /// Whether no message can be submitted any more: the connection ended, or either side said goodbye.
+    pub fn is_over(&self) -> bool {
+        self.lost.is_some() || self.we_left || self.they_left
     }
 
     /// Messages of ours without an outcome.

@@ -21,8 +21,6 @@ pub enum Mode {
     Tell,
     /// Nothing, and no waiting: refused if there is no room now.
     Try,
-    /// As `Try`, and a reply.
-    TryCall,
     /// Nothing; waits for room in the outbox, and is refused if that is full.
     Outbox,
 }
@@ -82,6 +80,9 @@ impl<T> Connection<T> {
         tag: T,
         now: Instant,
     ) -> Result<Option<u64>, NotSent<T>> {
+        if let Some(cause) = &self.lost {
+            return Err(NotSent { tag, cause: cause.clone() });
+        }
         let channel = &self.channels[submit.channel as usize];
         if let ChannelState::Closed(cause) = &channel.state {
             return Err(NotSent { tag, cause: cause.clone() });
@@ -92,9 +93,15 @@ impl<T> Connection<T> {
         let direct =
             channel.queue.is_empty() && channel.admits(0) && self.out.pending().len() < SOFT_LIMIT_BYTES;
         if !direct {
-            if matches!(submit.mode, Mode::Try | Mode::TryCall) && !self.may_try(submit.channel) {
-                return Err(NotSent { tag, cause: Cause::Full });
-            }
+            let opening = matches!(channel.state, ChannelState::Opening);
+            let submit = match submit.mode {
+                // Nobody knows yet how much room there is: the outbox has some.
+                Mode::Try if opening => Submit { mode: Mode::Outbox, ..submit },
+                Mode::Try if !self.may_try(submit.channel) => {
+                    return Err(NotSent { tag, cause: Cause::Full });
+                }
+                _ => submit,
+            };
             return match codec::encode(value, self.limit()) {
                 Ok(body) => self.queue(submit, body, tag),
                 Err(error) => Err(NotSent { tag, cause: self.cause_of(error) }),
@@ -112,7 +119,7 @@ impl<T> Connection<T> {
             return self.queue(submit, body, tag);
         }
         let sequence = self.channels[submit.channel as usize].send(bytes);
-        if !matches!(submit.mode, Mode::Call | Mode::TryCall) {
+        if submit.mode != Mode::Call {
             let header =
                 Header { message: submit.message, channel: submit.channel, ..Header::new(Kind::Cast) };
             self.out.finish(begun, header);
@@ -151,7 +158,7 @@ impl<T> Connection<T> {
         let channel = &mut self.channels[submit.channel as usize];
         let admitted_at_once = channel.queue.is_empty() && channel.admits(bytes);
         match submit.mode {
-            Mode::Try | Mode::TryCall if !admitted_at_once => {
+            Mode::Try if !admitted_at_once => {
                 return Err(NotSent { tag, cause: Cause::Full });
             }
             Mode::Outbox if !admitted_at_once => {
@@ -176,7 +183,7 @@ impl<T> Connection<T> {
 
     fn remember(&mut self, submit: Submit, tag: T, stage: Stage) -> u64 {
         self.next_generation = self.next_generation.wrapping_add(1);
-        let call = matches!(submit.mode, Mode::Call | Mode::TryCall);
+        let call = submit.mode == Mode::Call;
         let index = self.outgoing.insert(Outgoing {
             generation: self.next_generation,
             tag,

@@ -1,0 +1,117 @@
+//! What the root hears of one life of a worker.
+//!
+//! Made by the launcher's task, read by the runtime's supervisor. Only facts stand here; what to do about them
+//! is decided there.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use crate::id::{Exit, Incarnation, ProcessId};
+use crate::protocol::control::ToRoot;
+use crate::protocol::control_frames::ControlError;
+use crate::sys::pidfd::ResourceUse;
+
+use super::failure::LaunchFailure;
+
+/// An event, and whose it is.
+pub type Report = (ProcessId, Incarnation, WorkerEvent);
+
+/// What happened to a worker.
+///
+/// ```text
+///            +---> Line --------+
+/// launch ----+---> Frame -------+---> Exited (once, last)
+///            +---> Violation ---+
+/// ```
+///
+/// The first `Frame` is `Ready` with the right identity, or `Refused`. After a `Violation` no `Frame` comes and
+/// the worker has been sent SIGKILL. `Exited` comes after every frame and line that the worker had written.
+#[derive(Debug)]
+pub enum WorkerEvent {
+    /// It said something, with the descriptors it sent along.
+    Frame(ToRoot, Vec<OwnedFd>),
+    /// It, or something that it started, wrote a line to stdout or stderr.
+    Line(Line),
+    /// It said something that no worker may say; it is being killed for it (H59).
+    Violation(Violation),
+    /// It is dead and reaped.
+    Exited(Death),
+}
+
+/// Where a raw line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Descriptor 1.
+    Stdout,
+    /// Descriptor 2.
+    Stderr,
+}
+
+impl Stream {
+    /// `stdout` or `stderr`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        }
+    }
+}
+
+/// One line that a worker wrote to stdout or stderr, without its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// To which.
+    pub stream: Stream,
+    /// The line; bytes that are no UTF-8 are replaced, and a line over the limit is split, with a mark.
+    pub text: String,
+    /// Lines of this stream that were lost just before this one, because the root did not keep up.
+    pub dropped: u64,
+}
+
+/// What a worker did wrong on its control pipe.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Its bytes are no messages.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// It said something else before it was ready.
+    #[error("the worker's first frame is neither Ready nor Refused, but {0}")]
+    FirstFrame(String),
+    /// It said a second time that it is ready, or refused after it was.
+    #[error("the worker sent {0} after its first frame")]
+    SecondStart(String),
+    /// It takes itself for somebody else.
+    #[error(
+        "the worker takes itself for process {process}, incarnation {incarnation}, which it was not started as"
+    )]
+    Identity {
+        /// Whom it takes itself for.
+        process: ProcessId,
+        /// Which life.
+        incarnation: Incarnation,
+    },
+}
+
+/// The end of a worker: proof that it is gone, and what is known of why.
+#[derive(Clone, Debug)]
+pub struct Death {
+    /// Its number with the kernel, which is free again.
+    pub pid: i32,
+    /// How it ended, as the kernel tells it.
+    pub exit: Exit,
+    /// Why it never became ready; `None` if it had been.
+    pub failure: Option<LaunchFailure>,
+    /// From the start to the exit.
+    pub uptime: Duration,
+    /// What it cost, its own reaped children included.
+    pub resources: ResourceUse,
+    /// The last lines of its stderr, at most [`LAST_LINES`](super::stdio::LAST_LINES).
+    pub last_stderr: Vec<String>,
+    /// Lines of stdout and stderr that were not delivered, because the root did not keep up.
+    pub lost_lines: u64,
+    /// Frames that were accepted for it and never written.
+    pub unsent_frames: usize,
+    /// Whether its pipes came to their end; `false` if somebody outside its process group still held them when
+    /// the time for that was over (H29).
+    pub drained: bool,
+}
