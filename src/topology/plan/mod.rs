@@ -6,6 +6,8 @@
 
 mod serial;
 
+pub(super) use serial::shutdown_text;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
