@@ -19,7 +19,8 @@ pub enum ProgramRef {
 impl ProgramRef {
     /// What `written` means in a topology file that lies in `folder`.
     pub(super) fn new(written: Option<&Path>, folder: Option<&Path>) -> ProgramRef {
-        let Some(written) = written else {
+        // A program without a name is told of where settings are checked.
+        let Some(written) = written.filter(|written| !written.as_os_str().is_empty()) else {
             return ProgramRef::Deployer;
         };
         match written.to_str() {

@@ -35,7 +35,7 @@
 //! let findings = Topology::from_toml(&wrong, Path::new("demo.toml"))?.plan(&Unasked).unwrap_err();
 //! assert_eq!(
 //!     findings.to_string(),
-//!     "demo.toml:7:78: error: no actor is called `conuter`\n  help: did you mean `counter`?"
+//!     "demo.toml:7:71: error: no actor is called `conuter`\n  help: did you mean `counter`?"
 //! );
 //! # Ok::<(), procession::topology::Diagnostics>(())
 //! ```

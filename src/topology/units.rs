@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-/// Longer than any restart or request takes, and short enough to be added to any clock reading.
-pub const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// A year: longer than any restart or request takes, and short enough to be added to any clock reading.
+pub const MAX_DURATION: Duration = Duration::from_secs(31_557_600);
 
 /// The units of [`bytes_text`], largest first.
 const SIZES: [(u64, &str); 4] = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
@@ -29,7 +29,7 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
 
 /// Writes a size in the largest unit that divides it.
 pub(super) fn bytes_text(bytes: u64) -> String {
-    match SIZES.iter().find(|(unit, _)| bytes > 0 && bytes % unit == 0) {
+    match SIZES.iter().find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit)) {
         Some((unit, name)) => format!("{}{name}", bytes / unit),
         None => format!("{bytes}B"),
     }

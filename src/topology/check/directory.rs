@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::expand::{Instance, numbered};
-use crate::id::ActorId;
-use crate::topology::declared::Topology;
+use crate::id::{ActorId, ActorName};
+use crate::topology::declared::{DeclaredActor, Topology};
+use crate::topology::diagnostic::{did_you_mean, listed};
 
 /// Every actor of the topology by its name.
 pub(super) struct Directory<'t> {
@@ -12,6 +13,8 @@ pub(super) struct Directory<'t> {
     families: HashMap<&'t str, Family>,
     /// The names in declared order, for suggestions.
     names: Vec<&'t str>,
+    /// The actors of each declared process, for those who took the process for an actor.
+    processes: HashMap<&'t str, &'t [DeclaredActor]>,
 }
 
 /// One actor.
@@ -42,7 +45,13 @@ impl<'t> Directory<'t> {
             }
         }
         let declared = topology.processes.iter().flat_map(|process| &process.actors);
-        Directory { actors, families, names: declared.map(|actor| actor.name.as_str()).collect() }
+        let names = declared.map(|actor| actor.name.as_str()).collect();
+        let processes = topology
+            .processes
+            .iter()
+            .map(|process| (process.name.as_str(), process.actors.as_slice()))
+            .collect();
+        Directory { actors, families, names, processes }
     }
 
     pub(super) fn actor(&self, name: &str) -> Option<&Listed<'t>> {
@@ -51,6 +60,23 @@ impl<'t> Directory<'t> {
 
     pub(super) fn family(&self, base: &str) -> Option<&Family> {
         self.families.get(base)
+    }
+
+    /// What to do instead of addressing this name, which no actor has.
+    pub(super) fn mend(&self, name: &str) -> String {
+        if let Some(actors) = self.processes.get(name) {
+            let actors = listed(actors.iter().map(|actor| actor.name.as_str()));
+            return format!("`{name}` is a process; its actors are: {actors}");
+        }
+        if ActorName::new(name).is_err() {
+            return "a table with the one key `addr` is the address of an actor; name the key otherwise"
+                .to_owned();
+        }
+        let numbered = name.rsplit_once('-').filter(|(_, number)| number.parse::<u32>().is_ok());
+        match numbered.and_then(|(base, _)| Some((base, self.family(base)?))) {
+            Some((base, family)) => format!("there are `{base}-1` to `{base}-{}`", family.count),
+            None => did_you_mean(name, self.names(), "the actors are"),
+        }
     }
 
     /// The declared names, without numbers.

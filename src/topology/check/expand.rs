@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::name;
 use crate::id::{ActorId, ActorName, NameError, ProcessId, ProcessName, Slot};
 use crate::topology::declared::{DeclaredActor, Process, Topology};
 use crate::topology::diagnostic::{Diagnostic, ValuePath};
@@ -59,7 +60,8 @@ pub(super) fn expand<'t>(
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Vec<Instance<'t>>> {
     let mut instances = Vec::new();
-    let mut names = Names { processes: Taken::new("process"), actors: Taken::new("actor") };
+    let mut names =
+        Names { processes: Taken::new("process", "a process"), actors: Taken::new("actor", "an actor") };
     let mut actors = 0;
     if topology.processes.is_empty() {
         let none = Diagnostic::error(ValuePath::root().key("process"), "there are no processes");
@@ -172,12 +174,13 @@ impl Names {
 /// The names of one kind that are given away, and to which declaration.
 struct Taken {
     kind: &'static str,
+    article: &'static str,
     names: HashMap<String, ValuePath>,
 }
 
 impl Taken {
-    fn new(kind: &'static str) -> Taken {
-        Taken { kind, names: HashMap::new() }
+    fn new(kind: &'static str, article: &'static str) -> Taken {
+        Taken { kind, article, names: HashMap::new() }
     }
 
     /// Gives a name to what is declared at `path`, and with replicas all the numbered ones too. Tells one fault at
@@ -195,11 +198,7 @@ impl Taken {
         let wrong = valid(base).err().map(|error| (base, error));
         let wrong = wrong.or_else(|| valid(&longest).err().map(|error| (longest.as_str(), error)));
         if let Some((name, error)) = wrong {
-            let message = format!(
-                "`{name}` is no name for {}: {error}",
-                if kind == "actor" { "an actor" } else { "a process" }
-            );
-            findings.push(Diagnostic::error(path.clone(), message).on_key());
+            findings.push(name::refused(self.article, name, &error, path.clone()).on_key());
         }
         let numbers = (1..=replicas.unwrap_or(0)).map(|index| numbered(base, Some(index)));
         let mut told = false;

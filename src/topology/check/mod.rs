@@ -9,9 +9,13 @@ mod directory;
 mod expand;
 mod group;
 mod merge;
+mod name;
 mod program;
 mod settings;
 mod wiring;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
@@ -81,8 +85,9 @@ impl Topology {
 /// The plan as far as it can be made; of no use if an error was found.
 fn plan(topology: &Topology, catalog: &impl Catalog, findings: &mut Vec<Diagnostic>) -> Option<Plan> {
     settings::check(topology, findings);
-    let name = TopologyName::new(&topology.name)
-        .map_err(|error| findings.push(Diagnostic::error(ValuePath::root().key("name"), error.to_string())));
+    let name = TopologyName::new(&topology.name).map_err(|error| {
+        findings.push(name::refused("a topology", &topology.name, &error, ValuePath::root().key("name")))
+    });
     let instances = expand::expand(topology, findings)?;
     let merged: Vec<Merged> =
         topology.processes.iter().map(|process| merge::merge(topology, process, findings)).collect();

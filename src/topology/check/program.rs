@@ -53,24 +53,25 @@ fn complaint(
     let in_defaults = !in_process && topology.defaults.settings.program.is_some();
     let path = if in_defaults { super::defaults_path() } else { super::process_path(&process.name) };
     let path = path.key("program");
-    let message = format!("{} can't be a worker: {problem}", merged.program);
-    match (problem, &merged.build) {
-        (ProgramProblem::Missing, Some(build)) => {
-            let message = format!("{} is still to be built", merged.program);
-            Diagnostic::warning(path, message).help(format!("`procession up` does it: {build}"))
-        }
-        (ProgramProblem::Missing, None) if merged.program != ProgramRef::Deployer => {
-            Diagnostic::error(path, message).help("build it, or say how: build = \"cargo build --release\"")
-        }
-        (ProgramProblem::NotExecutable, _) => {
-            Diagnostic::error(path, message).help("chmod +x, or another file")
-        }
-        _ if !in_process && !in_defaults => {
-            Diagnostic::error(path, message).help("say which program to run: program = \"...\"")
-        }
-        _ => Diagnostic::error(path, message)
-            .help("its `main` starts with Program::new(), the actors it hosts, and run"),
+    let program = &merged.program;
+    if let (ProgramProblem::Missing, Some(build)) = (problem, &merged.build) {
+        let message = format!("{program} is still to be built");
+        return Diagnostic::warning(path, message).help(format!("`procession up` does it: {build}"));
     }
+    let mend = match (program, problem) {
+        (ProgramRef::Deployer, _) => "say which program to run: program = \"...\"".to_owned(),
+        (ProgramRef::Path(_), ProgramProblem::Missing) => {
+            "build it, or say how: build = \"cargo build --release\"".to_owned()
+        }
+        (ProgramRef::Named(name), ProgramProblem::Missing) => {
+            format!("a bare name is looked for in PATH; a file beside this one is \"./{name}\"")
+        }
+        (_, ProgramProblem::NotExecutable) => "chmod +x, or another file".to_owned(),
+        (_, ProgramProblem::NotProcession { .. }) => {
+            "its `main` starts with Program::new(), the actors it hosts, and run".to_owned()
+        }
+    };
+    Diagnostic::error(path, format!("{program} can't be a worker: {problem}")).help(mend)
 }
 
 /// Sees that a program hosts the actors it shall give birth to.

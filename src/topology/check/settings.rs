@@ -98,7 +98,7 @@ impl Checker<'_> {
             (Some(Duration::ZERO), Zero::Wrong(consequence)) => {
                 self.tell(
                     path.clone(),
-                    format!("this can't be zero: {consequence}"),
+                    format!("{} can't be zero: {consequence}", path.subject()),
                     "a span of time such as \"30s\"",
                 );
             }
@@ -116,9 +116,11 @@ impl Checker<'_> {
 
     fn size(&mut self, size: Option<u64>, path: &ValuePath, zero: &str) {
         match size {
-            Some(0) => {
-                self.tell(path.clone(), format!("this can't be zero: {zero}"), "a size such as \"8MiB\"")
-            }
+            Some(0) => self.tell(
+                path.clone(),
+                format!("{} can't be zero: {zero}", path.subject()),
+                "a size such as \"8MiB\"",
+            ),
             Some(size) if size > MAX_MESSAGE_BYTES => {
                 let (size, limit) = (units::bytes_text(size), units::bytes_text(MAX_MESSAGE_BYTES));
                 self.tell(
@@ -134,7 +136,9 @@ impl Checker<'_> {
     fn count(&mut self, count: Option<u32>, path: &ValuePath) {
         let help = format!("from 1 to {MAX_MAILBOX_MESSAGES}");
         match count {
-            Some(0) => self.tell(path.clone(), "this can't be zero: no message would ever be sent", &help),
+            Some(0) => {
+                self.tell(path.clone(), "`messages` can't be zero: no message would ever be sent", &help)
+            }
             Some(count) if count > MAX_MAILBOX_MESSAGES => {
                 self.tell(path.clone(), format!("{count} messages are too many"), &help);
             }
@@ -158,7 +162,7 @@ impl Checker<'_> {
         if let Some(build) = &settings.build
             && split_command(build).is_none()
         {
-            let message = "this is no command: it is empty, or a quote is not closed";
+            let message = "`build` is no command: it is empty, or a quote is not closed";
             self.tell(path.key("build"), message, "words as in a shell: \"cargo build --release\"");
         }
     }
@@ -185,7 +189,9 @@ impl Checker<'_> {
     }
 
     fn nul(&mut self, path: ValuePath) {
-        self.tell(path, "this has a NUL in it, which no argument, variable or path can have", "leave it out");
+        let message =
+            format!("{} has a NUL in it, which no argument, variable or path can have", path.subject());
+        self.tell(path, message, "leave it out");
     }
 }
 

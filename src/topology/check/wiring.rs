@@ -173,7 +173,7 @@ impl Wirer<'_, '_> {
                 Value::Null
             }
             None => {
-                let help = did_you_mean(name, self.directory.names(), "the actors are");
+                let help = self.directory.mend(name);
                 self.tell(&at, format!("no actor is called `{name}`"), &help);
                 Value::Null
             }

@@ -70,7 +70,7 @@ macro_rules! settings_methods {
             }
 
             /// When and how to restart: a `Policy`, a `Backoff`, a `Strategy`, an `Intensity`, or a whole
-            /// [`Restart`]. Parts said in several calls add up.
+            /// [`Restart`](crate::topology::Restart). Parts said in several calls add up.
             #[must_use]
             pub fn restart(mut self, restart: impl Into<super::restart::Restart>) -> Self {
                 self.settings.restart = restart.into().or(&self.settings.restart);

@@ -141,11 +141,11 @@ impl Diagnostics {
                 omitted += 1;
                 continue;
             }
-            if list.iter().any(|earlier| earlier.is_echoed_by(&finding)) {
-                continue;
-            }
             if let (None, Some(source)) = (&finding.place, source) {
                 finding.place = Some(source.place(&finding.path, finding.on_key));
+            }
+            if list.iter().any(|earlier| earlier.is_echoed_by(&finding)) {
+                continue;
             }
             list.push(finding);
         }

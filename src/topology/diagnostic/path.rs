@@ -46,6 +46,15 @@ impl ValuePath {
         Some(ValuePath(parent.to_vec()))
     }
 
+    /// How a message speaks of this value: `` `replicas` ``, or "this" for the element of a list.
+    pub(in crate::topology) fn subject(&self) -> String {
+        match self.0.last() {
+            Some(Segment::Key(key)) => format!("`{key}`"),
+            Some(Segment::Index(_)) => "this".to_owned(),
+            None => "the topology".to_owned(),
+        }
+    }
+
     /// The steps, outermost first.
     pub fn segments(&self) -> &[Segment] {
         &self.0

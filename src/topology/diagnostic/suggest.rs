@@ -4,8 +4,8 @@
 /// word of the same domain (0.5).
 const ALIKE: f64 = 0.75;
 
-/// As many names as a person reads in a line.
-const MAX_LISTED: usize = 8;
+/// The longest list that is shown whole: the keys of a process are 13.
+const MAX_LISTED: usize = 16;
 
 /// Nobody's finger slips in a longer word, and comparing takes the product of the lengths.
 const MAX_COMPARED_BYTES: usize = 128;
@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn long_lists_are_cut() {
-        let names: Vec<String> = (0..10).map(|n| n.to_string()).collect();
-        assert!(listed(names.iter().map(String::as_str)).ends_with("`7` and 2 more"));
+        let names: Vec<String> = (0..18).map(|n| n.to_string()).collect();
+        assert!(listed(names.iter().map(String::as_str)).ends_with("`15` and 2 more"));
         assert_eq!(listed([]), "none");
     }
 }

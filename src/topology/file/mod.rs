@@ -58,12 +58,16 @@ pub(super) fn read(text: &str, origin: &Path) -> Read {
     if text.len() > MAX_SOURCE_BYTES {
         let message =
             format!("this file has {} bytes, and a topology has {MAX_SOURCE_BYTES} at most", text.len());
-        return unreadable(topology, vec![Diagnostic::error(ValuePath::root(), message)], bare());
+        let finding =
+            Diagnostic::error(ValuePath::root(), message).help("put large arguments into files of their own");
+        return unreadable(topology, vec![finding], bare());
     }
     if let Some(position) = spans::too_deep(text) {
         let place = bare().place_of(position..position + 1);
         let message = format!("keys and values are nested deeper than {} levels", spans::MAX_DEPTH);
-        return unreadable(topology, vec![Diagnostic::error(ValuePath::root(), message).at(place)], bare());
+        let finding =
+            Diagnostic::error(ValuePath::root(), message).at(place).help("give them a flatter shape");
+        return unreadable(topology, vec![finding], bare());
     }
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
@@ -81,5 +85,11 @@ pub(super) fn read(text: &str, origin: &Path) -> Read {
 
 fn syntax_error(error: &toml::de::Error, source: &Source) -> Diagnostic {
     let place = source.place_of(error.span().unwrap_or(0..0));
-    Diagnostic::error(ValuePath::root(), format!("this is not TOML: {}", error.message())).at(place)
+    let mend = match error.message() {
+        "duplicate key" => "each table and each key is said once: join them into one, or rename one",
+        _ => "the parser stopped here; look for a quote or bracket that is open, or a text without quotes",
+    };
+    Diagnostic::error(ValuePath::root(), format!("this is not TOML: {}", error.message()))
+        .at(place)
+        .help(mend)
 }

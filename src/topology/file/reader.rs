@@ -90,7 +90,7 @@ impl Reader {
     pub(super) fn wrong_kind(&mut self, node: &Node<'_>, expected: &str, example: &str) {
         self.refuse(
             node,
-            format!("this is {}, and should be {expected}", node.kind()),
+            format!("{} is {}, and should be {expected}", node.path.subject(), node.kind()),
             format!("such as {example}"),
         );
     }
@@ -182,7 +182,11 @@ impl Reader {
             },
             Some(DeValue::Integer(number)) => {
                 let help = format!("\"{number}s\" if seconds are meant, \"{number}ms\" if milliseconds");
-                self.refuse(node, "a span of time needs its unit", help);
+                self.refuse(
+                    node,
+                    format!("{} is a span of time and needs its unit", node.path.subject()),
+                    help,
+                );
             }
             _ => self.wrong_kind(node, "a span of time", EXAMPLE),
         }
@@ -216,7 +220,7 @@ impl Reader {
         let choice = choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice);
         if choice.is_none() {
             let help = did_you_mean(text, words, "one of");
-            self.refuse(node, format!("there is no `{text}` here"), help);
+            self.refuse(node, format!("{} can't be `{text}`", node.path.subject()), help);
         }
         choice
     }
