@@ -12,7 +12,7 @@ use super::child::{AfterStop, Child, ChildState, Phase};
 use super::intensity::Pace;
 use super::shutdown::next_step;
 use super::spec::{ChildSpec, GroupSpec};
-use super::tree::{Group, GroupPhase, Place, Walk, flatten};
+use super::tree::{Group, GroupPhase, Place, flatten};
 use crate::id::{Exit, Incarnation};
 
 /// Decides what to start, what to stop and when to give up; starts and stops nothing itself.
@@ -40,6 +40,32 @@ use crate::id::{Exit, Incarnation};
 /// - At the first start of the topology a child that does not come up ends it all; in a restart that is one more
 ///   failure. A nested group that its parent starts anew starts as OTP's supervisors do: a member that does not
 ///   come up is a failed start of the whole group.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use procession::id::{Exit, Incarnation, ProcessName};
+/// use procession::supervision::{Action, ChildId, ChildSpec, Engine, GroupSpec, Member, Note};
+///
+/// let worker = ChildSpec::new(ProcessName::new("worker")?);
+/// let tree = GroupSpec { members: vec![Member::Child(worker)], ..GroupSpec::default() };
+/// let (mut engine, now) = (Engine::new(tree, 7), Instant::now());
+///
+/// let (child, incarnation) = (ChildId(0), Incarnation::FIRST);
+/// engine.handle_start(now);
+/// assert_eq!(engine.poll_action(), Some(Action::Start { child, incarnation }));
+/// engine.handle_ready(child, incarnation, now);
+/// assert_eq!(engine.poll_action(), Some(Action::Note(Note::AllStarted)));
+///
+/// engine.handle_exit(child, incarnation, Exit::Code(1), now);
+/// assert!(matches!(engine.poll_action(), Some(Action::Note(Note::Restarting { restarts: 1, .. }))));
+/// let due = engine.poll_timeout().expect("the restart waits for its backoff");
+/// engine.handle_timeout(due);
+/// assert_eq!(engine.poll_action(), Some(Action::Start { child, incarnation: incarnation.next() }));
+/// # Ok::<(), procession::id::NameError>(())
+/// ```
 #[derive(Debug)]
 pub struct Engine {
     pub(super) children: Vec<Child>,
@@ -151,12 +177,11 @@ impl Engine {
         if self.life == Life::Ended || matches!(self.group(GroupId::TOP).phase, GroupPhase::Falling { .. }) {
             return Err(RestartRefused::Stopping);
         }
-        let its_turn_comes =
-            matches!(self.group(group).walk, Some(Walk::Starting { next, .. }) if seat > next);
-        if self.group(group).is_closing(seat) || its_turn_comes {
+        if self.group(group).is_closing(seat) {
             return Err(RestartRefused::Underway);
         }
         match phase {
+            // Idle in a group that is not being stopped: its turn comes (S-7).
             Phase::Idle | Phase::Stopping { .. } => return Err(RestartRefused::Underway),
             Phase::BackingOff { .. } | Phase::Ended => {
                 self.child_mut(child).phase = Phase::BackingOff { until: now };

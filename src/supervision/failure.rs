@@ -105,13 +105,14 @@ impl Engine {
 
     /// Marks the members from a place on to be stopped in reverse order, then started in order.
     ///
-    /// A walk that is under way already is taken over: it starts no later in the row than it would have, and no
-    /// earlier in time.
-    fn clear_from(&mut self, id: GroupId, seat: usize, not_before: Instant) {
-        let (from, not_before) = match self.group(id).walk {
-            None => (seat, not_before),
-            Some(Walk::Clearing { from, not_before: other }) => (from.min(seat), not_before.max(other)),
-            Some(Walk::Starting { next, not_before: other }) => (next.min(seat), not_before.max(other)),
+    /// A walk that is under way is taken over: none of its members fails but those before the one whose turn it is
+    /// (S-7), so that the new walk covers the old one; and it starts no earlier than the old one would have.
+    fn clear_from(&mut self, id: GroupId, from: usize, not_before: Instant) {
+        let not_before = match self.group(id).walk {
+            None => not_before,
+            Some(Walk::Clearing { not_before: other, .. } | Walk::Starting { not_before: other, .. }) => {
+                not_before.max(other)
+            }
         };
         self.close(id, from);
         self.group_mut(id).walk = Some(Walk::Clearing { from, not_before });

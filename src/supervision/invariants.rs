@@ -9,7 +9,7 @@
 //! - S-4 Where a row is being stopped, its last living child is on its way down: there is always progress.
 //! - S-5 Within a group that is not up or rising no group has a will of its own.
 //! - S-6 A rising group walks; a one_for_one group that is up does not.
-//! - S-7 While a group starts its members in order, none after the one whose turn it is has a process or a timer.
+//! - S-7 While a group starts its members in order, all after the one whose turn it is are idle.
 //! - S-8 No start that is due is left undone.
 
 use std::time::Instant;
@@ -108,7 +108,7 @@ impl Engine {
         let Some(Walk::Starting { next, .. }) = group.walk else { return };
         for seat in group.seats.iter().skip(next + 1) {
             let rests = match seat.sitter {
-                Sitter::Child(child) => matches!(self.child(child).phase, Phase::Idle | Phase::Ended),
+                Sitter::Child(child) => self.child(child).phase == Phase::Idle,
                 Sitter::Group(group) => self.group(group).phase == GroupPhase::Idle,
             };
             assert!(rests, "S-7: {:?} runs before its turn", seat.sitter);

@@ -108,7 +108,7 @@ impl Group {
         self.seats.get(seat).map_or(self.end_group, |seat| seat.first_group)..self.end_group
     }
 
-    /// Whether who sits here is being stopped with the group, or with a group above it.
+    /// Whether who sits here is being stopped with the group or one above it, or is down with it.
     pub(super) fn is_closing(&self, seat: usize) -> bool {
         match (self.phase, self.walk) {
             (GroupPhase::Rising | GroupPhase::Up { .. }, Some(Walk::Clearing { from, .. })) => seat >= from,

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::desk::{CRASH, DONE};
 use super::oracle::{Deed, Oracle};
-use super::trees::{any_exit, any_prompt_child, any_tree, mixed};
+use super::trees::{any_exit, any_prompt_child, any_tree, many_cases, mixed};
 use crate::id::Exit;
 use crate::supervision::{Action, ChildId, Engine, GroupSpec, Outcome};
 
@@ -95,7 +95,7 @@ fn agree(tree: GroupSpec, seed: u64, events: Vec<Event>) -> Result<(), TestCaseE
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(many_cases())]
 
     #[test]
     fn p5_the_engine_does_what_otp_does(

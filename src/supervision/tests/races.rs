@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::desk::{DONE, KILLED};
-use super::trees::{any_child, any_exit, any_tree, mixed};
+use super::trees::{any_child, any_exit, any_tree, many_cases, mixed};
 use super::world::World;
 use crate::id::{Exit, Incarnation};
 use crate::supervision::{ChildId, Phase, Policy, Shutdown, StopStep, TERMINATE_GRACE};
@@ -132,7 +132,7 @@ fn is_well(world: &World, child: ChildId) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(many_cases())]
 
     #[test]
     fn h48_no_race_breaks_a_law_and_every_stop_comes_to_its_end(

@@ -105,6 +105,16 @@ fn a_group_waits_with_the_backoff_of_the_child_that_brought_it_down() {
 }
 
 #[test]
+fn a_group_that_is_first_in_a_restart_of_several_waits_too() {
+    let slow = ChildSpec { backoff: Backoff::default(), ..child("b") };
+    let tree = [Member::from(group(OneForOne, [child("a")])), slow.into()];
+    let mut desk = Desk::up(group(OneForAll, tree));
+    assert_eq!(desk.exit("b", CRASH), ["ask a"]);
+    assert!(desk.exit("a", DONE).is_empty());
+    assert_eq!(desk.wait(Backoff::default().min * 2), ["start a"]);
+}
+
+#[test]
 fn h48_a_group_that_is_falling_is_taken_along_by_the_group_above() {
     let mut desk = Desk::up(nested(OneForAll, OneForOne, 0));
     assert_eq!(desk.exit("b", CRASH), ["ask c"]);

@@ -121,6 +121,37 @@ fn rest_for_one_is_widened_by_a_failure_before_it() {
 }
 
 #[test]
+fn a_failure_beside_a_wait_does_not_shorten_it() {
+    let mut desk = Desk::up(group(RestForOne, [child("a"), slow("b")]));
+    desk.exit("b", CRASH);
+    assert!(desk.exit("a", CRASH).is_empty(), "a has no delay of its own, and b's is not over");
+    assert!(desk.wait(BACKOFF.min - MS).is_empty());
+    assert_eq!(desk.wait(BACKOFF.min + MS), ["start a"]);
+}
+
+#[test]
+fn a_failure_of_a_group_after_a_long_time_waits_as_for_the_first_time() {
+    let mut inner = group(OneForOne, [slow("a")]);
+    inner.intensity = Intensity { restarts: 0, period: SECOND };
+    let mut desk = Desk::up(few(9, 3 * SECOND, group(OneForOne, [inner])));
+    for pause in [MS, MS, 4 * SECOND] {
+        desk.wait(pause);
+        desk.exit("a", CRASH);
+        desk.wait(BACKOFF.max);
+        desk.ready("a");
+    }
+    let delays: Vec<Duration> = desk.notes.iter().filter_map(delay_of).collect();
+    assert!(delays[1] >= BACKOFF.min * 2 && delays[2] <= BACKOFF.min * 2, "{delays:?}");
+}
+
+fn delay_of(note: &Note) -> Option<Duration> {
+    match note {
+        Note::Restarting { delay, .. } => Some(*delay),
+        _ => None,
+    }
+}
+
+#[test]
 fn rest_for_one_goes_on_from_the_one_that_failed_to_start() {
     let mut desk = Desk::up(group(RestForOne, [child("a"), child("b"), child("c")]));
     assert_eq!(desk.exit("a", CRASH), ["ask c"]);

@@ -9,6 +9,12 @@ use crate::id::{Exit, Signal};
 use crate::supervision::Strategy as Restarts;
 use crate::supervision::{Backoff, ChildId, ChildSpec, GroupSpec, Intensity, Member, Policy, Shutdown};
 
+/// Four times proptest's number, which `PROPTEST_CASES` sets: a case takes about a millisecond.
+pub(super) fn many_cases() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig { cases: usual.cases.saturating_mul(4), ..usual }
+}
+
 /// Children and groups to a depth of three, small enough to be read when a test fails.
 pub(super) fn any_tree(any_child: BoxedStrategy<ChildSpec>) -> BoxedStrategy<GroupSpec> {
     let leaf = any_child.prop_map(Member::from);
