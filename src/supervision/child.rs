@@ -12,16 +12,19 @@ use crate::id::{Exit, Incarnation};
 /// Where a child is in its life.
 ///
 /// ```text
-///              turn came                  ready
-///   Idle ───────────────────▶ Starting ──────────▶ Ready
-///    ▲  ▲         ▲             │   │               │  │
-///    │  │         │ delay over  │   └──── stop ──┐  │  └─ ended, and stays down ─▶ Ended
-///    │  │         │             │ failed         ▼  ▼                                │
-///    │  │      BackingOff ◀─────┴───────────── Stopping                              │
-///    │  │         │        ended, restarts        │                                  │
-///    │  └─────────┴── its group is stopped ───────┴──────────────────────────────────┘
-///    └─ with the strategies that restart several, a failed child waits for its turn here
+///          turn came            due              ready          ended, stays down
+///   Idle ───────────▶ BackingOff ───▶ Starting ────────▶ Ready ──────────────────▶ Ended
+///    ▲                    ▲               │                │
+///    │                    │               └─────┬──────────┘
+///    │                    │                     ▼ urged
+///    └── to rest ─────────┴── to restart ── Stopping
 /// ```
+///
+/// Beside these: a failure of `Starting`, `Ready` or a `Stopping` that missed its start leads to `BackingOff`
+/// where one is restarted, and to `Idle` where several are and each waits for its turn. When its group is
+/// stopped, `BackingOff` and `Ended` fall back to `Idle`. An operator brings `Ended` to `BackingOff`. A temporary
+/// child whose turn comes a second time goes from `Idle` to `Ended`. What is due at once passes through
+/// `BackingOff` within one call.
 ///
 /// There is a process in `Starting`, `Ready` and `Stopping`, and in no other phase (promise P-6 rests on this).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

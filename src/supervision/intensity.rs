@@ -12,8 +12,8 @@ use super::spec::Intensity;
 /// no supervision any more, and memory has to have a bound.
 pub const MAX_INTENSITY: u32 = 4096;
 
-/// Restarts of the whole topology within [`PACE_PERIOD`]: a birth costs a few milliseconds of processor time, so
-/// that this many leave the machine to those that live.
+/// Restarts of the whole topology within a second: a birth costs a few milliseconds of processor time, so that this
+/// many leave the machine to those that live. The others wait their turn.
 pub const MAX_RESTARTS_PER_SECOND: usize = 50;
 
 /// The span in which [`MAX_RESTARTS_PER_SECOND`] are counted.

@@ -45,17 +45,17 @@ pub(super) struct Seat {
 /// Where a group is in its life.
 ///
 /// ```text
-///             turn came            all were ready
-///   Idle ──────────────▶ Rising ─────────────────▶ Up
-///    ▲  ▲                  │                        │
-///    │  │                  │ a first start failed   │ too many restarts
-///    │  │                  ▼                        ▼
-///    │  └── all down ── Falling ◀──────────────────┘
-///    │                     │
-///    │                     ▼ all down, the group above starts it again (one_for_one)
-///    └── stopped with ── BackingOff ── delay over ──▶ Rising
-///        the group above (from any phase)
+///          turn came            due           all were ready
+///   Idle ───────────▶ BackingOff ───▶ Rising ────────────────▶ Up
+///    ▲                                   │                      │
+///    │                                   └──────────┬───────────┘
+///    │                                              ▼ a first start failed, or too many restarts
+///    └── all down ─────────────────────────────  Falling
 /// ```
+///
+/// The topology's own group goes from `Idle` to `Rising` by itself, and falls for any outcome. From every phase a
+/// group is `Idle` at once when a group above it is stopped: its processes then belong to that one's row. Where
+/// the group above restarts this one alone, it goes from `Idle` on to `BackingOff`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GroupPhase {
     /// Down, or being stopped as a part of the group above.
