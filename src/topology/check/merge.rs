@@ -58,7 +58,7 @@ impl Merged {
     /// The child specification of the process with this name.
     pub(super) fn child(&self, name: ProcessName, significant: bool) -> ChildSpec {
         ChildSpec {
-            policy: self.restart.policy.unwrap_or_default(),
+            policy: policy(&self.restart, significant),
             backoff: backoff(&self.restart),
             shutdown: self.shutdown,
             significant,
@@ -79,6 +79,13 @@ impl Scope<'_> {
     fn of(&self, said: impl Fn(&Settings) -> bool) -> ValuePath {
         if said(self.own) { self.path.clone() } else { super::defaults_path() }
     }
+}
+
+/// The policy that was said. Unsaid, it is `permanent`, and of a significant process `temporary`: such a process
+/// is there to do one job, and whoever wants it tried again says `transient`.
+fn policy(restart: &Restart, significant: bool) -> Policy {
+    let unsaid = if significant { Policy::Temporary } else { Policy::default() };
+    restart.policy.unwrap_or(unsaid)
 }
 
 fn backoff(restart: &Restart) -> Backoff {
@@ -125,11 +132,11 @@ fn check_mailbox(scope: &Scope<'_>, settings: &Settings, findings: &mut Vec<Diag
 
 /// Settings that are allowed and do nothing, or not what they say.
 fn check_meaning(scope: &Scope<'_>, process: &Process, settings: &Settings, findings: &mut Vec<Diagnostic>) {
-    let policy = settings.restart.policy.unwrap_or_default();
+    let policy = policy(&settings.restart, process.significant);
     let restart = scope.path.key("restart");
     if process.significant && policy == Policy::Permanent {
         let message = "a permanent process is always restarted, so its end never ends the topology";
-        let help = "restart = { policy = \"transient\" }, or leave `significant` out";
+        let help = "leave the policy out, or restart = { policy = \"transient\" }, or leave `significant` out";
         findings.push(Diagnostic::error(scope.path.key("significant"), message).help(help));
     }
     if policy == Policy::Temporary
