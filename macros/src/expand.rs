@@ -26,6 +26,15 @@ pub(crate) fn actor(actor: &Actor) -> TokenStream {
             }
         }
 
+        #[automatically_derived]
+        impl ::procession::actix::Handler<::procession::address::StopActor> for #ident {
+            type Result = ();
+
+            fn handle(&mut self, _: ::procession::address::StopActor, context: &mut Self::Context) {
+                ::procession::actix::ActorContext::stop(context)
+            }
+        }
+
         #(#accepts)*
 
         const _: () = ::core::assert!(

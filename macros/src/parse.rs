@@ -8,7 +8,8 @@ use syn::{DeriveInput, Error, LitStr, Result, Token, Type, parenthesized};
 
 use crate::ir::{Actor, Message};
 
-const USAGE: &str = "write `#[proc_actor(messages(First, Second))]` with the messages that other processes may send";
+const USAGE: &str =
+    "write `#[proc_actor(messages(First, Second))]` with the messages that other processes may send";
 
 pub(crate) fn actor(input: &DeriveInput) -> Result<Actor> {
     if !input.generics.params.is_empty() {
@@ -76,7 +77,9 @@ fn refuse_duplicates(messages: &[Message]) -> Result<()> {
     for (at, message) in messages.iter().enumerate() {
         if messages[..at].iter().any(|earlier| earlier.name.value() == message.name.value()) {
             let name = message.name.value();
-            let text = format!("the list has a message named {name:?} already: remove it, or name it, `Type as \"other\"`");
+            let text = format!(
+                "the list has a message named {name:?} already: remove it, or name it, `Type as \"other\"`"
+            );
             return Err(Error::new(message.ty.span(), text));
         }
     }

@@ -34,13 +34,19 @@ impl<M> ProcMessage for M where
     message = "`{Self}` has no list of messages that other processes may send it",
     note = "add `#[derive(ProcActor)]` and `#[proc_actor(messages(...))]` to `{Self}`"
 )]
-pub trait ProcActor: Actor<Context: Sized> + Sized {
+pub trait ProcActor: Actor + Handler<StopActor> {
     /// The stable name of the type, `crate::module::Type`: what `type = "..."` in a topology means.
     const TYPE_NAME: &'static str;
 
     /// The handler table.
     fn messages() -> &'static [MessageEntry<Self>];
 }
+
+/// Makes an actor stop after what is in its mailbox. The derive implements its handler, so that a process can stop
+/// its actors whatever else keeps them alive.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct StopActor;
 
 /// An actor's list has this message. Implemented by the derive for each entry of the list.
 #[diagnostic::on_unimplemented(

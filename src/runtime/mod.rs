@@ -1,1 +1,38 @@
-//! Programs, roots, deployments.
+//! Programs, roots, deployments: what users hold.
+//!
+//! ```text
+//!  root process                                      worker process
+//!  main thread (arbiter)     procession-root thread   procession-ctl thread   main thread (arbiter)
+//!  closure, actors, Router   Engine, Broker, launcher   control pipe            Host, actors, Router
+//!        |  commands  ^            |      ^                 |   ^                     ^
+//!        +------------+------------+      +=== control =====+   +---------------------+
+//! ```
+//!
+//! The root's thread decides nothing by itself: the supervision engine does, and the thread carries it out. No
+//! user code runs on it, so restarts and introductions go on while the root's closure is busy (H50).
+
+mod broker;
+mod catalog;
+mod declare;
+mod deployment;
+mod describe;
+mod drain;
+mod error;
+mod event;
+mod handle;
+mod host;
+mod launching;
+mod program;
+mod root_thread;
+mod spawn;
+mod worker;
+
+pub use catalog::FileCatalog;
+pub use error::{Error, Result};
+pub use event::{Event, Events, ProcessStatus};
+pub use handle::{Root, Running};
+pub use program::Program;
+pub use spawn::{Birth, Spawn, SpawnError};
+pub use worker::finish;
+
+pub use crate::supervision::Outcome;

@@ -10,6 +10,7 @@ pub struct Gate {
 }
 
 struct State {
+    window: u32,
     free: u32,
     /// What `do_send` may leave waiting.
     outbox_free: u32,
@@ -44,6 +45,12 @@ impl Gate {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         // No code of others runs under the lock, so a poisoned one is as good as any.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nothing is under way through it.
+    pub fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.free == state.window && state.waiting.is_empty()
     }
 
     /// Room now, or none.

@@ -1,6 +1,7 @@
 //! One connection with one life of another process, shared by those who send on it and the task that drives it.
 
 use std::os::fd::OwnedFd;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use rustc_hash::FxHashMap;
@@ -43,6 +44,7 @@ pub struct Peer {
     pub process: ProcessId,
     /// Whose connection this is.
     pub(super) router: Weak<Router>,
+    pub(super) tickets: Arc<AtomicU64>,
     connection: Mutex<Connection<Waiter>>,
     /// Channels by the actor that they lead to.
     channels: Mutex<FxHashMap<ActorId, u32>>,
@@ -64,6 +66,7 @@ impl Peer {
         Arc::new(Peer {
             process,
             router: Arc::downgrade(router),
+            tickets: router.tickets(),
             connection: Mutex::new(Connection::new(router.hello())),
             channels: Mutex::default(),
             served: Mutex::default(),

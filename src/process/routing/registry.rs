@@ -99,6 +99,12 @@ impl Registry {
         slots.by_slot.get(&id.slot).filter(|exported| exported.key == id.key).cloned()
     }
 
+    /// Whether this process has nothing under way to its own actors.
+    pub fn is_idle(&self) -> bool {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.by_slot.values().all(|exported| exported.gate.is_idle())
+    }
+
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, Slots> {
         self.slots.write().unwrap_or_else(PoisonError::into_inner)
     }

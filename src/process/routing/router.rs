@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -57,6 +57,8 @@ pub struct Router {
     /// A connection has ended.
     quiet: Notify,
     stage: AtomicU8,
+    /// Messages of other processes that were taken in and are not done with.
+    tickets: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -92,6 +94,7 @@ impl Router {
             unborn: Notify::new(),
             quiet: Notify::new(),
             stage: AtomicU8::new(OPEN),
+            tickets: Arc::default(),
         })
     }
 
@@ -287,10 +290,13 @@ impl Router {
         self.stage.load(Ordering::Acquire) >= CLOSING
     }
 
-    /// Whether requests of other processes are still being handled here.
-    pub fn is_busy(&self) -> bool {
-        let peers = self.lock().all.clone();
-        peers.iter().any(|peer| peer.with_silently(|connection| connection.answering_count() > 0))
+    /// Whether every message that was taken in, from here or elsewhere, is handled and answered.
+    pub fn is_idle(&self) -> bool {
+        self.tickets.load(Ordering::Acquire) == 0 && self.registry.is_idle()
+    }
+
+    pub(super) fn tickets(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.tickets)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

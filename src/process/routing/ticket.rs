@@ -1,6 +1,7 @@
 //! What a message of another process carries through the mailbox: the right to answer, and the duty to.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -36,6 +37,7 @@ impl Ticket {
         correlation: Option<u64>,
         deadline: Option<Instant>,
     ) -> Ticket {
+        peer.tickets.fetch_add(1, Ordering::AcqRel);
         Ticket { peer, channel, bytes, correlation, deadline, stage: Stage::InMailbox }
     }
 
@@ -100,6 +102,13 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        self.answer_unanswered();
+        self.peer.tickets.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Ticket {
+    fn answer_unanswered(&mut self) {
         match self.stage {
             Stage::Answered => {}
             Stage::InMailbox => self.answer(&Failure::not_executed(Cause::ActorStopped)),

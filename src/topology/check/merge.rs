@@ -136,7 +136,8 @@ fn check_meaning(scope: &Scope<'_>, process: &Process, settings: &Settings, find
     let restart = scope.path.key("restart");
     if process.significant && policy == Policy::Permanent {
         let message = "a permanent process is always restarted, so its end never ends the topology";
-        let help = "leave the policy out, or restart = { policy = \"transient\" }, or leave `significant` out";
+        let help =
+            "leave the policy out, or restart = { policy = \"transient\" }, or leave `significant` out";
         findings.push(Diagnostic::error(scope.path.key("significant"), message).help(help));
     }
     if policy == Policy::Temporary

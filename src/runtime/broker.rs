@@ -1,0 +1,239 @@
+//! Introductions: who may talk to whom, who was given a pipe to whom, who waits for whom.
+//!
+//! Bookkeeping without I/O: requests, births and deaths go in, what must be said to whom comes out. The root's thread
+//! makes the socketpairs and says it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use crate::id::{Exit, Incarnation, ProcessId};
+use crate::protocol::control::Unreachable;
+
+/// A life of a process.
+pub(super) type Life = (ProcessId, Incarnation);
+
+/// What the root's thread must do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Say {
+    /// Make a pipe and give one end to each.
+    Introduce(Life, Life),
+    /// Tell the first that the second can't be reached.
+    Unreachable(ProcessId, ProcessId, Unreachable),
+    /// Tell the first that the second is dead.
+    Down(ProcessId, Life, Exit),
+}
+
+/// What is known of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Not ready, or being stopped: who asks for it waits.
+    Away,
+    /// Ready.
+    Here(Incarnation),
+    /// It will not come back.
+    Gone(Unreachable),
+}
+
+/// A connection that broke although its process seems to live: its death is probably on its way to us. After this
+/// long it is not, and the two get another pipe.
+const SUSPICION: Duration = Duration::from_secs(1);
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub(super) struct Broker {
+    processes: BTreeMap<ProcessId, State>,
+    /// Pairs that have a pipe, the smaller life first.
+    pairs: BTreeSet<(Life, Life)>,
+    /// Who waits for whom.
+    waiting: BTreeSet<(ProcessId, Life)>,
+    /// Who reported a broken pipe to whom, and when that is believed.
+    suspected: Vec<(Instant, Life, Life)>,
+    say: Vec<Say>,
+}
+
+impl Broker {
+    /// A process that can be asked for.
+    pub(super) fn expect(&mut self, process: ProcessId) {
+        self.processes.insert(process, State::Away);
+    }
+
+    /// A process is ready: whoever waits for it is introduced.
+    pub(super) fn ready(&mut self, (process, incarnation): Life) {
+        self.processes.insert(process, State::Here(incarnation));
+        let waiting: Vec<Life> =
+            self.waiting.iter().filter(|(target, _)| *target == process).map(|(_, asker)| *asker).collect();
+        for asker in waiting {
+            self.waiting.remove(&(process, asker));
+            self.introduce(asker, (process, incarnation));
+        }
+    }
+
+    /// A process is going to end: nobody is introduced to it any more.
+    pub(super) fn leaving(&mut self, process: ProcessId) {
+        if let Some(state @ State::Here(_)) = self.processes.get_mut(&process) {
+            *state = State::Away;
+        }
+    }
+
+    /// A life is over: those that had a pipe to it are told.
+    pub(super) fn down(&mut self, dead: Life, exit: Exit) {
+        if self.processes.get(&dead.0) == Some(&State::Here(dead.1)) {
+            self.processes.insert(dead.0, State::Away);
+        }
+        let pairs: Vec<(Life, Life)> =
+            self.pairs.iter().filter(|(left, right)| *left == dead || *right == dead).copied().collect();
+        for pair in pairs {
+            self.pairs.remove(&pair);
+            let survivor = if pair.0 == dead { pair.1 } else { pair.0 };
+            self.say.push(Say::Down(survivor.0, dead, exit));
+        }
+        self.waiting.retain(|(_, asker)| *asker != dead);
+        for (when, asker, target) in std::mem::take(&mut self.suspected) {
+            if target == dead {
+                self.waiting.insert((target.0, asker));
+            } else if asker != dead {
+                self.suspected.push((when, asker, target));
+            }
+        }
+    }
+
+    /// A process will not come back: whoever waits for it is told.
+    pub(super) fn gone(&mut self, process: ProcessId, why: Unreachable) {
+        self.processes.insert(process, State::Gone(why));
+        let waiting: Vec<Life> =
+            self.waiting.iter().filter(|(target, _)| *target == process).map(|(_, asker)| *asker).collect();
+        for asker in waiting {
+            self.waiting.remove(&(process, asker));
+            self.say.push(Say::Unreachable(asker.0, process, why));
+        }
+    }
+
+    /// A process asks for another; `broken` is the life with which it had a connection that broke.
+    pub(super) fn request(
+        &mut self,
+        asker: Life,
+        target: ProcessId,
+        broken: Option<Incarnation>,
+        now: Instant,
+    ) {
+        match self.processes.get(&target) {
+            None => self.say.push(Say::Unreachable(asker.0, target, Unreachable::NoSuchProcess)),
+            Some(State::Gone(why)) => self.say.push(Say::Unreachable(asker.0, target, *why)),
+            Some(State::Away) => {
+                self.waiting.insert((target, asker));
+            }
+            Some(State::Here(incarnation)) if broken == Some(*incarnation) => {
+                self.suspected.push((now + SUSPICION, asker, (target, *incarnation)));
+            }
+            Some(State::Here(incarnation)) => self.introduce(asker, (target, *incarnation)),
+        }
+    }
+
+    fn introduce(&mut self, asker: Life, target: Life) {
+        let pair = if asker < target { (asker, target) } else { (target, asker) };
+        // Both may ask at once; one pipe serves both.
+        if self.pairs.insert(pair) {
+            self.say.push(Say::Introduce(asker, target));
+        }
+    }
+
+    /// When `handle_timeout` should be called next.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.suspected.iter().map(|(when, ..)| *when).min()
+    }
+
+    /// Believes what was suspected long enough.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        for (when, asker, target) in std::mem::take(&mut self.suspected) {
+            if when > now {
+                self.suspected.push((when, asker, target));
+                continue;
+            }
+            let pair = if asker < target { (asker, target) } else { (target, asker) };
+            self.pairs.remove(&pair);
+            self.request(asker, target.0, None, now);
+        }
+    }
+
+    /// What to do, in order.
+    pub(super) fn poll(&mut self) -> Vec<Say> {
+        std::mem::take(&mut self.say)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXIT: Exit = Exit::Code(3);
+
+    fn life(process: u32, incarnation: u32) -> Life {
+        (ProcessId(process), Incarnation(incarnation))
+    }
+
+    fn broker() -> Broker {
+        let mut broker = Broker::default();
+        for process in [1, 2, 3] {
+            broker.expect(ProcessId(process));
+        }
+        broker
+    }
+
+    #[test]
+    fn who_asks_early_waits_and_both_asking_get_one_pipe() {
+        let (mut broker, now) = (broker(), Instant::now());
+        broker.ready(life(1, 1));
+        broker.request(life(1, 1), ProcessId(2), None, now);
+        assert_eq!(broker.poll(), []);
+        broker.ready(life(2, 1));
+        broker.request(life(2, 1), ProcessId(1), None, now);
+        assert_eq!(broker.poll(), [Say::Introduce(life(1, 1), life(2, 1))]);
+    }
+
+    #[test]
+    fn a1_after_a_death_the_next_life_is_introduced() {
+        let (mut broker, now) = (broker(), Instant::now());
+        broker.ready(life(1, 1));
+        broker.ready(life(2, 1));
+        broker.request(life(1, 1), ProcessId(2), None, now);
+        broker.poll();
+        // The asker saw its pipe break before we saw the death.
+        broker.request(life(1, 1), ProcessId(2), Some(Incarnation(1)), now);
+        assert_eq!(broker.poll(), []);
+        broker.down(life(2, 1), EXIT);
+        assert_eq!(broker.poll(), [Say::Down(ProcessId(1), life(2, 1), EXIT)]);
+        broker.ready(life(2, 2));
+        assert_eq!(broker.poll(), [Say::Introduce(life(1, 1), life(2, 2))]);
+    }
+
+    #[test]
+    fn a_broken_pipe_between_two_that_live_is_replaced_in_the_end() {
+        let (mut broker, now) = (broker(), Instant::now());
+        broker.ready(life(1, 1));
+        broker.ready(life(2, 1));
+        broker.request(life(1, 1), ProcessId(2), None, now);
+        broker.poll();
+        broker.request(life(1, 1), ProcessId(2), Some(Incarnation(1)), now);
+        let when = broker.poll_timeout().expect("suspicion");
+        broker.handle_timeout(when);
+        assert_eq!(broker.poll(), [Say::Introduce(life(1, 1), life(2, 1))]);
+        assert_eq!(broker.poll_timeout(), None);
+    }
+
+    #[test]
+    fn who_waits_for_somebody_who_will_not_come_is_told() {
+        let (mut broker, now) = (broker(), Instant::now());
+        broker.ready(life(1, 1));
+        broker.request(life(1, 1), ProcessId(2), None, now);
+        broker.request(life(1, 1), ProcessId(9), None, now);
+        broker.gone(ProcessId(2), Unreachable::Ended(EXIT));
+        broker.request(life(1, 1), ProcessId(2), None, now);
+        let unreachable = |target, why| Say::Unreachable(ProcessId(1), ProcessId(target), why);
+        let expected = [
+            unreachable(9, Unreachable::NoSuchProcess),
+            unreachable(2, Unreachable::Ended(EXIT)),
+            unreachable(2, Unreachable::Ended(EXIT)),
+        ];
+        assert_eq!(broker.poll(), expected);
+    }
+}

@@ -1,0 +1,175 @@
+//! What the closure of a root holds: the root, and what it has deployed.
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::catalog::FileCatalog;
+use super::deployment::Ending;
+use super::error::{Error, Result};
+use super::event::{Event, Events, ProcessStatus};
+use super::root_thread::{Command, Deployed};
+use crate::address::{ProcActor, ProcAddr};
+use crate::id::Exit;
+use crate::process::routing::{DeadLetter, Router};
+use crate::topology::{HostedType, Plan, Topology};
+
+/// The process that deploys.
+#[derive(Clone)]
+pub struct Root {
+    commands: mpsc::Sender<Command>,
+    router: Arc<Router>,
+    hosted: Vec<HostedType>,
+}
+
+impl Root {
+    pub(super) fn new(commands: mpsc::Sender<Command>, router: Arc<Router>, hosted: Vec<HostedType>) -> Root {
+        Root { commands, router, hosted }
+    }
+
+    /// What this program, and the programs that a topology names, look like from here: for `Topology::check`.
+    pub fn catalog(&self) -> FileCatalog {
+        FileCatalog { deployer: self.hosted.clone() }
+    }
+
+    /// Checks a topology, starts its processes in order, and returns when all are ready.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] before anything was started; [`Error::Start`] when a process could not start, after those
+    /// that had were stopped again, in reverse.
+    ///
+    /// Cancel safe: dropped while it waits, the topology is stopped.
+    pub async fn deploy(&self, topology: Topology) -> Result<Running> {
+        let plan = topology.plan(&self.catalog())?;
+        self.deploy_plan(plan).await
+    }
+
+    /// As `deploy`, for a topology that was checked.
+    ///
+    /// # Errors
+    /// As `deploy`.
+    pub async fn deploy_plan(&self, plan: Plan) -> Result<Running> {
+        let (running, started) = self.launch(plan).await?;
+        let mut stop = StopOnDrop(Some(self.commands.clone()));
+        let result = started.await.unwrap_or(Err(Error::Ended));
+        stop.0 = None;
+        result.map(|()| running)
+    }
+
+    /// As `deploy_plan`, but returns at once: for who wants to hear the events of the start, too. The receiver
+    /// resolves as `deploy_plan` would.
+    ///
+    /// # Errors
+    /// When another topology runs.
+    pub async fn launch(&self, plan: Plan) -> Result<(Running, oneshot::Receiver<Result<()>>)> {
+        let (reply, deployed) = oneshot::channel();
+        let command = Command::Deploy { plan: Box::new(plan), reply };
+        self.commands.send(command).await.map_err(|_| Error::Ended)?;
+        let Deployed { plan, started, ended, events } = deployed.await.map_err(|_| Error::Ended)??;
+        let commands = self.commands.clone();
+        Ok((Running { plan, commands, ended, events }, started))
+    }
+
+    /// Shows each dead letter of this process to `subscriber`, until it returns false.
+    pub fn on_dead_letter(&self, subscriber: impl Fn(&DeadLetter) -> bool + Send + 'static) {
+        self.router.dead_letters().subscribe(subscriber);
+    }
+}
+
+struct StopOnDrop(Option<mpsc::Sender<Command>>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if let Some(commands) = &self.0 {
+            let _ = commands.try_send(Command::Stop);
+        }
+    }
+}
+
+/// A topology that runs. Dropping it changes nothing: what runs is stopped by `shutdown`, or when `Program::run`
+/// returns.
+#[derive(Clone)]
+pub struct Running {
+    plan: Arc<Plan>,
+    commands: mpsc::Sender<Command>,
+    ended: watch::Receiver<Option<Ending>>,
+    events: broadcast::Sender<Event>,
+}
+
+impl Running {
+    /// The address of an actor of the topology.
+    ///
+    /// # Errors
+    /// No actor has that name, or it is of another type.
+    pub fn addr<A: ProcActor>(&self, name: &str) -> Result<ProcAddr<A>> {
+        let (_, actor) = self.plan.actor(name).ok_or_else(|| Error::NoSuchActor(name.to_owned()))?;
+        if actor.type_name != A::TYPE_NAME {
+            let found = actor.type_name.clone();
+            return Err(Error::WrongType { actor: name.to_owned(), wanted: A::TYPE_NAME, found });
+        }
+        Ok(ProcAddr::of(actor.id, Some(actor.name.as_str().into())))
+    }
+
+    /// What runs, as it was planned.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The processes, in start order.
+    ///
+    /// # Errors
+    /// When the topology has ended.
+    pub async fn processes(&self) -> Result<Vec<ProcessStatus>> {
+        let (reply, status) = oneshot::channel();
+        self.commands.send(Command::Status { reply }).await.map_err(|_| Error::Ended)?;
+        status.await.map_err(|_| Error::Ended)
+    }
+
+    /// Stops one process in order and starts it again. Does not count against its intensity.
+    ///
+    /// # Errors
+    /// No such process, or it is being stopped or restarted already.
+    pub async fn restart(&self, process: &str) -> Result<()> {
+        let (reply, done) = oneshot::channel();
+        let command = Command::Restart { process: process.to_owned(), reply };
+        self.commands.send(command).await.map_err(|_| Error::Ended)?;
+        done.await.map_err(|_| Error::Ended)?
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> Events {
+        Events(self.events.subscribe())
+    }
+
+    /// Stops everything, in reverse start order, and returns when the last process is gone.
+    ///
+    /// # Errors
+    /// The topology had ended by itself, with a failure.
+    pub async fn shutdown(self) -> Result<()> {
+        let _ = self.commands.send(Command::Stop).await;
+        self.wait().await.map(|_| ())
+    }
+
+    /// Waits until the topology ends by itself or is stopped. The exit is that of the significant process that ended
+    /// it, or code 0.
+    ///
+    /// # Errors
+    /// A process could not start, or failed too often. Cancel safe.
+    pub async fn wait(&self) -> Result<Exit> {
+        let mut ended = self.ended.clone();
+        let ending = ended.wait_for(Option::is_some).await.map_err(|_| Error::Ended)?.clone();
+        ending.ok_or(Error::Ended)?.result()
+    }
+}
+
+impl std::fmt::Debug for Root {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Root").field("hosted", &self.hosted).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("topology", &self.plan.name).finish_non_exhaustive()
+    }
+}

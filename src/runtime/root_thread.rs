@@ -1,0 +1,301 @@
+//! The root's own thread: launches workers, hears them, and carries out what engine and broker decide.
+//!
+//! It lives from `Program::run` to its end, which is what the kernel's parent-death signal asks of the thread that
+//! starts workers (H20). No user code runs on it.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::deployment::{Deployment, Ending};
+use super::error::{Error, Result};
+use super::event::{EVENTS, Event, ProcessStatus};
+use super::handle::Root;
+use super::launching;
+use crate::address;
+use crate::id::{Incarnation, ProcessId, Signal};
+use crate::process::event::Report;
+use crate::process::routing::{self, Identity, Router};
+use crate::protocol::Limits;
+use crate::protocol::control::ToRoot;
+use crate::sys::executable;
+use crate::topology::{DEFAULT_ASK_TIMEOUT, HostedType, Plan};
+
+/// What the thread is asked to do.
+pub(super) enum Command {
+    Deploy {
+        plan: Box<Plan>,
+        reply: oneshot::Sender<Result<Deployed>>,
+    },
+    Stop,
+    Restart {
+        process: String,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    Status {
+        reply: oneshot::Sender<Vec<ProcessStatus>>,
+    },
+    FromRoot(ToRoot),
+    /// Stop what runs, and end.
+    Shutdown,
+}
+
+/// A deployment that was accepted.
+pub(super) struct Deployed {
+    pub(super) plan: Arc<Plan>,
+    pub(super) started: oneshot::Receiver<Result<()>>,
+    pub(super) ended: watch::Receiver<Option<Ending>>,
+    pub(super) events: broadcast::Sender<Event>,
+}
+
+/// Commands that may wait: the root's router asks for each process at most once, and there are at most as many as a
+/// topology may have; the rest is the closure's, which waits.
+const COMMANDS: usize = 8192;
+
+/// Reports of workers that may wait; each attendant waits when it is full.
+const REPORTS: usize = 1024;
+
+/// The thread, as `Program::run` holds it.
+pub(super) struct RootThread {
+    commands: mpsc::Sender<Command>,
+    router: Arc<Router>,
+    hosted: Vec<HostedType>,
+    interrupted: watch::Receiver<Option<Signal>>,
+    done: watch::Receiver<bool>,
+    thread: JoinHandle<()>,
+}
+
+struct Say(mpsc::Sender<Command>);
+
+impl routing::Broker for Say {
+    fn say(&self, what: ToRoot) {
+        // Full cannot be, see COMMANDS; closed means that everything has ended.
+        let _ = self.0.try_send(Command::FromRoot(what));
+    }
+}
+
+impl RootThread {
+    pub(super) fn start(hosted: Vec<HostedType>) -> Result<RootThread> {
+        let (commands, queue) = mpsc::channel(COMMANDS);
+        let build = executable::build_id().map_err(Error::io("read its own executable"))?;
+        let identity = Identity {
+            process: ProcessId::ROOT,
+            incarnation: Incarnation::FIRST,
+            name: launching::name_of(None, ProcessId::ROOT),
+            build,
+            limits: Limits::default(),
+            ask_timeout: DEFAULT_ASK_TIMEOUT,
+            serialise_always: launching::serialise_always(),
+        };
+        let router = Router::new(identity, Box::new(Say(commands.clone())));
+        let (interrupt, interrupted) = watch::channel(None);
+        let (finish, done) = watch::channel(false);
+        let routing = Arc::clone(&router);
+        let thread = std::thread::Builder::new()
+            .name("procession-root".to_owned())
+            .spawn(move || {
+                let runtime = super::worker::tokio_runtime();
+                let local = tokio::task::LocalSet::new();
+                local.block_on(&runtime, Loop::new(queue, routing, interrupt).run());
+                // What is left of attendants finishes: they reap the last workers.
+                finish.send_replace(true);
+            })
+            .map_err(Error::io("start its thread"))?;
+        Ok(RootThread { commands, router, hosted, interrupted, done, thread })
+    }
+
+    /// Makes this process the root for addresses.
+    pub(super) fn enter(&self) -> Result<Arc<Router>> {
+        match address::enter(Arc::clone(&self.router)) {
+            true => Ok(Arc::clone(&self.router)),
+            false => Err(Error::AlreadyRunning),
+        }
+    }
+
+    pub(super) fn root(&self) -> Root {
+        Root::new(self.commands.clone(), Arc::clone(&self.router), self.hosted.clone())
+    }
+
+    /// Resolves when a signal has stopped everything.
+    pub(super) async fn interrupted(&self) -> Signal {
+        let mut interrupted = self.interrupted.clone();
+        let signal = match interrupted.wait_for(Option::is_some).await {
+            Ok(signal) => *signal,
+            Err(_) => None,
+        };
+        match signal {
+            Some(signal) => signal,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops what runs and ends the thread.
+    pub(super) async fn shutdown(&self) {
+        let _ = self.commands.send(Command::Shutdown).await;
+        let _ = self.done.clone().wait_for(|done| *done).await;
+    }
+
+    pub(super) fn join(self) {
+        // If it panicked, its message is on stderr, and its workers were killed with it.
+        let _ = self.commands.try_send(Command::Shutdown);
+        let _ = self.thread.join();
+    }
+}
+
+struct Loop {
+    commands: mpsc::Receiver<Command>,
+    router: Arc<Router>,
+    interrupt: watch::Sender<Option<Signal>>,
+    reports: mpsc::Receiver<Report>,
+    report: mpsc::Sender<Report>,
+    deployment: Option<Deployment>,
+    /// The highest process number that was ever used.
+    used: u32,
+    /// The signal that asked to stop.
+    signal: Option<Signal>,
+    ending: bool,
+}
+
+impl Loop {
+    fn new(
+        commands: mpsc::Receiver<Command>,
+        router: Arc<Router>,
+        interrupt: watch::Sender<Option<Signal>>,
+    ) -> Loop {
+        let (report, reports) = mpsc::channel(REPORTS);
+        let (deployment, used, signal, ending) = (None, 0, None, false);
+        Loop { commands, router, interrupt, reports, report, deployment, used, signal, ending }
+    }
+
+    async fn run(mut self) {
+        let mut interrupts = signal(SignalKind::interrupt()).ok();
+        let mut terminations = signal(SignalKind::terminate()).ok();
+        while !(self.ending && self.deployment.is_none()) {
+            let timeout = self.deployment.as_ref().and_then(Deployment::poll_timeout);
+            tokio::select! {
+                report = self.reports.recv() => {
+                    if let (Some(report), Some(deployment)) = (report, &mut self.deployment) {
+                        deployment.report(report);
+                    }
+                }
+                command = self.commands.recv() => match command {
+                    Some(command) => self.command(command),
+                    // `Program::run` is gone without a word: it panicked.
+                    None => self.command(Command::Shutdown),
+                },
+                () = recv(&mut interrupts) => self.signal(Signal(libc::SIGINT)),
+                () = recv(&mut terminations) => self.signal(Signal(libc::SIGTERM)),
+                () = sleep_until(timeout) => {
+                    if let Some(deployment) = &mut self.deployment {
+                        deployment.handle_timeout();
+                    }
+                }
+            }
+            if self.deployment.as_ref().is_some_and(Deployment::is_ended) {
+                self.deployment = None;
+                if self.signal.is_some() {
+                    self.interrupt.send_replace(self.signal);
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Deploy { plan, reply } => self.deploy(*plan, reply),
+            Command::Stop => self.stop(),
+            Command::Shutdown => {
+                self.ending = true;
+                self.stop();
+            }
+            Command::Restart { process, reply } => {
+                let result = match &mut self.deployment {
+                    Some(deployment) => deployment.restart(&process),
+                    None => Err(Error::Ended),
+                };
+                let _ = reply.send(result);
+            }
+            Command::Status { reply } => {
+                let status = self.deployment.as_ref().map(Deployment::status);
+                let _ = reply.send(status.unwrap_or_default());
+            }
+            Command::FromRoot(said) => match &mut self.deployment {
+                Some(deployment) => deployment.from_root(said),
+                None => self.unreachable(&said),
+            },
+        }
+    }
+
+    fn deploy(&mut self, mut plan: Plan, reply: oneshot::Sender<Result<Deployed>>) {
+        if self.deployment.is_some() {
+            let _ = reply.send(Err(Error::AlreadyDeployed));
+            return;
+        }
+        if self.ending || self.signal.is_some() {
+            let _ = reply.send(Err(Error::Ended));
+            return;
+        }
+        let base = self.used;
+        launching::rebase(&mut plan, base);
+        self.used += u32::try_from(plan.processes.len()).unwrap_or(u32::MAX);
+        self.router.learn(launching::everybody(&plan));
+        let plan = Arc::new(plan);
+        let (events, _) = broadcast::channel(EVENTS);
+        let (start, started) = oneshot::channel();
+        let (end, ended) = watch::channel(None);
+        let deployed = Deployed { plan: Arc::clone(&plan), started, ended, events: events.clone() };
+        if reply.send(Ok(deployed)).is_err() {
+            return;
+        }
+        let router = Arc::clone(&self.router);
+        let deployment = Deployment::new(plan, base, router, self.report.clone(), events, start, end);
+        self.deployment.insert(deployment).start();
+    }
+
+    fn stop(&mut self) {
+        if let Some(deployment) = &mut self.deployment {
+            deployment.stop();
+        }
+    }
+
+    /// The first signal stops in order, the second by force.
+    fn signal(&mut self, signal: Signal) {
+        let first = self.signal.is_none();
+        self.signal = Some(signal);
+        match &mut self.deployment {
+            Some(deployment) if first => {
+                tracing::info!(target: "procession", "{signal}: stopping in order; once more stops by force");
+                deployment.stop();
+            }
+            Some(deployment) => deployment.kill(),
+            None => {
+                self.interrupt.send_replace(Some(signal));
+            }
+        }
+    }
+
+    /// Nobody is there to be introduced to.
+    fn unreachable(&self, said: &ToRoot) {
+        if let ToRoot::Introduce { process, .. } = said {
+            let why = crate::protocol::control::Unreachable::Stopping;
+            let frame = crate::protocol::control::ToWorker::Unreachable { process: *process, why };
+            self.router.handle_control(frame, None);
+        }
+    }
+}
+
+async fn recv(signals: &mut Option<tokio::signal::unix::Signal>) {
+    match signals {
+        Some(signals) if signals.recv().await.is_some() => {}
+        _ => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    // Without a deadline there is nothing to do; a long sleep costs one timer.
+    let far = Instant::now() + Duration::from_secs(3600);
+    tokio::time::sleep_until(deadline.unwrap_or(far).into()).await;
+}

@@ -1,0 +1,79 @@
+//! How a process gives birth to an actor.
+
+use std::fmt;
+
+use actix::{Actor, Context};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::address::ProcActor;
+use crate::id::{ActorName, Exit, Incarnation, ProcessName, TopologyName};
+
+/// An actor that a topology can place in a process.
+///
+/// `Args` come from the topology, as JSON or TOML or a Rust value; addresses in them are [`ProcAddr`]s and
+/// [`ProcRecipient`]s.
+///
+/// [`ProcAddr`]: crate::address::ProcAddr
+/// [`ProcRecipient`]: crate::address::ProcRecipient
+#[diagnostic::on_unimplemented(
+    message = "no process can give birth to a `{Self}`",
+    note = "implement `procession::Spawn` for it: `type Args = ...; fn spawn(args, birth) -> Result<Self, SpawnError>`"
+)]
+pub trait Spawn: ProcActor + Actor<Context = Context<Self>> {
+    /// What the topology says about one such actor.
+    type Args: Serialize + DeserializeOwned + 'static;
+
+    /// Makes the actor; actix then starts it. Runs in its process, before the process is ready, and again at each
+    /// restart.
+    ///
+    /// # Errors
+    /// Then the process does not become ready, and the root is told why.
+    fn spawn(args: Self::Args, birth: &Birth) -> Result<Self, SpawnError>;
+}
+
+/// The circumstances of a birth.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Birth {
+    /// The topology.
+    pub topology: TopologyName,
+    /// The process.
+    pub process: ProcessName,
+    /// The life of the process.
+    pub incarnation: Incarnation,
+    /// How the last life of the process ended.
+    pub last_exit: Option<Exit>,
+    /// The actor's name.
+    pub actor: ActorName,
+    /// How often this actor was restarted in this life of the process, after panics.
+    pub restarts: u32,
+}
+
+/// Why an actor can't be made: any error, or a text.
+pub struct SpawnError(Box<dyn std::error::Error + Send + Sync>);
+
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for SpawnError {
+    fn from(error: E) -> SpawnError {
+        SpawnError(error.into())
+    }
+}
+
+impl fmt::Debug for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for SpawnError {
+    /// The error and its sources, joined by colons.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,232 @@
+//! The life of a worker: born by the root's welcome, ended by the root's stop, its own wish or the root's death.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::drain::drained;
+use super::host::{Factory, Host};
+use super::spawn::Birth;
+use crate::address;
+use crate::id::{ActorName, BuildId};
+use crate::process::bootstrap::{self, BOOTSTRAP_CODE, Takeover};
+use crate::process::control::{
+    ControlEvent, ControlLane, ROOT_GONE_CODE, ROOT_GONE_GRACE, TERMINATE_GRACE, TERMINATED_CODE,
+};
+use crate::process::routing::{Broker, Identity, Router};
+use crate::protocol::control::{Ready, Refusal, ToRoot, ToWorker, Welcome};
+
+/// The runtime of every arbiter of ours.
+pub(super) fn tokio_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a tokio runtime needs an epoll")
+}
+
+/// How long a process that ends by its own wish, or because an actor panics too often, may take to drain.
+const OWN_GRACE: Duration = Duration::from_secs(5);
+
+/// Why and how soon the worker ends.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    code: i32,
+    grace: Duration,
+}
+
+/// What the control thread and the arbiter share.
+#[derive(Debug)]
+struct Inbox {
+    state: Mutex<InboxState>,
+    end: watch::Sender<Option<End>>,
+}
+
+#[derive(Debug, Default)]
+struct InboxState {
+    router: Option<Arc<Router>>,
+    /// What came before there was a router.
+    early: Vec<(ToWorker, Option<OwnedFd>)>,
+}
+
+impl Inbox {
+    fn new() -> Arc<Inbox> {
+        Arc::new(Inbox { state: Mutex::default(), end: watch::Sender::new(None) })
+    }
+
+    /// On the control thread.
+    fn take(&self, event: ControlEvent) {
+        match event {
+            ControlEvent::Frame(ToWorker::Stop { grace_ms }, _) => {
+                self.end(End { code: 0, grace: Duration::from_millis(grace_ms) });
+            }
+            ControlEvent::Frame(frame, mut descriptors) => {
+                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                match &state.router {
+                    Some(router) => {
+                        router.handle_control(frame, descriptors.pop());
+                    }
+                    None => state.early.push((frame, descriptors.pop())),
+                }
+            }
+            ControlEvent::RootGone => self.end(End { code: ROOT_GONE_CODE, grace: ROOT_GONE_GRACE }),
+            ControlEvent::Terminate => self.end(End { code: TERMINATED_CODE, grace: TERMINATE_GRACE }),
+        }
+    }
+
+    fn set_router(&self, router: &Arc<Router>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for (frame, descriptor) in std::mem::take(&mut state.early) {
+            router.handle_control(frame, descriptor);
+        }
+        state.router = Some(Arc::clone(router));
+    }
+
+    /// The first reason to end gives the code; a later one can only make it sooner.
+    fn end(&self, end: End) {
+        self.end.send_modify(|current| {
+            *current = Some(match *current {
+                Some(first) => End { code: first.code, grace: first.grace.min(end.grace) },
+                None => end,
+            });
+        });
+    }
+}
+
+struct Lane(ControlLane);
+
+impl Broker for Lane {
+    fn say(&self, what: ToRoot) {
+        // Refused only when the root is gone, and then this process ends.
+        let _ = self.0.send(what);
+    }
+}
+
+/// The inbox of this process, for `finish`.
+static INBOX: Mutex<Option<Arc<Inbox>>> = Mutex::new(None);
+
+/// Ends this process in order with this code, as a batch job does when its work is done: intake is closed, what was
+/// taken in is handled, actors stop. What that means for the topology is said there, by the process's restart policy
+/// and by `significant`.
+///
+/// Returns at once. Only a worker can be ended so; in a root this does nothing, since there `main` returns.
+pub fn finish(code: i32) {
+    let inbox = INBOX.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match inbox {
+        Some(inbox) => inbox.end(End { code, grace: OWN_GRACE }),
+        None => tracing::warn!(target: "procession", "`finish` does nothing outside a worker"),
+    }
+}
+
+/// Lives as a worker until the process ends.
+pub(super) fn live(
+    factories: &BTreeMap<&'static str, Box<dyn Factory>>,
+    duplicate: Option<&'static str>,
+    takeover: Takeover,
+) -> ! {
+    let build = takeover.build();
+    let inbox = Inbox::new();
+    *INBOX.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&inbox));
+    let control = Arc::clone(&inbox);
+    let (welcome, lane) = match takeover.start(move |event| control.take(event)) {
+        Ok(started) => started,
+        Err(error) => error.exit(),
+    };
+    let router = Router::new(identity(&welcome, build), Box::new(Lane(lane.clone())));
+    router.learn(welcome.names.iter().cloned());
+    address::enter(Arc::clone(&router));
+    inbox.set_router(&router);
+    let system = actix::System::with_tokio_rt(tokio_runtime);
+    let code = system.block_on(serve(factories, duplicate, &welcome, &router, &inbox, build));
+    bootstrap::leave(&lane, code)
+}
+
+fn identity(welcome: &Welcome, build: BuildId) -> Identity {
+    Identity {
+        process: welcome.process,
+        incarnation: welcome.incarnation,
+        name: welcome.name.clone(),
+        build,
+        limits: welcome.limits,
+        ask_timeout: Duration::from_millis(welcome.ask_timeout_ms),
+        serialise_always: welcome.serialise_always,
+    }
+}
+
+/// Starts the actors, waits for the end, and stops them. Returns the exit code.
+async fn serve(
+    factories: &BTreeMap<&'static str, Box<dyn Factory>>,
+    duplicate: Option<&'static str>,
+    welcome: &Welcome,
+    router: &Arc<Router>,
+    inbox: &Arc<Inbox>,
+    build: BuildId,
+) -> i32 {
+    actix::spawn(Arc::clone(router).run());
+    let giving_up = Arc::clone(inbox);
+    let host = Host::new(Arc::clone(router), birth(welcome), move || {
+        giving_up.end(End { code: PANIC_CODE, grace: OWN_GRACE });
+    });
+    let started = welcome.actors.iter().try_for_each(|start| {
+        if let Some(name) = duplicate {
+            let reason = super::Error::DuplicateType(name).to_string();
+            return Err(Refusal::Spawn { actor: start.name.clone(), reason });
+        }
+        match factories.get(start.type_name.as_str()) {
+            Some(factory) => factory.start(&host, start),
+            None => Err(Refusal::UnknownActor {
+                actor: start.name.clone(),
+                type_name: start.type_name.clone(),
+                known: factories.keys().map(|name| (*name).to_owned()).collect(),
+            }),
+        }
+    });
+    if let Err(refusal) = started {
+        router.say(ToRoot::Refused(refusal));
+        return BOOTSTRAP_CODE;
+    }
+    let (process, incarnation, limits) = (welcome.process, welcome.incarnation, welcome.limits);
+    router.say(ToRoot::Ready(Ready { process, incarnation, build, limits }));
+    let mut ending = inbox.end.subscribe();
+    let end = match ending.wait_for(Option::is_some).await {
+        Ok(end) => *end,
+        Err(_) => None,
+    };
+    let end = end.unwrap_or(End { code: ROOT_GONE_CODE, grace: ROOT_GONE_GRACE });
+    router.say(ToRoot::Finish { code: end.code });
+    stop(&host, router, end.grace).await;
+    end.code
+}
+
+/// With what Rust's own runtime ends a process that panicked.
+const PANIC_CODE: i32 = 101;
+
+/// Of the grace, what is left for replies that were given to leave the process.
+const FLUSH_SHARE: u32 = 4;
+
+/// Closes intake, drains, stops the actors, closes the connections (P-4). Ends when the grace does, whatever is left.
+async fn stop(host: &Host, router: &Router, grace: Duration) {
+    router.stop();
+    let work = async {
+        drained(router).await;
+        host.stop().await;
+    };
+    let flushing = grace / FLUSH_SHARE;
+    if tokio::time::timeout(grace - flushing, work).await.is_err() {
+        tracing::warn!(target: "procession", ?grace, "not everything was handled before this process had to end");
+    }
+    let _ = tokio::time::timeout(flushing, router.close()).await;
+}
+
+fn birth(welcome: &Welcome) -> Birth {
+    Birth {
+        topology: welcome.topology.clone(),
+        process: welcome.name.clone(),
+        incarnation: welcome.incarnation,
+        last_exit: welcome.last_exit,
+        actor: ActorName::new("unborn").expect("a name"),
+        restarts: 0,
+    }
+}
