@@ -1,9 +1,15 @@
 //! One OS process: launching it, being it, what it knows of its peers.
 
+mod attendant;
+mod birth;
 pub mod bootstrap;
 pub mod control;
 pub mod event;
 pub mod failure;
 pub mod handling;
+mod lane;
 pub mod launcher;
+pub mod logs;
+mod panics;
 pub mod stdio;
+mod text;
