@@ -3,7 +3,7 @@
 //!
 //! Written by hand instead of with `std::process::Command`, because the child must have its control pipe at a
 //! fixed number, and Command's own error pipe may hold just that number. Called by the launcher; what the child
-//! does between fork and exec is in [`child`].
+//! does between fork and exec is in the module `child` below.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, Read};

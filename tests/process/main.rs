@@ -12,6 +12,7 @@ mod births;
 mod deaths;
 mod lines;
 mod orphans;
+mod records;
 mod roles;
 mod stage;
 
@@ -26,9 +27,10 @@ fn main() -> std::process::ExitCode {
     drop(tokio::runtime::Builder::new_current_thread().enable_all().build());
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let stories: Vec<Trial> = [births::stories(), deaths::stories(), lines::stories(), orphans::stories()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let stories: Vec<Trial> =
+        [births::stories(), deaths::stories(), lines::stories(), orphans::stories(), records::stories()]
+            .into_iter()
+            .flatten()
+            .collect();
     libtest_mimic::run(&arguments, stories).exit_code()
 }

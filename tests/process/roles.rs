@@ -130,6 +130,21 @@ impl Part {
                 }
                 leave(&self.lane, 0);
             }
+            ["log"] => {
+                let outer = tracing::info_span!("outer", id = 3);
+                let _inside = outer.enter();
+                tracing::warn!(target: "demo", total = 3, by = "me", "counted");
+                tracing::debug!(target: "demo", "details");
+                log::info!(target: "old", "from the log crate");
+                leave(&self.lane, 0);
+            }
+            ["log-flood", count] => {
+                for index in 0..count.parse::<u32>().unwrap() {
+                    tracing::info!(target: "demo", "record {index}");
+                }
+                self.say(ToRoot::Introduce { process: self.welcome.process });
+                leave(&self.lane, 0);
+            }
             ["last-words"] => {
                 self.say(ToRoot::Finish { code: 9 });
                 self.lane.flush(Duration::from_secs(10));

@@ -1,5 +1,6 @@
 //! Where a story plays: a root with its runtime, the workers it starts and what it hears of them.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -52,6 +53,7 @@ pub(crate) struct Stage {
     pub(crate) events: mpsc::Sender<Report>,
     pub(crate) heard: mpsc::Receiver<Report>,
     next: u32,
+    early: VecDeque<String>,
 }
 
 /// One life, as the story hears of it.
@@ -75,7 +77,7 @@ impl Life {
 impl Stage {
     pub(crate) fn new(room: usize) -> Stage {
         let (events, heard) = mpsc::channel(room);
-        Stage { events, heard, next: 1 }
+        Stage { events, heard, next: 1, early: VecDeque::new() }
     }
 
     /// This program again, in that role.
@@ -121,12 +123,12 @@ impl Stage {
         self.heard.recv().await.expect("the stage holds a sender").2
     }
 
-    /// Skips lines until the worker is ready.
+    /// Waits until the worker is ready. Lines come by pipes of their own, some of them before it.
     pub(crate) async fn ready(&mut self) {
         loop {
             match self.next().await {
                 WorkerEvent::Frame(ToRoot::Ready(_), _) => return,
-                WorkerEvent::Line(_) => {}
+                WorkerEvent::Line(line) => self.early.push_back(line.text),
                 other => panic!("instead of Ready: {other:?}"),
             }
         }
@@ -134,6 +136,9 @@ impl Stage {
 
     /// The next line.
     pub(crate) async fn line(&mut self) -> String {
+        if let Some(early) = self.early.pop_front() {
+            return early;
+        }
         loop {
             if let WorkerEvent::Line(line) = self.next().await {
                 return line.text;
