@@ -1,1 +1,30 @@
 //! Process-spanning addresses: the first floor that knows actix.
+//!
+//! ```text
+//!  ProcAddr / ProcRecipient --send--> dispatch --same process--> Gate --> Inbound --> Addr<A> (actix)
+//!                                        |                                  ^
+//!                                        +--other process--> Peer ..pipe.. ActorExport
+//! ```
+
+mod actor;
+mod addr;
+mod context;
+mod dispatch;
+mod error;
+mod export;
+mod inbound;
+mod recipient;
+mod request;
+mod slot;
+mod target;
+
+pub use actor::{Accepts, MessageEntry, ProcActor, ProcMessage, duplicate_message};
+pub use addr::ProcAddr;
+pub use context::{current, enter, leave};
+pub use error::SendError;
+pub use export::ActorExport;
+pub use inbound::{Inbound, handle_inbound};
+pub use recipient::ProcRecipient;
+pub use request::{Request, Tell};
+
+pub use crate::protocol::wire::{Cause, Failure, MessageId, Verdict};

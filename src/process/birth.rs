@@ -135,6 +135,7 @@ fn kind(frame: &ToRoot) -> &'static str {
         ToRoot::Introduce { .. } => "Introduce",
         ToRoot::Log(_) => "Log",
         ToRoot::Panic(_) => "Panic",
+        ToRoot::Blame { .. } => "Blame",
         ToRoot::Finish { .. } => "Finish",
     }
 }

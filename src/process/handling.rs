@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use crate::protocol::control::Handling;
 
 thread_local! {
+    static LAST_PANIC: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) };
     static CURRENT: Cell<Option<(&'static str, &'static str)>> = const { Cell::new(None) };
 }
 
@@ -39,6 +40,22 @@ impl Drop for Guard {
 pub fn current() -> Option<Handling> {
     let (actor, message) = CURRENT.try_with(Cell::get).ok().flatten()?;
     Some(Handling { actor: actor.to_owned(), message: message.to_owned() })
+}
+
+/// Keeps the message of a panic for the answer to whoever waits for the handler that panicked.
+pub fn remember_panic(message: &str) {
+    let _ = LAST_PANIC.try_with(|last| {
+        if let Ok(mut last) = last.try_borrow_mut() {
+            message.clone_into(&mut last);
+        }
+    });
+}
+
+/// The message of the last panic of this thread; empty if nobody kept it.
+pub fn last_panic() -> String {
+    LAST_PANIC
+        .try_with(|last| last.try_borrow().map(|last| last.clone()).unwrap_or_default())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -84,10 +84,13 @@ pub fn launch(launch: Launch, events: mpsc::Sender<Report>) -> Result<Worker, La
     let started = Instant::now();
     let Spawned { child, stdout, stderr } = spawn::spawn(&order).map_err(|error| failure(error, &path))?;
     drop(theirs);
-    let registered = |fd: OwnedFd| readiness::watch(fd).map_err(resources("watch a pipe"));
+    let watched = |fd: OwnedFd| readiness::watch_readable(fd).map_err(resources("watch a pipe"));
     // From here on, an error drops the child, which kills and reaps it.
-    let pipes =
-        Pipes { control: registered(ours)?, stdout: registered(stdout)?, stderr: registered(stderr)? };
+    let pipes = Pipes {
+        control: readiness::watch(ours).map_err(resources("watch a pipe"))?,
+        stdout: watched(stdout)?,
+        stderr: watched(stderr)?,
+    };
     let exit = readiness::watch_process(Arc::clone(child.pidfd())).map_err(resources("watch a process"))?;
     let (outgoing, queue) = mpsc::channel(OUTGOING_FRAMES);
     let worker = Worker { pidfd: Arc::clone(child.pidfd()), outgoing };

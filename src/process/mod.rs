@@ -11,5 +11,6 @@ mod lane;
 pub mod launcher;
 pub mod logs;
 mod panics;
+pub mod routing;
 pub mod stdio;
 mod text;

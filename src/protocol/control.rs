@@ -116,6 +116,18 @@ pub enum ToRoot {
     Introduce {
         /// Whom.
         process: ProcessId,
+        /// Its life with which this process had a connection that broke, if any: then the same pair needs
+        /// another pipe.
+        broken: Option<Incarnation>,
+    },
+    /// A peer broke the protocol (H59).
+    Blame {
+        /// Who.
+        process: ProcessId,
+        /// Which life.
+        incarnation: Incarnation,
+        /// How.
+        reason: String,
     },
     /// One `tracing` event.
     Log(LogRecord),

@@ -1,8 +1,11 @@
 //! What processes say to one another, without I/O: control messages, and the connection that carries messages
 //! of actors.
 
+pub mod connection;
 pub mod control;
 pub mod control_frames;
+pub mod frame;
 mod limits;
+pub mod wire;
 
 pub use limits::Limits;

@@ -34,10 +34,11 @@ pub enum Strategy {
 
 /// How long to wait before a restart: doubled with each restart in a row from `min` to `max`, with jitter.
 ///
+/// The n-th restart in a row waits a random time between `min * 2^(n-1)` and twice that, and never longer than `max`.
 /// A child that was ready for a whole period of its group starts again from `min`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// Before the first restart; zero restarts at once.
+    /// The shortest wait before the first restart; zero restarts at once.
     pub min: Duration,
     /// Never longer than this.
     pub max: Duration,
@@ -96,6 +97,9 @@ pub struct ChildSpec {
     /// How it is stopped.
     pub shutdown: Shutdown,
     /// Whether the whole topology ends, in order, when this child ends and is not restarted.
+    ///
+    /// A significant child is work to be done: a normal end is never followed by a restart, even if it is permanent
+    /// (which OTP forbids); an abnormal end follows the policy.
     pub significant: bool,
     /// From the start of the process to its readiness; then it is killed and counts as failed.
     pub start_deadline: Duration,

@@ -1,1 +1,3 @@
 //! Drives a connection over a pipe.
+
+pub mod socket;

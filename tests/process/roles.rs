@@ -126,7 +126,7 @@ impl Part {
             ["flood", bytes] => flood(bytes.parse().unwrap()),
             ["introduce-many", count] => {
                 for _ in 0..count.parse().unwrap() {
-                    self.say(ToRoot::Introduce { process: self.welcome.process });
+                    self.say(ToRoot::Introduce { process: self.welcome.process, broken: None });
                 }
                 leave(&self.lane, 0);
             }
@@ -142,7 +142,7 @@ impl Part {
                 for index in 0..count.parse::<u32>().unwrap() {
                     tracing::info!(target: "demo", "record {index}");
                 }
-                self.say(ToRoot::Introduce { process: self.welcome.process });
+                self.say(ToRoot::Introduce { process: self.welcome.process, broken: None });
                 leave(&self.lane, 0);
             }
             ["last-words"] => {

@@ -7,7 +7,7 @@ use crate::protocol::control::ToRoot;
 type TestDecoder = Decoder<ToRoot, u32>;
 
 fn introduce(process: u32) -> ToRoot {
-    ToRoot::Introduce { process: ProcessId(process) }
+    ToRoot::Introduce { process: ProcessId(process), broken: None }
 }
 
 fn stream(frames: &[(ToRoot, u8)]) -> Vec<u8> {

@@ -1,0 +1,62 @@
+//! Writes the implementations. All logic is in the library; what is written here only names types.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use crate::ir::{Actor, Message};
+
+pub(crate) fn actor(actor: &Actor) -> TokenStream {
+    let ident = &actor.ident;
+    let name = match &actor.name {
+        Some(name) => quote!(#name),
+        None => quote!(::core::concat!(::core::module_path!(), "::", ::core::stringify!(#ident))),
+    };
+    let types: Vec<_> = actor.messages.iter().map(|message| &message.ty).collect();
+    let accepts = actor.messages.iter().map(|message| accepts(ident, message));
+    quote! {
+        #[automatically_derived]
+        impl ::procession::address::ProcActor for #ident {
+            const TYPE_NAME: &'static str = #name;
+
+            fn messages() -> &'static [::procession::address::MessageEntry<Self>] {
+                const TABLE: &[::procession::address::MessageEntry<#ident>] =
+                    &[#(::procession::address::MessageEntry::new::<#types>()),*];
+                TABLE
+            }
+        }
+
+        #(#accepts)*
+
+        const _: () = ::core::assert!(
+            !::procession::address::duplicate_message(&[
+                #(<#ident as ::procession::address::Accepts<#types>>::ID),*
+            ]),
+            "two messages of this actor have names with the same hash: give one another name, `Type as \"name\"`",
+        );
+    }
+}
+
+/// At the message's own span, so that a missing `Handler` or `Serialize` is shown there.
+fn accepts(ident: &syn::Ident, message: &Message) -> TokenStream {
+    let (ty, name) = (&message.ty, &message.name);
+    quote_spanned! {ty.span()=>
+        #[automatically_derived]
+        impl ::procession::address::Accepts<#ty> for #ident {
+            const NAME: &'static str = #name;
+        }
+
+        #[automatically_derived]
+        impl ::procession::actix::Handler<::procession::address::Inbound<#ty>> for #ident {
+            type Result = ();
+
+            fn handle(
+                &mut self,
+                inbound: ::procession::address::Inbound<#ty>,
+                context: &mut Self::Context,
+            ) {
+                ::procession::address::handle_inbound(self, inbound, context)
+            }
+        }
+    }
+}

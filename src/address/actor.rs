@@ -1,0 +1,102 @@
+//! What makes an actor addressable from other processes. Implemented by `#[derive(ProcActor)]`.
+
+use std::any::Any;
+
+use actix::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::inbound::Inbound;
+use crate::process::routing::{Refused, Ticket};
+use crate::protocol::wire::MessageId;
+
+/// A message that can go to another process: an actix message whose bytes and whose result's bytes serde knows.
+///
+/// Implemented for every type that fits; nobody implements it by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be sent to another process",
+    note = "derive `Message`, `serde::Serialize` and `serde::Deserialize` for it, and let its `rtype` be a type that implements both and `Send`, too"
+)]
+pub trait ProcMessage:
+    Message<Result: Serialize + DeserializeOwned + Send> + Serialize + DeserializeOwned + Send + 'static
+{
+}
+
+impl<M> ProcMessage for M where
+    M: Message<Result: Serialize + DeserializeOwned + Send> + Serialize + DeserializeOwned + Send + 'static
+{
+}
+
+/// An actor with a list of messages that other processes may send it.
+///
+/// Derive it: `#[derive(ProcActor)] #[proc_actor(messages(Add, Get))]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no list of messages that other processes may send it",
+    note = "add `#[derive(ProcActor)]` and `#[proc_actor(messages(...))]` to `{Self}`"
+)]
+pub trait ProcActor: Actor<Context: Sized> + Sized {
+    /// The stable name of the type, `crate::module::Type`: what `type = "..."` in a topology means.
+    const TYPE_NAME: &'static str;
+
+    /// The handler table.
+    fn messages() -> &'static [MessageEntry<Self>];
+}
+
+/// An actor's list has this message. Implemented by the derive for each entry of the list.
+#[diagnostic::on_unimplemented(
+    message = "`{M}` is not in the message list of `{Self}`",
+    label = "`{Self}` does not take `{M}` from other processes",
+    note = "add `{M}` to `#[proc_actor(messages(...))]` of `{Self}`, and implement `Handler<{M}>` for it"
+)]
+pub trait Accepts<M: ProcMessage>: ProcActor + Handler<M> {
+    /// The stable name of the message in this actor's protocol.
+    const NAME: &'static str;
+    /// Its identity on the wire.
+    const ID: MessageId = MessageId::of(Self::TYPE_NAME, Self::NAME);
+}
+
+/// A line of the handler table.
+#[derive(Debug)]
+pub struct MessageEntry<A: Actor> {
+    /// The message's identity on the wire.
+    pub id: MessageId,
+    /// Its name.
+    pub name: &'static str,
+    pub(super) deliver: fn(&Addr<A>, &[u8], Ticket) -> Result<(), Refused>,
+    pub(super) deliver_local: fn(&Addr<A>, &mut dyn Any) -> bool,
+}
+
+impl<A: ProcActor> MessageEntry<A> {
+    /// The line for one message.
+    pub const fn new<M>() -> MessageEntry<A>
+    where
+        M: ProcMessage,
+        A: Accepts<M> + Handler<Inbound<M>>,
+        A::Context: ToEnvelope<A, Inbound<M>>,
+    {
+        MessageEntry {
+            id: <A as Accepts<M>>::ID,
+            name: <A as Accepts<M>>::NAME,
+            deliver: Inbound::<M>::deliver::<A>,
+            deliver_local: Inbound::<M>::deliver_local::<A>,
+        }
+    }
+}
+
+use actix::dev::ToEnvelope;
+
+/// Whether two of these identities are the same: the derive refuses such a list at compile time (H52).
+pub const fn duplicate_message(ids: &[MessageId]) -> bool {
+    let mut left = 0;
+    while left < ids.len() {
+        let mut right = left + 1;
+        while right < ids.len() {
+            if ids[left].0 == ids[right].0 {
+                return true;
+            }
+            right += 1;
+        }
+        left += 1;
+    }
+    false
+}

@@ -1,0 +1,193 @@
+//! The address of an actor, wherever it lives.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::actor::{Accepts, ProcActor, ProcMessage};
+use super::context;
+use super::dispatch::{self, Which};
+use super::error::SendError;
+use super::export::ActorExport;
+use super::recipient::ProcRecipient;
+use super::request::{Request, Tell};
+use super::target::Target;
+use crate::id::{ActorId, Incarnation};
+use crate::process::routing::Router;
+use crate::protocol::connection::Mode;
+use crate::protocol::wire::{Cause, Failure};
+
+/// The address of an actor in this process or another: actix's [`Addr`], process-spanning.
+///
+/// A plain value: it can be cloned, compared, stored, be a field of a message or of `Args`, and go anywhere.
+/// It holds no descriptor and keeps nothing alive. It names the actor, not a life of it: after the actor's process
+/// was restarted, it reaches the next incarnation.
+///
+/// In a human-readable format it is its name, `{ addr = "counter" }`.
+pub struct ProcAddr<A> {
+    target: Target,
+    actor: PhantomData<fn() -> A>,
+}
+
+impl<A: ProcActor> ProcAddr<A> {
+    fn new(target: Target) -> ProcAddr<A> {
+        ProcAddr { target, actor: PhantomData }
+    }
+
+    /// The actor that the topology calls `name`. Looked up where it is used: an unknown name is an error of the
+    /// send ([`Cause::UnknownName`]), and of `check` where it is an argument in a topology.
+    pub fn named(name: &str) -> ProcAddr<A> {
+        ProcAddr::new(Target::named(Arc::from(name)))
+    }
+
+    /// The actor with this number, of which the topology or the runtime says that it is an `A`.
+    pub(crate) fn of(id: ActorId, name: Option<Arc<str>>) -> ProcAddr<A> {
+        ProcAddr::new(Target::Id { id, name })
+    }
+
+    /// Gives an actor of this process an address that other processes can use. It stays addressable, and is kept
+    /// alive, until it stops by itself; it does not survive its process.
+    ///
+    /// # Errors
+    /// [`Cause::NoRuntime`] outside `Program::run`.
+    pub fn export(addr: Addr<A>) -> Result<ProcAddr<A>, Failure> {
+        let router = context::current().ok_or(Failure::not_executed(Cause::NoRuntime))?;
+        let identity = router.identity();
+        let export = ActorExport::new(Some(addr));
+        let (slot, key) = router.registry().export(export, identity.limits.window_messages);
+        let id = ActorId { process: identity.process, incarnation: identity.incarnation, slot, key };
+        Ok(ProcAddr::of(id, None))
+    }
+
+    /// Sends a message and waits for the reply (an ask). Waits for room first, if need be.
+    pub fn send<M>(&self, message: M) -> Request<M>
+    where
+        A: Accepts<M>,
+        M: ProcMessage,
+    {
+        Request(dispatch::submit(&self.target, which::<A, M>(), message, Mode::Call))
+    }
+
+    /// Sends a message and waits until there is room for it, not until it is handled.
+    pub fn tell<M>(&self, message: M) -> Tell<M>
+    where
+        A: Accepts<M>,
+        M: ProcMessage,
+    {
+        Tell(dispatch::submit(&self.target, which::<A, M>(), message, Mode::Tell))
+    }
+
+    /// Sends a message without waiting. If there is no room, it waits in a bounded outbox; past that, it is a dead
+    /// letter, counted and logged (M-3).
+    pub fn do_send<M>(&self, message: M)
+    where
+        A: Accepts<M>,
+        M: ProcMessage,
+    {
+        dispatch::do_send(&self.target, which::<A, M>(), message);
+    }
+
+    /// Sends a message if there is room now.
+    ///
+    /// # Errors
+    /// [`Cause::Full`] and every other reason not to send, with the message.
+    pub fn try_send<M>(&self, message: M) -> Result<(), SendError<M>>
+    where
+        A: Accepts<M>,
+        M: ProcMessage,
+    {
+        dispatch::try_send(&self.target, which::<A, M>(), message)
+    }
+
+    /// The same address, for one message type alone.
+    pub fn recipient<M>(&self) -> ProcRecipient<M>
+    where
+        A: Accepts<M>,
+        M: ProcMessage,
+    {
+        ProcRecipient::new(self.target.clone(), Some(<A as Accepts<M>>::ID))
+    }
+
+    /// Whether the actor is believed to be reachable. For an actor of another process that is so until the root
+    /// has said otherwise; a send tells for sure.
+    pub fn connected(&self) -> bool {
+        let Some(router) = context::current() else { return false };
+        match self.target.resolve(&router) {
+            Ok(id) if router.is_local(id) => {
+                router.find_local(id).is_ok_and(|exported| exported.actor.is_alive())
+            }
+            Ok(id) => router.is_reachable(id.process),
+            Err(_) => false,
+        }
+    }
+
+    /// An address of the life that this process is connected with now: sends to any other life fail with
+    /// [`Cause::Stale`].
+    ///
+    /// # Errors
+    /// The address can't be resolved, or nothing was sent there yet, so that no life is known.
+    pub fn pin(&self) -> Result<ProcAddr<A>, Failure> {
+        let router = context::current().ok_or(Failure::not_executed(Cause::NoRuntime))?;
+        let id = self.target.resolve(&router).map_err(Failure::not_executed)?;
+        let life = self.life(&router, id).ok_or(Failure::not_executed(Cause::NoActor(id)))?;
+        Ok(ProcAddr::new(self.target.pinned(id, life)))
+    }
+
+    fn life(&self, router: &Router, id: ActorId) -> Option<Incarnation> {
+        match router.is_local(id) {
+            true => Some(router.identity().incarnation),
+            false => router.connected_life(id.process),
+        }
+    }
+
+    /// The name that the topology gave the actor, where it is known here.
+    pub fn name(&self) -> Option<&str> {
+        self.target.name().map(|name| &**name)
+    }
+}
+
+fn which<A: Accepts<M>, M: ProcMessage>() -> Which {
+    Which { id: <A as Accepts<M>>::ID, name: <A as Accepts<M>>::NAME }
+}
+
+impl<A> Clone for ProcAddr<A> {
+    fn clone(&self) -> Self {
+        ProcAddr { target: self.target.clone(), actor: PhantomData }
+    }
+}
+
+impl<A> PartialEq for ProcAddr<A> {
+    fn eq(&self, other: &Self) -> bool {
+        self.target == other.target
+    }
+}
+
+impl<A> Eq for ProcAddr<A> {}
+
+impl<A> Hash for ProcAddr<A> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.target.hash(state);
+    }
+}
+
+impl<A> fmt::Debug for ProcAddr<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProcAddr({:?})", self.target)
+    }
+}
+
+impl<A> Serialize for ProcAddr<A> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.target.serialize(serializer)
+    }
+}
+
+impl<'de, A> Deserialize<'de> for ProcAddr<A> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(ProcAddr { target: Target::deserialize(deserializer)?, actor: PhantomData })
+    }
+}

@@ -1,0 +1,51 @@
+//! Which process this is: the router that addresses use.
+//!
+//! One for each operating-system process, set while `Program::run` runs. Each thread keeps a copy of the pointer,
+//! so that a send costs no lock to find it.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::process::routing::Router;
+
+static CURRENT: Mutex<Option<Arc<Router>>> = Mutex::new(None);
+/// Raised with each change of `CURRENT`.
+static VERSION: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static CACHED: RefCell<(u64, Option<Arc<Router>>)> = const { RefCell::new((0, None)) };
+}
+
+/// The router of this process, if a Procession runtime runs in it.
+pub fn current() -> Option<Arc<Router>> {
+    let version = VERSION.load(Ordering::Acquire);
+    CACHED
+        .try_with(|cached| {
+            let mut cached = cached.borrow_mut();
+            if cached.0 != version {
+                let router = CURRENT.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                *cached = (version, router);
+            }
+            cached.1.clone()
+        })
+        .ok()
+        .flatten()
+}
+
+/// Makes a router the one of this process. False if there is one already.
+pub fn enter(router: Arc<Router>) -> bool {
+    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    if current.is_some() {
+        return false;
+    }
+    *current = Some(router);
+    VERSION.fetch_add(1, Ordering::Release);
+    true
+}
+
+/// Ends what `enter` began.
+pub fn leave() {
+    *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    VERSION.fetch_add(1, Ordering::Release);
+}

@@ -1,0 +1,267 @@
+//! Sending: to an actor of this process as it is, to one of another process as bytes.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::actor::ProcMessage;
+use super::context;
+use super::error::SendError;
+use super::inbound::{Inbound, LocalTicket};
+use super::request::{Pending, Route};
+use super::slot::CallSlot;
+use super::target::Target;
+use crate::codec;
+use crate::id::ActorId;
+use crate::process::routing::{DeadLetter, Exported, MessageName, Pass, Peer, Router, Waiter};
+use crate::protocol::connection::{Mode, Submit};
+use crate::protocol::wire::{Cause, Failure, MessageId};
+
+/// Which message, as the wire and people call it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Which {
+    pub(super) id: MessageId,
+    pub(super) name: &'static str,
+}
+
+/// Sends a message whose outcome somebody waits for: `mode` is `Call` or `Tell`.
+pub(super) fn submit<M: ProcMessage>(target: &Target, which: Which, message: M, mode: Mode) -> Pending<M> {
+    let Some(router) = context::current() else {
+        return Pending::failed(Cause::NoRuntime, Some(message));
+    };
+    let id = match target.resolve(&router) {
+        Ok(id) => id,
+        Err(cause) => return Pending::failed(cause, Some(message)),
+    };
+    let deadline = Instant::now() + router.identity().ask_timeout;
+    if !router.is_local(id) {
+        return submit_remote(&router, id, which, message, mode, deadline);
+    }
+    match router.find_local(id) {
+        Ok(exported) => submit_local(&router, exported, which, message, mode, deadline),
+        Err(cause) => Pending::failed(cause, Some(message)),
+    }
+}
+
+/// A connection may end between being found and being used; then the next one is asked for. More often than this
+/// in a row means that the peer ends faster than it is born.
+const TRIES: usize = 3;
+
+fn submit_remote<M: ProcMessage>(
+    router: &Arc<Router>,
+    id: ActorId,
+    which: Which,
+    message: M,
+    mode: Mode,
+    deadline: Instant,
+) -> Pending<M> {
+    let slot = Arc::new(CallSlot::<M>::new());
+    let mut cause = Cause::ShuttingDown;
+    for _ in 0..TRIES {
+        let peer = match router.peer_for(id) {
+            Ok(peer) => peer,
+            Err(cause) => return Pending::failed(cause, Some(message)),
+        };
+        let waiter = Waiter::Outcome(Arc::<CallSlot<M>>::clone(&slot));
+        match put(&peer, id, which, &message, mode, Some(deadline), waiter) {
+            Ok(key) => {
+                if key.is_none() {
+                    slot.complete(Ok(None));
+                }
+                return Pending::new(slot, Some(message), Route::Remote { peer, key });
+            }
+            Err(Put { cause: why, over }) => {
+                cause = why;
+                if !over {
+                    break;
+                }
+                router.forget(&peer);
+            }
+        }
+    }
+    Pending::failed(cause, Some(message))
+}
+
+struct Put {
+    cause: Cause,
+    /// Whether the connection is over, so that another may do better.
+    over: bool,
+}
+
+fn put<M: ProcMessage>(
+    peer: &Arc<Peer>,
+    id: ActorId,
+    which: Which,
+    message: &M,
+    mode: Mode,
+    deadline: Option<Instant>,
+    waiter: Waiter,
+) -> Result<Option<u64>, Put> {
+    let channel = peer.channel(id);
+    let submit = Submit { channel, message: which.id.0, mode, deadline };
+    peer.with(|connection| {
+        connection
+            .submit(submit, message, waiter, Instant::now())
+            .map_err(|refused| Put { cause: refused.cause, over: connection.is_over() })
+    })
+}
+
+fn submit_local<M: ProcMessage>(
+    router: &Router,
+    exported: Exported,
+    which: Which,
+    message: M,
+    mode: Mode,
+    deadline: Instant,
+) -> Pending<M> {
+    let serialise = router.identity().serialise_always;
+    let message = match through_codec(message, serialise) {
+        Ok(message) => message,
+        Err((cause, message)) => return Pending::failed(cause, Some(message)),
+    };
+    let slot = Arc::new(CallSlot::<M>::new());
+    let waiting = Arc::clone(&slot);
+    let gate = Arc::clone(&exported.gate);
+    let actor = exported.actor;
+    let call = mode == Mode::Call;
+    let deliver = move |pass: Pass| {
+        let ticket = LocalTicket {
+            slot: call.then(|| Arc::clone(&waiting)),
+            pass: Some(pass),
+            deadline: call.then_some(deadline),
+            name: MessageName(which.name),
+            serialise,
+        };
+        let mut envelope = Some(Inbound::local(message, ticket));
+        if actor.deliver_local(which.id, &mut envelope as &mut dyn Any) {
+            if !call {
+                waiting.complete(Ok(None));
+            }
+            return;
+        }
+        let cause = not_taken(actor.is_alive(), actor.type_name());
+        let message = envelope.and_then(Inbound::give_back);
+        waiting.complete(Err((Failure::not_executed(cause), message)));
+    };
+    let ticket = match gate.try_pass() {
+        Some(pass) => {
+            deliver(pass);
+            None
+        }
+        None => Some(gate.wait(deliver)),
+    };
+    Pending::new(slot, None, Route::Local { gate, ticket, deadline, timer: None })
+}
+
+/// Why an actor of this process did not take a message.
+fn not_taken(is_alive: bool, type_name: &str) -> Cause {
+    match is_alive {
+        true => Cause::NotAccepted { actor: type_name.to_owned() },
+        false => Cause::ActorStopped,
+    }
+}
+
+fn through_codec<M: ProcMessage>(message: M, serialise: bool) -> Result<M, (Cause, M)> {
+    if !serialise {
+        return Ok(message);
+    }
+    match codec::round_trip(&message) {
+        Ok(copy) => Ok(copy),
+        Err(reason) => Err((Cause::Encode(reason), message)),
+    }
+}
+
+/// Sends a message that must not wait: refused if there is no room now.
+pub(super) fn try_send<M: ProcMessage>(
+    target: &Target,
+    which: Which,
+    message: M,
+) -> Result<(), SendError<M>> {
+    send_now(target, which, message, Mode::Try)
+        .map_err(|(cause, message)| SendError::new(Failure::not_executed(cause), message))
+}
+
+/// Sends a message about which nobody wants to hear again: what can't be sent is a dead letter.
+pub(super) fn do_send<M: ProcMessage>(target: &Target, which: Which, message: M) {
+    let Err((cause, _)) = send_now(target, which, message, Mode::Outbox) else { return };
+    let Some(router) = context::current() else {
+        tracing::warn!(target: "procession::dead_letters", message = which.name, "dead letter: {cause}");
+        return;
+    };
+    let target = target.resolve(&router).ok();
+    let letter = DeadLetter { target, message: Some(MessageName(which.name)), count: 1, cause };
+    router.dead_letters().bury(&letter);
+}
+
+fn send_now<M: ProcMessage>(
+    target: &Target,
+    which: Which,
+    message: M,
+    mode: Mode,
+) -> Result<(), (Cause, Option<M>)> {
+    let Some(router) = context::current() else { return Err((Cause::NoRuntime, Some(message))) };
+    let id = match target.resolve(&router) {
+        Ok(id) => id,
+        Err(cause) => return Err((cause, Some(message))),
+    };
+    if router.is_local(id) {
+        return match router.find_local(id) {
+            Ok(exported) => send_local_now(&router, exported, which, message, mode),
+            Err(cause) => Err((cause, Some(message))),
+        };
+    }
+    let mut cause = Cause::ShuttingDown;
+    for _ in 0..TRIES {
+        let peer = match router.peer_for(id) {
+            Ok(peer) => peer,
+            Err(cause) => return Err((cause, Some(message))),
+        };
+        let waiter = Waiter::Nobody { target: id, message: MessageName(which.name) };
+        match put(&peer, id, which, &message, mode, None, waiter) {
+            Ok(_) => return Ok(()),
+            Err(refused) => {
+                cause = refused.cause;
+                if !refused.over {
+                    break;
+                }
+                router.forget(&peer);
+            }
+        }
+    }
+    Err((cause, Some(message)))
+}
+
+fn send_local_now<M: ProcMessage>(
+    router: &Router,
+    exported: Exported,
+    which: Which,
+    message: M,
+    mode: Mode,
+) -> Result<(), (Cause, Option<M>)> {
+    let message = through_codec(message, router.identity().serialise_always)
+        .map_err(|(cause, message)| (cause, Some(message)))?;
+    let ticket = move |pass| LocalTicket {
+        slot: None,
+        pass: Some(pass),
+        deadline: None,
+        name: MessageName(which.name),
+        serialise: false,
+    };
+    if let Some(pass) = exported.gate.try_pass() {
+        let mut envelope = Some(Inbound::local(message, ticket(pass)));
+        if exported.actor.deliver_local(which.id, &mut envelope as &mut dyn Any) {
+            return Ok(());
+        }
+        let cause = not_taken(exported.actor.is_alive(), exported.actor.type_name());
+        return Err((cause, envelope.and_then(Inbound::give_back)));
+    }
+    if mode == Mode::Try {
+        return Err((Cause::Full, Some(message)));
+    }
+    let actor = exported.actor;
+    let queued = exported.gate.wait_in_outbox(move |pass| {
+        // If the actor is gone by then, dropping the envelope makes it a dead letter.
+        actor.deliver_local(which.id, &mut Some(Inbound::local(message, ticket(pass))) as &mut dyn Any);
+    });
+    if queued { Ok(()) } else { Err((Cause::Full, None)) }
+}

@@ -1,0 +1,226 @@
+//! A message on its way through a mailbox, with the duty to answer it.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::dev::{MessageResponse, OneshotSender, ToEnvelope};
+use actix::prelude::*;
+use tokio::sync::oneshot;
+
+use super::actor::{Accepts, ProcActor, ProcMessage};
+use super::slot::CallSlot;
+use crate::codec;
+use crate::process::handling;
+use crate::process::routing::{DeadLetter, MessageName, Pass, Refused, Ticket};
+use crate::protocol::wire::{Cause, Failure};
+
+/// What `#[derive(ProcActor)]` makes an actor handle: a message with the right to answer it. Not for users: they
+/// handle `M`.
+pub struct Inbound<M: ProcMessage> {
+    message: Option<M>,
+    answer: Answer<M>,
+}
+
+/// Who gets the result.
+pub(super) enum Answer<M: ProcMessage> {
+    /// Another process.
+    Remote(Ticket),
+    /// This process: the result stays as it is.
+    Local(LocalTicket<M>),
+}
+
+/// The duty to answer a sender of the same process.
+pub(super) struct LocalTicket<M: ProcMessage> {
+    pub(super) slot: Option<Arc<CallSlot<M>>>,
+    pub(super) pass: Option<Pass>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) name: MessageName,
+    /// Send the result through the codec (a test mode).
+    pub(super) serialise: bool,
+}
+
+impl<M: ProcMessage> Message for Inbound<M> {
+    type Result = ();
+}
+
+impl<M: ProcMessage> Inbound<M> {
+    pub(super) fn local(message: M, ticket: LocalTicket<M>) -> Inbound<M> {
+        Inbound { message: Some(message), answer: Answer::Local(ticket) }
+    }
+
+    /// Takes the message back out: it did not get into the mailbox.
+    pub(super) fn give_back(mut self) -> Option<M> {
+        if let Answer::Local(ticket) = &mut self.answer {
+            ticket.slot = None;
+        }
+        self.message.take()
+    }
+
+    pub(super) fn deliver<A>(addr: &Addr<A>, body: &[u8], ticket: Ticket) -> Result<(), Refused>
+    where
+        A: Actor + Handler<Inbound<M>>,
+        A::Context: ToEnvelope<A, Inbound<M>>,
+    {
+        match codec::decode(body) {
+            Ok(message) => {
+                // The mailbox is as long as the windows that were granted, so its own limit is passed by.
+                addr.do_send(Inbound { message: Some(message), answer: Answer::Remote(ticket) });
+                Ok(())
+            }
+            Err(error) => Err(Refused::Decode(ticket, error)),
+        }
+    }
+
+    pub(super) fn deliver_local<A>(addr: &Addr<A>, envelope: &mut dyn Any) -> bool
+    where
+        A: Actor + Handler<Inbound<M>>,
+        A::Context: ToEnvelope<A, Inbound<M>>,
+    {
+        let inbound = envelope.downcast_mut::<Option<Inbound<M>>>().and_then(Option::take);
+        inbound.map(|inbound| addr.do_send(inbound)).is_some()
+    }
+
+    /// The message leaves the mailbox; nothing if it must not be handled.
+    fn begin(&mut self) -> Option<M> {
+        let proceed = match &mut self.answer {
+            Answer::Remote(ticket) => ticket.begin(),
+            Answer::Local(ticket) => ticket.begin(),
+        };
+        if proceed { self.message.take() } else { None }
+    }
+
+    fn wants_reply(&self) -> bool {
+        match &self.answer {
+            Answer::Remote(ticket) => ticket.wants_reply(),
+            Answer::Local(ticket) => ticket.slot.is_some(),
+        }
+    }
+}
+
+impl<M: ProcMessage> Answer<M> {
+    fn reply(self, result: M::Result) {
+        match self {
+            Answer::Remote(ticket) => ticket.reply(&result),
+            Answer::Local(mut ticket) => {
+                let Some(slot) = ticket.slot.take() else { return };
+                slot.complete(match ticket.serialise {
+                    false => Ok(Some(result)),
+                    true => codec::round_trip(&result)
+                        .map(Some)
+                        .map_err(|reason| (Failure::failed(Cause::Encode(reason)), None)),
+                });
+            }
+        }
+    }
+
+    fn fail(self, failure: Failure) {
+        match self {
+            Answer::Remote(ticket) => ticket.fail(&failure),
+            Answer::Local(mut ticket) => {
+                if let Some(slot) = ticket.slot.take() {
+                    slot.complete(Err((failure, None)));
+                }
+            }
+        }
+    }
+}
+
+impl<M: ProcMessage> LocalTicket<M> {
+    fn begin(&mut self) -> bool {
+        self.pass = None;
+        let Some(slot) = &self.slot else { return true };
+        if slot.is_abandoned() {
+            self.slot = None;
+            return false;
+        }
+        let expired = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        if expired {
+            slot.complete(Err((Failure::not_executed(Cause::TimedOut), None)));
+            self.slot = None;
+        }
+        !expired
+    }
+}
+
+impl<M: ProcMessage> Drop for LocalTicket<M> {
+    /// A handler began and left no answer.
+    fn drop(&mut self) {
+        let Some(slot) = self.slot.take() else { return };
+        let cause = match std::thread::panicking() {
+            true => Cause::Panicked(handling::last_panic()),
+            false => Cause::NoReply,
+        };
+        slot.complete(Err((Failure::failed(cause), None)));
+    }
+}
+
+impl<M: ProcMessage> Drop for Inbound<M> {
+    /// Still holding its message, it never left the mailbox: the sender gets it back.
+    fn drop(&mut self) {
+        let Some(message) = self.message.take() else { return };
+        let Answer::Local(ticket) = &mut self.answer else { return };
+        let failure = Failure::not_executed(Cause::ActorStopped);
+        match ticket.slot.take() {
+            Some(slot) => slot.complete(Err((failure, Some(message)))),
+            None if ticket.pass.is_some() => bury(ticket.name, failure.cause),
+            None => {}
+        }
+    }
+}
+
+fn bury(name: MessageName, cause: Cause) {
+    if let Some(router) = super::context::current() {
+        let letter = DeadLetter { target: None, message: Some(name), count: 1, cause };
+        router.dead_letters().bury(&letter);
+    }
+}
+
+/// Handles a message and answers it: what the derive's handlers call.
+///
+/// A handler that is done when it returns is answered at once, without a task; any other by a task that waits.
+pub fn handle_inbound<A, M>(actor: &mut A, mut inbound: Inbound<M>, context: &mut A::Context)
+where
+    A: Accepts<M> + ProcActor,
+    M: ProcMessage,
+{
+    let Some(message) = inbound.begin() else { return };
+    let wants_reply = inbound.wants_reply();
+    let _handling = handling::enter(A::TYPE_NAME, <A as Accepts<M>>::NAME);
+    let response = <A as Handler<M>>::handle(actor, message, context);
+    if !wants_reply {
+        return response.handle(context, None);
+    }
+    let answer = inbound.into_answer();
+    let (sender, mut receiver): (OneshotSender<M::Result>, _) = oneshot::channel();
+    response.handle(context, Some(sender));
+    match receiver.try_recv() {
+        Ok(result) => answer.reply(result),
+        Err(oneshot::error::TryRecvError::Closed) => answer.fail(Failure::failed(Cause::NoReply)),
+        Err(oneshot::error::TryRecvError::Empty) => answer_later(answer, receiver),
+    }
+}
+
+fn answer_later<M: ProcMessage>(answer: Answer<M>, receiver: oneshot::Receiver<M::Result>) {
+    let wait = async move {
+        match receiver.await {
+            Ok(result) => answer.reply(result),
+            Err(_) => answer.fail(Failure::failed(Cause::NoReply)),
+        }
+    };
+    actix::spawn(wait);
+}
+
+impl<M: ProcMessage> Inbound<M> {
+    fn into_answer(mut self) -> Answer<M> {
+        let done =
+            LocalTicket { slot: None, pass: None, deadline: None, name: MessageName(""), serialise: false };
+        std::mem::replace(&mut self.answer, Answer::Local(done))
+    }
+}
+
+impl<M: ProcMessage> std::fmt::Debug for Inbound<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Inbound<{}>", std::any::type_name::<M>())
+    }
+}

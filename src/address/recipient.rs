@@ -1,0 +1,134 @@
+//! The address of whatever handles one message type.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::actor::ProcMessage;
+use super::context;
+use super::dispatch::{self, Which};
+use super::error::SendError;
+use super::request::{Request, Tell};
+use super::target::Target;
+use crate::protocol::connection::Mode;
+use crate::protocol::wire::{Cause, Failure, MessageId};
+
+/// A [`ProcAddr`](super::ProcAddr) that is typed by one message only: its holder need not know the actor.
+///
+/// Made by [`ProcAddr::recipient`](super::ProcAddr::recipient), or named in a topology like any address. Then the
+/// message must have its plain type name in the actor's list.
+pub struct ProcRecipient<M> {
+    target: Target,
+    /// The message's identity in that actor's protocol; none if only the actor's name is known as yet.
+    id: Option<MessageId>,
+    message: PhantomData<fn(M)>,
+}
+
+impl<M: ProcMessage> ProcRecipient<M> {
+    pub(super) fn new(target: Target, id: Option<MessageId>) -> ProcRecipient<M> {
+        ProcRecipient { target, id, message: PhantomData }
+    }
+
+    /// The actor that the topology calls `name`.
+    pub fn named(name: &str) -> ProcRecipient<M> {
+        ProcRecipient::new(Target::named(name.into()), None)
+    }
+
+    fn which(&self) -> Result<Which, Cause> {
+        let name = plain_name::<M>();
+        if let Some(id) = self.id {
+            return Ok(Which { id, name });
+        }
+        let router = context::current().ok_or(Cause::NoRuntime)?;
+        let actor = self.target.name().map(|name| name.to_string()).unwrap_or_default();
+        let known = router.look_up(&actor).ok_or(Cause::UnknownName(actor))?;
+        Ok(Which { id: MessageId::of(&known.type_name, name), name })
+    }
+
+    /// As [`ProcAddr::send`](super::ProcAddr::send).
+    pub fn send(&self, message: M) -> Request<M> {
+        Request(match self.which() {
+            Ok(which) => dispatch::submit(&self.target, which, message, Mode::Call),
+            Err(cause) => super::request::Pending::failed(cause, Some(message)),
+        })
+    }
+
+    /// As [`ProcAddr::tell`](super::ProcAddr::tell).
+    pub fn tell(&self, message: M) -> Tell<M> {
+        Tell(match self.which() {
+            Ok(which) => dispatch::submit(&self.target, which, message, Mode::Tell),
+            Err(cause) => super::request::Pending::failed(cause, Some(message)),
+        })
+    }
+
+    /// As [`ProcAddr::do_send`](super::ProcAddr::do_send).
+    pub fn do_send(&self, message: M) {
+        let which = self.which().unwrap_or(Which { id: MessageId(0), name: plain_name::<M>() });
+        dispatch::do_send(&self.target, which, message);
+    }
+
+    /// As [`ProcAddr::try_send`](super::ProcAddr::try_send).
+    ///
+    /// # Errors
+    /// With the message.
+    pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
+        match self.which() {
+            Ok(which) => dispatch::try_send(&self.target, which, message),
+            Err(cause) => Err(SendError::new(Failure::not_executed(cause), Some(message))),
+        }
+    }
+}
+
+/// The last segment of a type's path: what the derive calls a message by default.
+fn plain_name<M>() -> &'static str {
+    let path = std::any::type_name::<M>();
+    let generics = path.find('<').unwrap_or(path.len());
+    path[..generics].rfind("::").map_or(path, |at| &path[at + 2..])
+}
+
+impl<M> Clone for ProcRecipient<M> {
+    fn clone(&self) -> Self {
+        ProcRecipient { target: self.target.clone(), id: self.id, message: PhantomData }
+    }
+}
+
+impl<M> PartialEq for ProcRecipient<M> {
+    fn eq(&self, other: &Self) -> bool {
+        self.target == other.target
+    }
+}
+
+impl<M> Eq for ProcRecipient<M> {}
+
+impl<M> Hash for ProcRecipient<M> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.target.hash(state);
+    }
+}
+
+impl<M> fmt::Debug for ProcRecipient<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProcRecipient({:?})", self.target)
+    }
+}
+
+impl<M> Serialize for ProcRecipient<M> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match serializer.is_human_readable() {
+            true => self.target.serialize(serializer),
+            false => (&self.target, self.id).serialize(serializer),
+        }
+    }
+}
+
+impl<'de, M> Deserialize<'de> for ProcRecipient<M> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (target, id) = match deserializer.is_human_readable() {
+            true => (Target::deserialize(deserializer)?, None),
+            false => <(Target, Option<MessageId>)>::deserialize(deserializer)?,
+        };
+        Ok(ProcRecipient { target, id, message: PhantomData })
+    }
+}

@@ -1,0 +1,173 @@
+//! The futures that wait for a reply, or for room.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+
+use super::actor::ProcMessage;
+use super::error::SendError;
+use super::slot::CallSlot;
+use crate::process::routing::{Gate, Peer};
+use crate::protocol::wire::{Cause, Failure};
+
+/// A message that was sent, or waits for room.
+pub(super) struct Pending<M: ProcMessage> {
+    slot: Arc<CallSlot<M>>,
+    /// What went as bytes is kept, so that it can be given back.
+    message: Option<M>,
+    route: Route,
+    done: bool,
+}
+
+/// Where it went, to cancel it there.
+pub(super) enum Route {
+    Nowhere,
+    Remote {
+        peer: Arc<Peer>,
+        key: Option<u64>,
+    },
+    Local {
+        gate: Arc<Gate>,
+        ticket: Option<u64>,
+        deadline: Instant,
+        /// Made when first waited for; the connection keeps the time of what is remote.
+        timer: Option<Pin<Box<Sleep>>>,
+    },
+}
+
+impl<M: ProcMessage> Pending<M> {
+    pub(super) fn new(slot: Arc<CallSlot<M>>, message: Option<M>, route: Route) -> Pending<M> {
+        Pending { slot, message, route, done: false }
+    }
+
+    pub(super) fn failed(cause: Cause, message: Option<M>) -> Pending<M> {
+        let slot = CallSlot::new();
+        slot.complete(Err((Failure::not_executed(cause), message)));
+        Pending::new(Arc::new(slot), None, Route::Nowhere)
+    }
+
+    fn set_timeout(&mut self, timeout: Duration) {
+        let now = Instant::now();
+        match &mut self.route {
+            Route::Nowhere | Route::Remote { key: None, .. } => {}
+            Route::Remote { peer, key: Some(key) } => {
+                peer.with(|connection| connection.set_deadline(*key, now + timeout, now));
+                // The driver sleeps until the deadline that it knew.
+                peer.rouse();
+            }
+            Route::Local { deadline, timer, .. } => {
+                *deadline = now + timeout;
+                *timer = None;
+            }
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<M::Result>, SendError<M>>> {
+        if let Poll::Ready(outcome) = self.slot.poll(context.waker(), &mut self.message) {
+            self.done = true;
+            return Poll::Ready(outcome);
+        }
+        let Route::Local { gate, ticket, deadline, timer } = &mut self.route else { return Poll::Pending };
+        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until((*deadline).into())));
+        ready!(timer.as_mut().poll(context));
+        let waited = ticket.is_some_and(|ticket| gate.cancel(ticket));
+        let failure = match waited {
+            true => Failure::not_executed(Cause::TimedOut),
+            false => Failure::unknown(Cause::TimedOut),
+        };
+        self.slot.complete(Err((failure, None)));
+        self.done = true;
+        self.slot.poll(context.waker(), &mut self.message)
+    }
+}
+
+impl<M: ProcMessage> Drop for Pending<M> {
+    fn drop(&mut self) {
+        if self.done || !self.slot.abandon() {
+            return;
+        }
+        match &self.route {
+            Route::Remote { peer, key: Some(key) } => {
+                peer.with(|connection| connection.cancel(*key));
+            }
+            Route::Local { gate, ticket: Some(ticket), .. } => {
+                gate.cancel(*ticket);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A `send` that waits for its reply.
+///
+/// The message is on its way (or in line for room) as soon as `send` returns, before this is polled, so messages
+/// arrive in the order of the calls (M-1). It ends by itself at its deadline: the topology's `ask_timeout`, or the
+/// one given here (M-2).
+///
+/// Cancel safe: dropping it cancels the request, and a request that was not yet handled is not handled (M-7).
+#[must_use = "dropping a request cancels it; await it, or use `do_send`"]
+pub struct Request<M: ProcMessage>(pub(super) Pending<M>);
+
+impl<M: ProcMessage> Request<M> {
+    /// Ends the request after this time from now, instead of the topology's `ask_timeout`.
+    pub fn timeout(mut self, timeout: Duration) -> Request<M> {
+        self.0.set_timeout(timeout);
+        self
+    }
+}
+
+// The message in it is moved, never pinned.
+impl<M: ProcMessage> Unpin for Request<M> {}
+impl<M: ProcMessage> Unpin for Tell<M> {}
+
+impl<M: ProcMessage> Future for Request<M> {
+    type Output = Result<M::Result, SendError<M>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match ready!(self.0.poll(context)) {
+            Ok(Some(result)) => Ok(result),
+            // Only a tell ends without a result.
+            Ok(None) => Err(SendError::new(Failure::failed(Cause::NoReply), None)),
+            Err(error) => Err(error),
+        })
+    }
+}
+
+/// A `tell` that waits for room.
+///
+/// Resolves when the message was handed to the connection, or to the mailbox of an actor in this process. Cancel
+/// safe: dropped while it waits, the message is not sent.
+#[must_use = "dropping a tell that waits for room cancels it; await it, or use `do_send`"]
+pub struct Tell<M: ProcMessage>(pub(super) Pending<M>);
+
+impl<M: ProcMessage> Tell<M> {
+    /// Gives up waiting for room after this time from now, instead of the topology's `ask_timeout`.
+    pub fn timeout(mut self, timeout: Duration) -> Tell<M> {
+        self.0.set_timeout(timeout);
+        self
+    }
+}
+
+impl<M: ProcMessage> Future for Tell<M> {
+    type Output = Result<(), SendError<M>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll(context).map_ok(|_| ())
+    }
+}
+
+impl<M: ProcMessage> fmt::Debug for Request<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Request<{}>", std::any::type_name::<M>())
+    }
+}
+
+impl<M: ProcMessage> fmt::Debug for Tell<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tell<{}>", std::any::type_name::<M>())
+    }
+}

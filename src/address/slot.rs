@@ -1,0 +1,101 @@
+//! Where the outcome of one message meets who waits for it.
+
+use std::sync::{Mutex, PoisonError};
+use std::task::{Poll, Waker};
+
+use super::actor::ProcMessage;
+use super::error::SendError;
+use crate::codec;
+use crate::process::routing::Outcome;
+use crate::protocol::wire::{Cause, Failure};
+
+/// Shared by the future that waits and by whatever will know.
+pub(super) struct CallSlot<M: ProcMessage> {
+    state: Mutex<State<M>>,
+}
+
+enum State<M: ProcMessage> {
+    Waiting(Option<Waker>),
+    Done(Result<Option<M::Result>, (Failure, Option<M>)>),
+    /// Taken by the future, or the future was dropped.
+    Over,
+}
+
+impl<M: ProcMessage> CallSlot<M> {
+    pub(super) fn new() -> CallSlot<M> {
+        CallSlot { state: Mutex::new(State::Waiting(None)) }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State<M>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first outcome counts.
+    pub(super) fn complete(&self, outcome: Result<Option<M::Result>, (Failure, Option<M>)>) {
+        let mut state = self.lock();
+        if let State::Waiting(waker) = &mut *state {
+            let waker = waker.take();
+            *state = State::Done(outcome);
+            drop(state);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// The outcome; `None` in it is that of a tell. `kept` is what the future has of the message.
+    pub(super) fn poll(
+        &self,
+        waker: &Waker,
+        kept: &mut Option<M>,
+    ) -> Poll<Result<Option<M::Result>, SendError<M>>> {
+        let mut state = self.lock();
+        match std::mem::replace(&mut *state, State::Over) {
+            State::Done(Ok(result)) => Poll::Ready(Ok(result)),
+            State::Done(Err((failure, message))) => {
+                let message = match failure.verdict {
+                    crate::protocol::wire::Verdict::NotExecuted => message.or_else(|| kept.take()),
+                    _ => None,
+                };
+                Poll::Ready(Err(SendError::new(failure, message)))
+            }
+            State::Waiting(previous) => {
+                let waker = match previous {
+                    Some(previous) if previous.will_wake(waker) => previous,
+                    _ => waker.clone(),
+                };
+                *state = State::Waiting(Some(waker));
+                Poll::Pending
+            }
+            State::Over => panic!("a request was polled after it had ended"),
+        }
+    }
+
+    /// Whether nobody waits any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        matches!(*self.lock(), State::Over)
+    }
+
+    /// The future is dropped. Returns whether there was no outcome yet.
+    pub(super) fn abandon(&self) -> bool {
+        matches!(std::mem::replace(&mut *self.lock(), State::Over), State::Waiting(_))
+    }
+}
+
+impl<M: ProcMessage> Outcome for CallSlot<M> {
+    fn reply(&self, body: &[u8]) {
+        self.complete(match codec::decode(body) {
+            Ok(result) => Ok(Some(result)),
+            // It ran; what it said can't be read.
+            Err(error) => Err((Failure::failed(Cause::Decode(error.to_string())), None)),
+        });
+    }
+
+    fn sent(&self) {
+        self.complete(Ok(None));
+    }
+
+    fn fail(&self, failure: Failure) {
+        self.complete(Err((failure, None)));
+    }
+}

@@ -1,0 +1,162 @@
+//! The window of this process to an actor of its own: what a connection's credit is between processes (M-3).
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Counts the messages that this process has under way to one of its own actors, and holds the senders that wait
+/// in order (M-1).
+pub struct Gate {
+    state: Mutex<State>,
+}
+
+struct State {
+    free: u32,
+    /// What `do_send` may leave waiting.
+    outbox_free: u32,
+    next_ticket: u64,
+    waiting: VecDeque<Waiting>,
+}
+
+struct Waiting {
+    ticket: u64,
+    in_outbox: bool,
+    deliver: Option<Deliver>,
+}
+
+type Deliver = Box<dyn FnOnce(Pass) + Send>;
+
+/// Room for one message; given back when it is dropped, which is when the message leaves the mailbox.
+pub struct Pass(Arc<Gate>);
+
+impl Gate {
+    /// A gate for `window` messages.
+    pub fn new(window: u32) -> Arc<Gate> {
+        Arc::new(Gate {
+            state: Mutex::new(State {
+                free: window,
+                outbox_free: window,
+                next_ticket: 0,
+                waiting: VecDeque::new(),
+            }),
+        })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // No code of others runs under the lock, so a poisoned one is as good as any.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Room now, or none.
+    pub fn try_pass(self: &Arc<Gate>) -> Option<Pass> {
+        let mut state = self.lock();
+        if state.free == 0 || !state.waiting.is_empty() {
+            return None;
+        }
+        state.free -= 1;
+        Some(Pass(Arc::clone(self)))
+    }
+
+    /// Calls `deliver` once there is room, on the thread that makes it. The ticket cancels.
+    pub fn wait(&self, deliver: impl FnOnce(Pass) + Send + 'static) -> u64 {
+        let mut state = self.lock();
+        Self::push(&mut state, false, Box::new(deliver))
+    }
+
+    /// As `wait`, for `do_send`: false if as many wait already as the window is wide.
+    pub fn wait_in_outbox(&self, deliver: impl FnOnce(Pass) + Send + 'static) -> bool {
+        let mut state = self.lock();
+        if state.outbox_free == 0 {
+            return false;
+        }
+        state.outbox_free -= 1;
+        Self::push(&mut state, true, Box::new(deliver));
+        true
+    }
+
+    fn push(state: &mut State, in_outbox: bool, deliver: Deliver) -> u64 {
+        state.next_ticket += 1;
+        let ticket = state.next_ticket;
+        state.waiting.push_back(Waiting { ticket, in_outbox, deliver: Some(deliver) });
+        ticket
+    }
+
+    /// Whoever waits with this ticket waits no more; its `deliver` is dropped. Returns whether it still waited.
+    pub fn cancel(&self, ticket: u64) -> bool {
+        let mut state = self.lock();
+        let dropped = state
+            .waiting
+            .iter_mut()
+            .find(|waiting| waiting.ticket == ticket)
+            .and_then(|waiting| waiting.deliver.take());
+        drop(state);
+        dropped.is_some()
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.free += 1;
+        let next = loop {
+            let Some(waiting) = state.waiting.pop_front() else { break None };
+            state.outbox_free += u32::from(waiting.in_outbox);
+            if let Some(deliver) = waiting.deliver {
+                state.free -= 1;
+                break Some(deliver);
+            }
+        };
+        drop(state);
+        if let Some(deliver) = next {
+            deliver(Pass(Arc::clone(&self.0)));
+        }
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Gate").field("free", &state.free).field("waiting", &state.waiting.len()).finish()
+    }
+}
+
+impl std::fmt::Debug for Pass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pass")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn m3_senders_pass_in_order_and_cancelled_ones_are_skipped() {
+        let gate = Gate::new(1);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let first = gate.try_pass().expect("room");
+        assert!(gate.try_pass().is_none());
+        let tickets: Vec<u64> = (0..3)
+            .map(|number| {
+                let order = Arc::clone(&order);
+                gate.wait(move |pass| {
+                    order.lock().expect("order").push(number);
+                    drop(pass);
+                })
+            })
+            .collect();
+        gate.cancel(tickets[1]);
+        drop(first);
+        assert_eq!(*order.lock().expect("order"), [0, 2]);
+        assert!(gate.try_pass().is_some());
+    }
+
+    #[test]
+    fn m3_the_outbox_is_bounded() {
+        let gate = Gate::new(2);
+        let passes = [gate.try_pass(), gate.try_pass()];
+        assert!(gate.wait_in_outbox(drop) && gate.wait_in_outbox(drop));
+        assert!(!gate.wait_in_outbox(drop));
+        drop(passes);
+        assert!(gate.try_pass().is_some() && gate.wait_in_outbox(drop));
+    }
+}

@@ -1,0 +1,209 @@
+//! What the events of a connection lead to, and the task that lives as long as it does.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::dead_letters::DeadLetter;
+use super::peer::{Peer, Waiter};
+use super::registry::Refused;
+use super::router::Router;
+use super::ticket::Ticket;
+use crate::codec::DecodeError;
+use crate::id::ActorId;
+use crate::protocol::connection::{Connection, Event, ProtocolError};
+use crate::protocol::wire::{Cause, Failure, MessageId, Open};
+use crate::transport::socket::{self, Ended, Lane};
+
+/// How long the failed messages of a broken connection wait to learn how the peer ended. The root reaps a dead
+/// process within milliseconds; a peer that lives on is found out by this.
+const EXIT_WAIT: Duration = Duration::from_secs(1);
+
+/// Drives one connection from its first message to the last outcome. Runs on the arbiter.
+pub(super) async fn run(router: Arc<Router>, peer: Arc<Peer>) {
+    let lane = PeerLane { router: &router, peer: &peer };
+    let cause = match lane.wait_for_pipe().await {
+        Err(cause) => cause,
+        Ok(pipe) => {
+            let ended = socket::drive(&lane, pipe).await;
+            router.forget(&peer);
+            lane.cause_of(ended).await
+        }
+    };
+    router.forget(&peer);
+    let lost = peer.with(|connection| connection.handle_lost(&cause));
+    lane.drain();
+    if lost > 0 && !router.is_stopping() {
+        router.dead_letters().bury(&DeadLetter { target: None, message: None, count: lost, cause });
+    }
+    router.ended(&peer);
+}
+
+struct PeerLane<'a> {
+    router: &'a Arc<Router>,
+    peer: &'a Arc<Peer>,
+}
+
+impl PeerLane<'_> {
+    /// Until the root hands us a pipe or says that there is none; deadlines pass meanwhile.
+    async fn wait_for_pipe(&self) -> Result<std::os::fd::OwnedFd, Cause> {
+        loop {
+            if let Some(pipe) = self.peer.take_pipe() {
+                return Ok(pipe);
+            }
+            if let Some(why) = self.peer.unreachable() {
+                return Err(Cause::Unreachable { process: self.peer.process, why });
+            }
+            if self.router.is_stopping() {
+                return Err(Cause::ShuttingDown);
+            }
+            let timeout = self.peer.with_silently(Connection::poll_timeout);
+            tokio::select! {
+                () = self.peer.news.notified() => {}
+                // A new message may have an earlier deadline.
+                () = self.peer.wake.notified() => {}
+                () = sleep_until(timeout) => {
+                    let now = Instant::now();
+                    self.peer.with_silently(|connection| connection.handle_timeout(now));
+                    self.drain();
+                }
+            }
+        }
+    }
+
+    fn drain(&self) {
+        while let Some(event) = self.peer.with_silently(Connection::poll_event) {
+            let _ = self.on_event(event);
+        }
+    }
+
+    /// Why messages on this connection fail; waits until the root tells how the peer ended.
+    async fn cause_of(&self, ended: Ended) -> Cause {
+        match ended {
+            Ended::Done => return Cause::ShuttingDown,
+            Ended::Violation(ProtocolError::Cut) | Ended::PeerGone => {}
+            Ended::Violation(error) => {
+                self.router.blame(self.peer, &error);
+                return Cause::Protocol { process: self.peer.name(), reason: error.to_string() };
+            }
+            Ended::Failed(error) => {
+                tracing::error!(target: "procession", peer = %self.peer.name(), %error, "data pipe failed");
+            }
+        }
+        if self.peer.with_silently(|connection| connection.has_left()) {
+            return Cause::Stopping(self.peer.name());
+        }
+        let deadline = Some(Instant::now() + EXIT_WAIT);
+        while self.peer.exit().is_none() {
+            tokio::select! {
+                () = self.peer.news.notified() => {}
+                () = sleep_until(deadline) => break,
+            }
+        }
+        self.peer.death()
+    }
+
+    fn open(&self, channel: u32, open: &Open) {
+        let target = open.target;
+        let found = self.router.find_local(target);
+        let mut served = self.peer.served.lock().unwrap_or_else(PoisonError::into_inner);
+        served.resize(channel as usize, None);
+        match found {
+            Ok(exported) => {
+                served.push(Some(exported));
+                self.peer.with(|connection| connection.grant(channel));
+            }
+            Err(cause) => {
+                served.push(None);
+                self.peer.with(|connection| connection.refuse(channel, &cause));
+            }
+        }
+    }
+
+    fn deliver(&self, channel: u32, message: MessageId, body: &[u8], ticket: Ticket) {
+        if self.router.is_stopping() {
+            return ticket.fail(&Failure::not_executed(Cause::Stopping(self.router.identity().name.clone())));
+        }
+        let exported = {
+            let served = self.peer.served.lock().unwrap_or_else(PoisonError::into_inner);
+            served.get(channel as usize).cloned().flatten()
+        };
+        let Some(exported) = exported else {
+            let target = ActorId::declared(self.router.identity().process, crate::id::Slot(0));
+            return ticket.fail(&Failure::not_executed(Cause::NoActor(target)));
+        };
+        match exported.actor.deliver(message, body, ticket) {
+            Ok(()) => {}
+            Err(Refused::NotAccepted(ticket)) => {
+                let actor = exported.actor.type_name().to_owned();
+                ticket.fail(&Failure::not_executed(Cause::NotAccepted { actor }));
+            }
+            Err(Refused::Decode(ticket, error)) => ticket.fail(&undecoded(&error)),
+        }
+    }
+}
+
+fn undecoded(error: &DecodeError) -> Failure {
+    Failure::not_executed(Cause::Decode(error.to_string()))
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Lane for PeerLane<'_> {
+    type Tag = Waiter;
+
+    fn with<R>(&self, act: impl FnOnce(&mut Connection<Waiter>) -> R) -> R {
+        self.peer.with_silently(act)
+    }
+
+    fn on_event(&self, event: Event<'_, Waiter>) -> Result<(), ProtocolError> {
+        match event {
+            Event::Greeted(hello) => {
+                if hello.process != self.peer.process || Some(hello.incarnation) != self.peer.incarnation() {
+                    let (process, incarnation) = (hello.process, hello.incarnation);
+                    return Err(ProtocolError::Identity { process, incarnation });
+                }
+            }
+            Event::Open { channel, open } => self.open(channel, &open),
+            Event::Deliver { channel, message, body, correlation, deadline } => {
+                let bytes = body.len() as u64;
+                let ticket = Ticket::new(Arc::clone(self.peer), channel, bytes, correlation, deadline);
+                self.deliver(channel, MessageId(message), &body, ticket);
+            }
+            Event::Reply { tag: Waiter::Outcome(outcome), body } => outcome.reply(&body),
+            Event::Sent { tag: Waiter::Outcome(outcome) } => outcome.sent(),
+            Event::Failed { tag: Waiter::Outcome(outcome), failure } => outcome.fail(failure),
+            Event::Failed { tag: Waiter::Nobody { target, message }, failure } => {
+                let letter = DeadLetter {
+                    target: Some(target),
+                    message: Some(message),
+                    count: 1,
+                    cause: failure.cause,
+                };
+                self.router.dead_letters().bury(&letter);
+            }
+            Event::Reply { tag: Waiter::Nobody { .. }, .. } | Event::Sent { tag: Waiter::Nobody { .. } } => {}
+            Event::Goodbye => {
+                self.router.forget(self.peer);
+                let cause = Cause::Stopping(self.peer.name());
+                self.peer.with_silently(|connection| connection.fail_waiting(&cause));
+            }
+        }
+        Ok(())
+    }
+
+    fn wanted(&self) -> impl Future<Output = ()> {
+        self.peer.wake.notified()
+    }
+
+    fn is_done(&self) -> bool {
+        self.router.may_close()
+            && self.peer.with_silently(|connection| {
+                connection.outgoing_count() == 0 && connection.answering_count() == 0
+            })
+    }
+}

@@ -1,0 +1,26 @@
+//! Messages between processes: who lives here, who lives elsewhere, and what could not be delivered.
+//!
+//! Knows nothing of actix: an actor is an [`Export`] that takes bytes. Called by `address` for what is sent, and by
+//! the connections' driver for what arrives.
+//!
+//! ```text
+//!  address --submit--> Router --> Peer (Connection + driver task) ==pipe==> Peer --> Registry --> Export
+//!                        |  ^
+//!             Introduce  v  |  pipes, deaths
+//!                       Broker (control pipe; in the root, the supervisor)
+//! ```
+
+mod dead_letters;
+mod gate;
+mod lane;
+mod peer;
+mod registry;
+mod router;
+mod ticket;
+
+pub use dead_letters::{DeadLetter, DeadLetters, MessageName};
+pub use gate::{Gate, Pass};
+pub use peer::{Outcome, Peer, Waiter};
+pub use registry::{Export, Exported, Refused, Registry};
+pub use router::{Broker, Identity, Router};
+pub use ticket::Ticket;

@@ -1,0 +1,183 @@
+//! One connection with one life of another process, shared by those who send on it and the task that drives it.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
+
+use super::dead_letters::{DeadLetter, MessageName};
+use super::registry::Exported;
+use super::router::Router;
+use crate::id::{ActorId, Exit, Incarnation, ProcessId, ProcessName};
+use crate::protocol::connection::Connection;
+use crate::protocol::control::{self, Unreachable};
+use crate::protocol::wire::{Cause, Failure, Open};
+
+/// Who wants to know what became of a message. Each is called once, by whoever learns it, with nothing locked.
+pub trait Outcome: Send + Sync {
+    /// The bytes of the reply.
+    fn reply(&self, body: &[u8]);
+    /// The message had room (a tell).
+    fn sent(&self);
+    /// There is no reply.
+    fn fail(&self, failure: Failure);
+}
+
+/// What a connection keeps for a message of ours.
+pub enum Waiter {
+    /// Somebody waits.
+    Outcome(Arc<dyn Outcome>),
+    /// Nobody does: if it fails, it is a dead letter.
+    Nobody {
+        /// For whom it was.
+        target: ActorId,
+        /// What it was.
+        message: MessageName,
+    },
+}
+
+/// See the [module](self).
+pub struct Peer {
+    /// Whom we want to reach, or were introduced to.
+    pub process: ProcessId,
+    /// Whose connection this is.
+    pub(super) router: Weak<Router>,
+    connection: Mutex<Connection<Waiter>>,
+    /// Channels by the actor that they lead to.
+    channels: Mutex<FxHashMap<ActorId, u32>>,
+    /// What the peer's channels lead to, by their number. Touched by the driver alone.
+    pub(super) served: Mutex<Vec<Option<Exported>>>,
+    /// The connection has something to transmit.
+    pub(super) wake: Notify,
+    /// Our end of the pipe, until the driver takes it.
+    pipe: Mutex<Option<OwnedFd>>,
+    introduced: OnceLock<(Incarnation, ProcessName)>,
+    unreachable: OnceLock<Unreachable>,
+    exit: OnceLock<Exit>,
+    /// `pipe`, `unreachable` or `exit` was set.
+    pub(super) news: Notify,
+}
+
+impl Peer {
+    pub(super) fn new(process: ProcessId, router: &Arc<Router>) -> Arc<Peer> {
+        Arc::new(Peer {
+            process,
+            router: Arc::downgrade(router),
+            connection: Mutex::new(Connection::new(router.hello())),
+            channels: Mutex::default(),
+            served: Mutex::default(),
+            wake: Notify::new(),
+            pipe: Mutex::new(None),
+            introduced: OnceLock::new(),
+            unreachable: OnceLock::new(),
+            exit: OnceLock::new(),
+            news: Notify::new(),
+        })
+    }
+
+    /// Locks the connection for a moment, and wakes its driver if there is something to transmit.
+    pub fn with<R>(&self, act: impl FnOnce(&mut Connection<Waiter>) -> R) -> R {
+        // User code runs under this lock only as Serialize; if it panics, the connection has taken the bytes back
+        // or the process is ending anyway.
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = act(&mut connection);
+        let pending = connection.has_pending();
+        drop(connection);
+        if pending {
+            self.wake.notify_one();
+        }
+        result
+    }
+
+    /// Makes the driver look at the connection's deadlines again.
+    pub fn rouse(&self) {
+        self.wake.notify_one();
+    }
+
+    /// As `with`, without waking the driver: for the driver.
+    pub(super) fn with_silently<R>(&self, act: impl FnOnce(&mut Connection<Waiter>) -> R) -> R {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        act(&mut connection)
+    }
+
+    /// The channel to an actor, opened when first asked for.
+    pub fn channel(&self, target: ActorId) -> u32 {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        *channels.entry(target).or_insert_with(|| self.with(|connection| connection.open(&Open { target })))
+    }
+
+    pub(super) fn introduce(&self, peer: &control::Peer, pipe: OwnedFd) {
+        let _ = self.introduced.set((peer.incarnation, peer.name.clone()));
+        *self.pipe.lock().unwrap_or_else(PoisonError::into_inner) = Some(pipe);
+        self.news.notify_one();
+    }
+
+    pub(super) fn set_unreachable(&self, why: Unreachable) {
+        let _ = self.unreachable.set(why);
+        self.news.notify_one();
+    }
+
+    pub(super) fn set_exit(&self, exit: Exit) {
+        let _ = self.exit.set(exit);
+        self.news.notify_one();
+    }
+
+    pub(super) fn take_pipe(&self) -> Option<OwnedFd> {
+        self.pipe.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(super) fn unreachable(&self) -> Option<Unreachable> {
+        self.unreachable.get().copied()
+    }
+
+    /// Which life of the process this is, once the root said so.
+    pub fn incarnation(&self) -> Option<Incarnation> {
+        self.introduced.get().map(|(incarnation, _)| *incarnation)
+    }
+
+    /// The name of the process; its number before the root said so.
+    pub fn name(&self) -> ProcessName {
+        match self.introduced.get() {
+            Some((_, name)) => name.clone(),
+            None => ProcessName::new(&self.process.to_string()).expect("a number is a name"),
+        }
+    }
+
+    /// How the process ended, if the root said so.
+    pub(super) fn exit(&self) -> Option<Exit> {
+        self.exit.get().copied()
+    }
+
+    /// The cause of everything that fails because this connection ended.
+    pub(super) fn death(&self) -> Cause {
+        Cause::PeerDied {
+            process: self.name(),
+            incarnation: self.incarnation().unwrap_or(Incarnation::FIRST),
+            exit: self.exit(),
+        }
+    }
+
+    /// A cast that arrived here and reached no handler.
+    pub(super) fn bury_inbound(&self, failure: &Failure) {
+        if let Some(router) = self.router.upgrade() {
+            let cause = failure.cause.clone();
+            router.dead_letters().bury(&DeadLetter { target: None, message: None, count: 1, cause });
+        }
+    }
+}
+
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Peer").field("process", &self.process).field("life", &self.incarnation()).finish()
+    }
+}
+
+impl std::fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Waiter::Outcome(_) => f.write_str("Outcome"),
+            Waiter::Nobody { target, message } => write!(f, "Nobody({message} to {target})"),
+        }
+    }
+}

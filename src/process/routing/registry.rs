@@ -1,0 +1,118 @@
+//! The actors of this process that others may address.
+
+use std::any::Any;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustc_hash::FxHashMap;
+
+use super::gate::Gate;
+use super::ticket::Ticket;
+use crate::codec::DecodeError;
+use crate::id::{ActorId, ActorName, Slot};
+use crate::protocol::wire::MessageId;
+
+/// An actor as the connections see it.
+pub trait Export: Send + Sync {
+    /// The stable name of its type.
+    fn type_name(&self) -> &'static str;
+
+    /// Decodes a message and puts it into the mailbox. Must not block.
+    fn deliver(&self, message: MessageId, body: &[u8], ticket: Ticket) -> Result<(), Refused>;
+
+    /// Puts a message of this process into the mailbox, as it is: `envelope` is an `Option` of the address floor's
+    /// inbound message, and is taken if the actor handles that type.
+    fn deliver_local(&self, message: MessageId, envelope: &mut dyn Any) -> bool;
+
+    /// Whether the actor is alive.
+    fn is_alive(&self) -> bool;
+}
+
+/// A message that did not get into the mailbox.
+#[derive(Debug)]
+pub enum Refused {
+    /// The actor's list has no such message.
+    NotAccepted(Ticket),
+    /// The bytes are no such message.
+    Decode(Ticket, DecodeError),
+}
+
+/// An actor that can be addressed.
+#[derive(Clone)]
+pub struct Exported {
+    /// The actor.
+    pub actor: Arc<dyn Export>,
+    /// Its name, if the topology gave it one.
+    pub name: Option<ActorName>,
+    /// What this process may have under way to it.
+    pub gate: Arc<Gate>,
+    key: u64,
+}
+
+/// See the [module](self).
+#[derive(Default)]
+pub struct Registry {
+    slots: RwLock<Slots>,
+}
+
+#[derive(Default)]
+struct Slots {
+    by_slot: FxHashMap<Slot, Exported>,
+    next_dynamic: u32,
+    /// The number of actors at which those that have stopped are looked for.
+    sweep_at: usize,
+}
+
+/// Below this many it is not worth looking.
+const SWEEP_FROM: usize = 64;
+
+impl Registry {
+    /// Gives an actor of the topology its place, or its next life the same place.
+    pub fn declare(&self, slot: Slot, name: ActorName, actor: Arc<dyn Export>, window: u32) {
+        let exported = Exported { actor, name: Some(name), gate: Gate::new(window), key: 0 };
+        self.write().by_slot.insert(slot, exported);
+    }
+
+    /// Gives any other actor a place and a key that can't be guessed.
+    pub fn export(&self, actor: Arc<dyn Export>, window: u32) -> (Slot, u64) {
+        // The keys of std's hash maps come from the operating system's random source, once a thread; a hash of
+        // a counter under them can't be guessed by who has not seen them.
+        let key = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id()).max(1);
+        let mut slots = self.write();
+        if slots.by_slot.len() >= slots.sweep_at.max(SWEEP_FROM) {
+            slots.by_slot.retain(|slot, exported| slot.is_declared() || exported.actor.is_alive());
+            slots.sweep_at = slots.by_slot.len() * 2;
+        }
+        let slot = Slot(Slot::FIRST_DYNAMIC.0 + slots.next_dynamic);
+        slots.next_dynamic += 1;
+        slots.by_slot.insert(slot, Exported { actor, name: None, gate: Gate::new(window), key });
+        (slot, key)
+    }
+
+    /// Takes an actor's place away.
+    pub fn remove(&self, slot: Slot) {
+        self.write().by_slot.remove(&slot);
+    }
+
+    /// Who lives at an address of this process and this life of it.
+    pub fn find(&self, id: ActorId) -> Option<Exported> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.by_slot.get(&id.slot).filter(|exported| exported.key == id.key).cloned()
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Slots> {
+        self.slots.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        f.debug_struct("Registry").field("actors", &slots.by_slot.len()).finish()
+    }
+}
+
+impl std::fmt::Debug for Exported {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exported").field("type", &self.actor.type_name()).field("name", &self.name).finish()
+    }
+}

@@ -1,0 +1,305 @@
+//! Where messages of this process go: to an actor here, or to the connection with another process.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::sync::Notify;
+
+use super::dead_letters::DeadLetters;
+use super::lane;
+use super::peer::Peer;
+use super::registry::{Exported, Registry};
+use crate::id::{ActorId, ActorName, BuildId, Exit, Incarnation, ProcessId, ProcessName};
+use crate::protocol::Limits;
+use crate::protocol::connection::{Connection, ProtocolError};
+use crate::protocol::control::{KnownActor, ToRoot, ToWorker};
+use crate::protocol::wire::{Cause, Hello};
+
+/// Who this process is.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Its number.
+    pub process: ProcessId,
+    /// Its life.
+    pub incarnation: Incarnation,
+    /// Its name.
+    pub name: ProcessName,
+    /// Its executable.
+    pub build: BuildId,
+    /// What it grants and accepts.
+    pub limits: Limits,
+    /// How long an ask waits that names no timeout.
+    pub ask_timeout: Duration,
+    /// Serialise also what stays here.
+    pub serialise_always: bool,
+}
+
+/// The way to the root: the control pipe of a worker; within the root, its supervisor. Must not block.
+pub trait Broker: Send + Sync {
+    /// Says something to the root. What can't be said because the root is gone is dropped: this process ends.
+    fn say(&self, what: ToRoot);
+}
+
+/// See the [module](self).
+pub struct Router {
+    identity: Identity,
+    broker: Box<dyn Broker>,
+    registry: Registry,
+    dead_letters: DeadLetters,
+    names: Mutex<HashMap<ActorName, KnownActor>>,
+    state: Mutex<State>,
+    /// Connections whose driver must be started on the arbiter.
+    unborn: Notify,
+    /// A connection has ended.
+    quiet: Notify,
+    stage: AtomicU8,
+}
+
+#[derive(Default)]
+struct State {
+    /// Where new messages for a process go.
+    current: FxHashMap<ProcessId, Arc<Peer>>,
+    /// Every connection that has not ended, with those that wait to learn how their peer ended.
+    all: Vec<Arc<Peer>>,
+    unborn: Vec<Arc<Peer>>,
+    /// The life of a process with which a connection was lost, until the next introduction.
+    broken: FxHashMap<ProcessId, Incarnation>,
+    /// Processes of which the root last said that they can't be reached.
+    unreachable: FxHashSet<ProcessId>,
+}
+
+/// Messages are taken and sent.
+const OPEN: u8 = 0;
+/// New messages are refused; those taken are handled and answered.
+const STOPPING: u8 = 1;
+/// Connections close as soon as they owe nothing.
+const CLOSING: u8 = 2;
+
+impl Router {
+    /// A router; `run` must be polled on the arbiter.
+    pub fn new(identity: Identity, broker: Box<dyn Broker>) -> Arc<Router> {
+        Arc::new(Router {
+            identity,
+            broker,
+            registry: Registry::default(),
+            dead_letters: DeadLetters::default(),
+            names: Mutex::default(),
+            state: Mutex::default(),
+            unborn: Notify::new(),
+            quiet: Notify::new(),
+            stage: AtomicU8::new(OPEN),
+        })
+    }
+
+    /// Starts the drivers of connections, on the thread that polls this.
+    pub async fn run(self: Arc<Router>) {
+        loop {
+            for peer in std::mem::take(&mut self.lock().unborn) {
+                tokio::task::spawn_local(lane::run(Arc::clone(&self), peer));
+            }
+            self.unborn.notified().await;
+        }
+    }
+
+    /// Who this process is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The actors that live here.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What could not be delivered.
+    pub fn dead_letters(&self) -> &DeadLetters {
+        &self.dead_letters
+    }
+
+    /// Lets this process reach actors by name.
+    pub fn learn(&self, known: impl IntoIterator<Item = KnownActor>) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.extend(known.into_iter().map(|actor| (actor.name.clone(), actor)));
+    }
+
+    /// The actor of a name that this process may reach.
+    pub fn look_up(&self, name: &str) -> Option<KnownActor> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Who lives here at this address.
+    pub fn find_local(&self, target: ActorId) -> Result<Exported, Cause> {
+        let ours = target.incarnation == Incarnation::ANY || target.incarnation == self.identity.incarnation;
+        if !ours {
+            return Err(Cause::Stale { process: target.process });
+        }
+        self.registry.find(target).ok_or(Cause::NoActor(target))
+    }
+
+    /// Whether an address is of this process.
+    pub fn is_local(&self, target: ActorId) -> bool {
+        target.process == self.identity.process
+    }
+
+    /// The connection for new messages to an actor of another process; asks the root for one if there is none.
+    pub fn peer_for(self: &Arc<Router>, target: ActorId) -> Result<Arc<Peer>, Cause> {
+        if self.is_stopping() {
+            return Err(Cause::ShuttingDown);
+        }
+        let mut state = self.lock();
+        if let Some(peer) = state.current.get(&target.process) {
+            let wanted = target.incarnation;
+            let stale = wanted != Incarnation::ANY && peer.incarnation().is_some_and(|life| life != wanted);
+            return if stale { Err(Cause::Stale { process: target.process }) } else { Ok(Arc::clone(peer)) };
+        }
+        let peer = Peer::new(target.process, self);
+        state.current.insert(target.process, Arc::clone(&peer));
+        let broken = state.broken.get(&target.process).copied();
+        self.start(state, Arc::clone(&peer));
+        self.broker.say(ToRoot::Introduce { process: target.process, broken });
+        Ok(peer)
+    }
+
+    /// Whether a process is believed to be reachable: it is, until the root has said otherwise.
+    pub fn is_reachable(&self, process: ProcessId) -> bool {
+        !self.lock().unreachable.contains(&process)
+    }
+
+    /// Which life of a process this one is connected with.
+    pub fn connected_life(&self, process: ProcessId) -> Option<Incarnation> {
+        self.lock().current.get(&process).and_then(|peer| peer.incarnation())
+    }
+
+    fn start(&self, mut state: MutexGuard<'_, State>, peer: Arc<Peer>) {
+        state.all.push(Arc::clone(&peer));
+        state.unborn.push(peer);
+        drop(state);
+        self.unborn.notify_one();
+    }
+
+    /// Takes what the root says about peers; gives back what is about something else.
+    pub fn handle_control(self: &Arc<Router>, frame: ToWorker, pipe: Option<OwnedFd>) -> Option<ToWorker> {
+        match (frame, pipe) {
+            (ToWorker::Introduce(peer), Some(pipe)) => self.introduced(&peer, pipe),
+            (ToWorker::Unreachable { process, why }, _) => {
+                let mut state = self.lock();
+                state.unreachable.insert(process);
+                if let Some(peer) = state.current.get(&process).filter(|peer| peer.incarnation().is_none()) {
+                    peer.set_unreachable(why);
+                }
+            }
+            (ToWorker::Down { process, incarnation, exit }, _) => self.down(process, incarnation, exit),
+            (other, _) => return Some(other),
+        }
+        None
+    }
+
+    fn introduced(self: &Arc<Router>, introduced: &crate::protocol::control::Peer, pipe: OwnedFd) {
+        let mut state = self.lock();
+        state.broken.remove(&introduced.process);
+        state.unreachable.remove(&introduced.process);
+        match state.current.get(&introduced.process) {
+            Some(waiting) if waiting.incarnation().is_none() => waiting.introduce(introduced, pipe),
+            _ => {
+                // The peer asked. A connection that we still have is to an earlier life, or was broken at its end.
+                let peer = Peer::new(introduced.process, self);
+                peer.introduce(introduced, pipe);
+                state.current.insert(introduced.process, Arc::clone(&peer));
+                self.start(state, peer);
+            }
+        }
+    }
+
+    fn down(&self, process: ProcessId, incarnation: Incarnation, exit: Exit) {
+        for peer in &self.lock().all {
+            if peer.process == process && peer.incarnation() == Some(incarnation) {
+                peer.set_exit(exit);
+            }
+        }
+    }
+
+    /// New messages no longer go to this connection: it is over.
+    pub fn forget(&self, peer: &Arc<Peer>) {
+        let mut state = self.lock();
+        if state.current.get(&peer.process).is_some_and(|current| Arc::ptr_eq(current, peer)) {
+            state.current.remove(&peer.process);
+            if let Some(incarnation) = peer.incarnation() {
+                state.broken.insert(peer.process, incarnation);
+            }
+        }
+    }
+
+    /// A connection has ended, with every outcome told.
+    pub(super) fn ended(&self, peer: &Arc<Peer>) {
+        self.lock().all.retain(|other| !Arc::ptr_eq(other, peer));
+        self.quiet.notify_one();
+    }
+
+    /// Tells the root that a peer broke the protocol (X-1, H59).
+    pub(super) fn blame(&self, peer: &Peer, error: &ProtocolError) {
+        let reason = error.to_string();
+        tracing::error!(target: "procession", peer = %peer.name(), %reason, "the peer broke the protocol");
+        let incarnation = peer.incarnation().unwrap_or(Incarnation::FIRST);
+        self.broker.say(ToRoot::Blame { process: peer.process, incarnation, reason });
+    }
+
+    /// Says something to the root.
+    pub fn say(&self, what: ToRoot) {
+        self.broker.say(what);
+    }
+
+    pub(super) fn hello(&self) -> Hello {
+        let Identity { process, incarnation, build, limits, .. } = self.identity;
+        Hello::new(process, incarnation, build, limits)
+    }
+
+    /// Closes intake: what arrives from now on is answered `Stopping`, what is sent fails (P-4).
+    pub fn stop(&self) {
+        self.stage.store(STOPPING, Ordering::Release);
+    }
+
+    /// Says goodbye on every connection and closes each as soon as it owes nothing; resolves when all are closed.
+    /// Requests of peers that are still being handled hold it up; the caller has the deadline.
+    pub async fn close(&self) {
+        self.stage.store(CLOSING, Ordering::Release);
+        let peers = self.lock().all.clone();
+        for peer in &peers {
+            peer.with(Connection::leave);
+            peer.wake.notify_one();
+            peer.news.notify_one();
+        }
+        drop(peers);
+        while !self.lock().all.is_empty() {
+            self.quiet.notified().await;
+        }
+    }
+
+    /// Whether intake is closed.
+    pub fn is_stopping(&self) -> bool {
+        self.stage.load(Ordering::Acquire) >= STOPPING
+    }
+
+    pub(super) fn may_close(&self) -> bool {
+        self.stage.load(Ordering::Acquire) >= CLOSING
+    }
+
+    /// Whether requests of other processes are still being handled here.
+    pub fn is_busy(&self) -> bool {
+        let peers = self.lock().all.clone();
+        peers.iter().any(|peer| peer.with_silently(|connection| connection.answering_count() > 0))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Router {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Router").field("identity", &self.identity).field("registry", &self.registry).finish()
+    }
+}

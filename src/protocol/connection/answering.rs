@@ -1,0 +1,110 @@
+//! Answers to the peer: channels granted or refused, messages taken, replies.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::Connection;
+use super::large::CHUNK_BYTES;
+use crate::protocol::frame::{FAILED, Header, Kind};
+use crate::protocol::wire::{Cause, Failure, Opened};
+
+/// Whether a request should still be handled, asked just before its handler runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// Yes.
+    Proceed,
+    /// No: its sender has cancelled it. It has been answered.
+    Cancelled,
+    /// No: its deadline has passed. It has been answered.
+    Expired,
+}
+
+impl<T> Connection<T> {
+    /// Lets the peer use a channel that it asked for.
+    pub fn grant(&mut self, channel: u32) {
+        let Some(served) = self.served.get_mut(channel as usize) else { return };
+        served.answered = true;
+        let opened = Opened {
+            window_messages: self.ours.limits.window_messages,
+            window_bytes: self.ours.limits.window_bytes,
+        };
+        self.out.frame_of(Header { channel, ..Header::new(Kind::Opened) }, &opened);
+    }
+
+    /// Denies the peer a channel, or ends one that was granted. What is under way on it must still be answered.
+    pub fn refuse(&mut self, channel: u32, cause: &Cause) {
+        self.out.frame_of(Header { channel, ..Header::new(Kind::Refused) }, cause);
+    }
+
+    /// A message left its mailbox, whether it is then handled or dropped: its sender gets its credit back, when
+    /// enough has gathered.
+    pub fn take(&mut self, channel: u32, bytes: u64) {
+        let Some(served) = self.served.get_mut(channel as usize) else { return };
+        served.take(bytes);
+        if served.is_report_due() {
+            self.report(channel);
+        }
+    }
+
+    pub(super) fn report(&mut self, channel: u32) {
+        let (messages, bytes) = self.served[channel as usize].report();
+        let header = Header { channel, correlation: messages, ..Header::new(Kind::Credit) };
+        self.out.frame(header, &bytes.to_le_bytes());
+    }
+
+    /// Asks whether a request should still be handled; answers it if not.
+    pub fn begin(&mut self, correlation: u64, deadline: Option<Instant>, now: Instant) -> Begin {
+        let cancelled = self.answering.get(&correlation).is_none_or(|asked| asked.cancelled);
+        let begin = match deadline {
+            _ if cancelled => Begin::Cancelled,
+            Some(deadline) if deadline <= now => Begin::Expired,
+            _ => return Begin::Proceed,
+        };
+        let cause = match begin {
+            Begin::Cancelled => {
+                self.counters.cancelled += 1;
+                Cause::Cancelled
+            }
+            _ => {
+                self.counters.expired += 1;
+                Cause::TimedOut
+            }
+        };
+        self.reply_failure(correlation, &Failure::not_executed(cause));
+        begin
+    }
+
+    /// Answers a request. A reply that can't be encoded, or is too large, becomes a failure.
+    pub fn reply<R: Serialize + ?Sized>(&mut self, correlation: u64, value: &R) {
+        if self.answering.remove(&correlation).is_none() {
+            return;
+        }
+        let limit = self.theirs.as_ref().map_or(0, |limits| limits.max_message_bytes as usize);
+        let header = Header { correlation, ..Header::new(Kind::Reply) };
+        match self.out.begin(value, limit) {
+            Ok(begun) if begun.length <= CHUNK_BYTES => self.out.finish(begun, header),
+            Ok(begun) => {
+                let body = self.out.take_back(begun);
+                self.start_large(header, body, None, None);
+            }
+            Err(error) => {
+                let failure = Failure::failed(self.cause_of(error));
+                self.send_failure(correlation, &failure);
+            }
+        }
+        self.check();
+    }
+
+    /// Answers a request with the reason why it has no reply.
+    pub fn reply_failure(&mut self, correlation: u64, failure: &Failure) {
+        if self.answering.remove(&correlation).is_some() {
+            self.send_failure(correlation, failure);
+        }
+    }
+
+    fn send_failure(&mut self, correlation: u64, failure: &Failure) {
+        let header = Header { correlation, flags: FAILED, ..Header::new(Kind::Reply) };
+        self.out.frame_of(header, failure);
+    }
+}

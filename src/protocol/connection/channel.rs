@@ -1,0 +1,202 @@
+//! Both ends of a channel: the right to send to one actor, counted in messages and bytes.
+//!
+//! What is under way was sent and not yet reported as taken. The rule, the same on both ends:
+//!
+//! - C-1 at most `window_messages` messages are under way;
+//! - C-2 at most `window_bytes` bytes are under way, or else all but the newest message together are at most a
+//!   quarter of the window. So a message larger than the window passes, alone.
+//!
+//! A receiver reports when a quarter of either window was taken, so less than a quarter is ever held back, and
+//! C-2 can always be met by waiting.
+
+use std::collections::VecDeque;
+
+use crate::protocol::wire::Cause;
+
+/// What a receiver granted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+}
+
+impl Window {
+    /// Whether a message of `bytes` may join what is under way (C-1, C-2).
+    fn admits(self, messages_under_way: u64, bytes_under_way: u64, bytes: u64) -> bool {
+        messages_under_way < self.messages
+            && (bytes_under_way.saturating_add(bytes) <= self.bytes || bytes_under_way <= self.bytes / 4)
+    }
+}
+
+/// ```text
+///  Opening --Opened--> Open --Refused--> Closed
+///     |------Refused--------------------^
+/// ```
+#[derive(Debug)]
+pub(super) enum ChannelState {
+    Opening,
+    Open(Window),
+    Closed(Cause),
+}
+
+/// The sending end.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) state: ChannelState,
+    /// Keys of outgoing messages that wait for credit, in order. Cancelled ones are skipped.
+    pub(super) queue: VecDeque<u64>,
+    /// Whether it is in the connection's list of channels to look at.
+    pub(super) is_ready: bool,
+    /// Whether a large body is being sent, behind which this channel waits (M-1).
+    pub(super) streaming: bool,
+    /// Messages and bytes of `do_send` that wait.
+    pub(super) outbox_messages: u64,
+    pub(super) outbox_bytes: u64,
+    sent_messages: u64,
+    sent_bytes: u64,
+    taken_messages: u64,
+    taken_bytes: u64,
+}
+
+impl Channel {
+    pub(super) fn opening() -> Channel {
+        Channel {
+            state: ChannelState::Opening,
+            queue: VecDeque::new(),
+            is_ready: false,
+            streaming: false,
+            outbox_messages: 0,
+            outbox_bytes: 0,
+            sent_messages: 0,
+            sent_bytes: 0,
+            taken_messages: 0,
+            taken_bytes: 0,
+        }
+    }
+
+    pub(super) fn admits(&self, bytes: u64) -> bool {
+        let messages = self.sent_messages - self.taken_messages;
+        match &self.state {
+            ChannelState::Open(window) => {
+                !self.streaming && window.admits(messages, self.sent_bytes - self.taken_bytes, bytes)
+            }
+            _ => false,
+        }
+    }
+
+    /// Counts a message as sent, and says which it is: the first is 1.
+    pub(super) fn send(&mut self, bytes: u64) -> u64 {
+        self.sent_messages += 1;
+        self.sent_bytes += bytes;
+        self.sent_messages
+    }
+
+    /// Takes a credit report; false if it claims what was never sent, or takes back what it had reported.
+    pub(super) fn credit(&mut self, messages: u64, bytes: u64) -> bool {
+        let sane = (self.taken_messages..=self.sent_messages).contains(&messages)
+            && (self.taken_bytes..=self.sent_bytes).contains(&bytes);
+        if sane {
+            (self.taken_messages, self.taken_bytes) = (messages, bytes);
+        }
+        sane
+    }
+
+    /// How many messages the receiver has taken, as far as we were told.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken_messages
+    }
+
+    /// Messages of which we don't know whether they were taken.
+    pub(super) fn under_way(&self) -> u64 {
+        self.sent_messages - self.taken_messages
+    }
+}
+
+/// The receiving end.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub(super) window: Window,
+    /// Whether `Opened` was sent, or `Refused`, or neither yet.
+    pub(super) answered: bool,
+    /// Whether a large body is on its way.
+    pub(super) streaming: bool,
+    received_messages: u64,
+    received_bytes: u64,
+    taken_messages: u64,
+    taken_bytes: u64,
+    reported_messages: u64,
+    reported_bytes: u64,
+}
+
+impl Served {
+    pub(super) fn new(window: Window) -> Served {
+        Served {
+            window,
+            answered: false,
+            streaming: false,
+            received_messages: 0,
+            received_bytes: 0,
+            taken_messages: 0,
+            taken_bytes: 0,
+            reported_messages: 0,
+            reported_bytes: 0,
+        }
+    }
+
+    /// Counts an arrival; false if it breaks C-1 or C-2.
+    pub(super) fn receive(&mut self, bytes: u64) -> bool {
+        let messages = self.received_messages - self.reported_messages;
+        let under_way = self.received_bytes - self.reported_bytes;
+        let admitted = self.answered && !self.streaming && self.window.admits(messages, under_way, bytes);
+        self.received_messages += 1;
+        self.received_bytes += bytes;
+        admitted
+    }
+
+    pub(super) fn take(&mut self, bytes: u64) {
+        self.taken_messages += 1;
+        self.taken_bytes += bytes;
+        debug_assert!(self.taken_messages <= self.received_messages, "C-1: taken before it was received");
+    }
+
+    pub(super) fn has_unreported(&self) -> bool {
+        self.taken_messages > self.reported_messages
+    }
+
+    /// Whether a quarter of a window was taken since the last report.
+    pub(super) fn is_report_due(&self) -> bool {
+        self.taken_messages - self.reported_messages >= (self.window.messages / 4).max(1)
+            || self.taken_bytes - self.reported_bytes >= (self.window.bytes / 4).max(1)
+    }
+
+    /// What to report: all that was taken so far.
+    pub(super) fn report(&mut self) -> (u64, u64) {
+        (self.reported_messages, self.reported_bytes) = (self.taken_messages, self.taken_bytes);
+        (self.taken_messages, self.taken_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c1_and_c2_hold_and_an_oversized_message_passes_alone() {
+        let window = Window { messages: 4, bytes: 100 };
+        assert!(window.admits(0, 0, 1_000_000));
+        assert!(window.admits(3, 40, 60));
+        assert!(!window.admits(4, 40, 1));
+        assert!(!window.admits(1, 40, 61));
+        assert!(window.admits(1, 25, 1_000_000));
+    }
+
+    #[test]
+    fn x1_a_credit_for_what_was_never_sent_is_refused() {
+        let mut channel = Channel::opening();
+        channel.send(10);
+        assert!(!channel.credit(2, 10));
+        assert!(!channel.credit(1, 11));
+        assert!(channel.credit(1, 10));
+        assert!(!channel.credit(0, 0));
+    }
+}

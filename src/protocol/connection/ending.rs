@@ -1,0 +1,104 @@
+//! How messages and connections end: deadlines, goodbyes, losses.
+
+use std::cmp::Reverse;
+use std::time::Instant;
+
+use super::{Connection, Event, Stage};
+use crate::protocol::frame::Kind;
+use crate::protocol::wire::{Cause, Failure, Verdict};
+
+impl<T> Connection<T> {
+    /// When `handle_timeout` should be called next.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        while let Some(Reverse((deadline, key))) = self.deadlines.peek().copied() {
+            match self.index_of(key) {
+                // A call whose deadline was moved stands in the heap twice.
+                Some(index) if self.outgoing[index].deadline == Some(deadline) => return Some(deadline),
+                _ => self.deadlines.pop(),
+            };
+        }
+        None
+    }
+
+    /// Ends every message whose deadline has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(deadline) = self.poll_timeout() {
+            if deadline > now {
+                break;
+            }
+            let Some(Reverse((_, key))) = self.deadlines.pop() else { break };
+            let Some(index) = self.index_of(key) else { continue };
+            let waited = matches!(self.outgoing[index].stage, Stage::Waiting(_));
+            let outgoing = self.forget(index, key);
+            let failure = match waited {
+                true => Failure::not_executed(Cause::TimedOut),
+                false => Failure::unknown(Cause::TimedOut),
+            };
+            self.events.push_back(Event::Failed { tag: outgoing.tag, failure });
+        }
+        self.check();
+    }
+
+    /// Says that this side stops: reports exactly what was taken, so that the peer can tell what was not, and
+    /// ends what still waits here. New messages are refused on both sides; answers are still given.
+    pub fn leave(&mut self) {
+        if std::mem::replace(&mut self.we_left, true) {
+            return;
+        }
+        self.fail_waiting(&Cause::ShuttingDown);
+        self.report_all();
+        self.out.control(Kind::Goodbye, 0, 0);
+        self.check();
+    }
+
+    /// The peer stops: what still waits here will never be taken there.
+    pub fn fail_waiting(&mut self, cause: &Cause) {
+        for channel in 0..self.channels.len() {
+            self.fail_queue(u32::try_from(channel).expect("channels are numbered in u32"), cause);
+        }
+    }
+
+    /// Reports every taken message that was not reported yet.
+    fn report_all(&mut self) {
+        for channel in 0..self.served.len() {
+            if self.served[channel].has_unreported() {
+                self.report(u32::try_from(channel).expect("channels are numbered in u32"));
+            }
+        }
+    }
+
+    /// Whether the peer says that it stops.
+    pub fn has_left(&self) -> bool {
+        self.they_left
+    }
+
+    /// The pipe has ended: every message of ours without an outcome gets one, with this cause.
+    ///
+    /// The verdict is `NotExecuted` where it can be proven: the message has not left, or not whole, or the peer
+    /// has said goodbye without having taken it. Otherwise it is `Unknown`. Returns how many casts and tells were
+    /// sent of which nobody knows whether they were taken.
+    pub fn handle_lost(&mut self, cause: &Cause) -> u64 {
+        self.lost = Some(cause.clone());
+        let mut calls = 0;
+        let keys: Vec<usize> = self.outgoing.iter().map(|(index, _)| index).collect();
+        for index in keys {
+            let outgoing = self.outgoing.remove(index);
+            let verdict = match outgoing.stage {
+                Stage::Waiting(_) | Stage::Streaming { .. } => Verdict::NotExecuted,
+                Stage::Sent { ends, .. } if !self.out.has_left(ends) => Verdict::NotExecuted,
+                Stage::Sent { sequence, .. } => {
+                    let taken = self.channels[outgoing.channel as usize].taken();
+                    calls += u64::from(sequence > taken);
+                    match self.they_left && sequence > taken {
+                        true => Verdict::NotExecuted,
+                        false => Verdict::Unknown,
+                    }
+                }
+            };
+            let failure = Failure { verdict, cause: cause.clone() };
+            self.events.push_back(Event::Failed { tag: outgoing.tag, failure });
+        }
+        let under_way: u64 = self.channels.iter().map(|channel| channel.under_way()).sum();
+        under_way.saturating_sub(calls)
+    }
+}

@@ -1,0 +1,77 @@
+//! Large bodies travel in chunks, so that small messages pass between them (M-4, H5).
+
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
+
+use super::error::ProtocolError;
+use crate::protocol::frame::Header;
+
+/// Bodies up to this size travel in one frame; larger ones in chunks of it. A chunk is on the wire for some
+/// 10 microseconds, which is what a small message may have to wait.
+pub(super) const CHUNK_BYTES: usize = 32 << 10;
+
+/// A large body on its way out.
+#[derive(Debug)]
+pub(super) struct LargeSend {
+    pub(super) stream: u32,
+    pub(super) body: Vec<u8>,
+    pub(super) offset: usize,
+    /// The channel that waits behind it; none for a reply.
+    pub(super) channel: Option<u32>,
+    /// The outgoing message whose end this is, if somebody waits for its reply.
+    pub(super) key: Option<u64>,
+}
+
+/// The large bodies on their way out, one chunk of each in turn.
+#[derive(Debug, Default)]
+pub(super) struct LargeSends {
+    pub(super) turn: VecDeque<LargeSend>,
+    next_stream: u32,
+}
+
+impl LargeSends {
+    pub(super) fn stream(&mut self) -> u32 {
+        self.next_stream = self.next_stream.wrapping_add(1);
+        self.next_stream
+    }
+}
+
+/// Large bodies on their way in.
+#[derive(Debug, Default)]
+pub(super) struct Assemblies(FxHashMap<u32, Assembly>);
+
+#[derive(Debug)]
+struct Assembly {
+    header: Header,
+    total: usize,
+    body: Vec<u8>,
+}
+
+impl Assemblies {
+    /// A body begins. Nothing is allocated for what is only announced (H6).
+    pub(super) fn begin(&mut self, header: Header, stream: u32, total: usize) -> Result<(), ProtocolError> {
+        let assembly = Assembly { header, total, body: Vec::new() };
+        match self.0.insert(stream, assembly) {
+            None => Ok(()),
+            Some(_) => Err(ProtocolError::Stream { stream }),
+        }
+    }
+
+    /// The next bytes of a body; the header and all bytes when it is whole.
+    pub(super) fn chunk(
+        &mut self,
+        stream: u32,
+        bytes: &[u8],
+    ) -> Result<Option<(Header, Vec<u8>)>, ProtocolError> {
+        let assembly = self.0.get_mut(&stream).ok_or(ProtocolError::Stream { stream })?;
+        if bytes.is_empty() || bytes.len() > assembly.total - assembly.body.len() {
+            return Err(ProtocolError::Stream { stream });
+        }
+        assembly.body.extend_from_slice(bytes);
+        if assembly.body.len() < assembly.total {
+            return Ok(None);
+        }
+        Ok(self.0.remove(&stream).map(|whole| (whole.header, whole.body)))
+    }
+}

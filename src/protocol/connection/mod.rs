@@ -1,0 +1,295 @@
+//! The connection with one life of one peer process, without I/O: bytes, commands and `now` go in; bytes, events
+//! and the next deadline come out.
+//!
+//! Not for the control pipe (`protocol::control`), and it knows neither sockets nor actors: `transport` moves
+//! the bytes, `process::router` turns the events into deliveries. `T` is whatever the owner wants back with the
+//! outcome of a message.
+//!
+//! Order of calls, in any interleaving: `open`, `submit`, `cancel`, `reply`, `take` ... as the owner likes;
+//! [`handle_frame`](Connection::handle_frame) for each frame that arrives; after any of these
+//! [`poll_event`](Connection::poll_event) until `None`, and [`poll_transmit`](Connection::poll_transmit) with
+//! [`handle_transmitted`](Connection::handle_transmitted) while the pipe takes bytes;
+//! [`handle_timeout`](Connection::handle_timeout) when [`poll_timeout`](Connection::poll_timeout) has come; at
+//! last [`handle_lost`](Connection::handle_lost), once.
+//!
+//! ```text
+//!            Hello in                Goodbye in or out              handle_lost
+//!  Greeting ----------> Talking ---------------------> Leaving ---------------> Lost
+//!     |                    |                                                      ^
+//!     +--------------------+------------------------------------------------------+
+//! ```
+//!
+//! Invariants, checked in debug builds after each public call:
+//! - N-1 a message that was submitted leaves exactly one outcome: `Sent` (a tell), `Reply` or `Failed`, or it was
+//!   cancelled by its owner;
+//! - N-2 messages of one channel leave in the order submitted (M-1);
+//! - N-3 what waits for credit was not encoded into the outgoing bytes, so the outgoing bytes are bounded by the
+//!   soft limit, the replies and our own control frames (M-3);
+//! - N-4 a reader never waits: every frame is taken at once, and answered, if at all, by appending bytes (H2).
+
+mod answering;
+mod channel;
+mod ending;
+mod error;
+mod large;
+mod outbound;
+mod receiving;
+mod sending;
+
+#[cfg(test)]
+mod pair_tests;
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Instant;
+
+use rustc_hash::FxHashMap;
+use slab::Slab;
+
+use self::channel::{Channel, Served};
+use self::large::{Assemblies, LargeSends};
+use self::outbound::Outbound;
+use super::control::Preamble;
+use super::frame::{Header, Kind};
+use super::limits::Limits;
+use super::wire::{Cause, Failure, Hello, Open};
+
+pub use self::answering::Begin;
+pub use self::error::ProtocolError;
+pub use self::sending::{Mode, NotSent, Submit};
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Connection<T> {
+    ours: Hello,
+    /// What the peer said in its `Hello`.
+    theirs: Option<Limits>,
+    same_build: bool,
+    out: Outbound,
+    /// Channels to the peer's actors, by number.
+    channels: Vec<Channel>,
+    /// Channels to our actors, by the peer's number.
+    served: Vec<Served>,
+    outgoing: Slab<Outgoing<T>>,
+    /// Keys are never used twice (H42): the slab's index, and above it this counter.
+    next_generation: u32,
+    /// The peer's requests that are being handled; true once the peer has cancelled.
+    answering: FxHashMap<u64, Asked>,
+    large: LargeSends,
+    assemblies: Assemblies,
+    deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
+    /// Channels whose queue may be able to move, each at most once.
+    ready: VecDeque<u32>,
+    events: VecDeque<Event<'static, T>>,
+    we_left: bool,
+    they_left: bool,
+    /// Why the connection is over, once it is.
+    lost: Option<Cause>,
+    counters: Counters,
+}
+
+/// What happened on a connection that nobody waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Replies to requests that had been given up.
+    pub late_replies: u64,
+    /// Requests that were not handled because they had been cancelled.
+    pub cancelled: u64,
+    /// Requests that were not handled because their deadline had passed.
+    pub expired: u64,
+}
+
+/// A message of ours that has no outcome yet.
+#[derive(Debug)]
+struct Outgoing<T> {
+    generation: u32,
+    tag: T,
+    kind: Kind,
+    wants_sent: bool,
+    in_outbox: bool,
+    channel: u32,
+    message: u32,
+    deadline: Option<Instant>,
+    stage: Stage,
+}
+
+/// ```text
+///  Waiting --credit--> Streaming --last chunk--> Sent --Reply--> (gone)
+///     |------------------------------------------^
+/// ```
+#[derive(Debug)]
+enum Stage {
+    /// For credit, encoded.
+    Waiting(Vec<u8>),
+    /// Large, and not yet whole in the outgoing bytes.
+    Streaming { sequence: u64 },
+    /// In the outgoing bytes from `begins` to `ends`, as message `sequence` of its channel.
+    Sent { sequence: u64, begins: u64, ends: u64 },
+}
+
+/// A request of the peer.
+#[derive(Debug, Default)]
+struct Asked {
+    cancelled: bool,
+}
+
+/// What came of frames, deadlines and credits.
+#[derive(Debug, PartialEq)]
+pub enum Event<'a, T> {
+    /// The peer said who it is, and it is whom we expect.
+    Greeted(Hello),
+    /// The peer wants a channel to one of our actors: answer with `grant` or `refuse`.
+    Open {
+        /// The channel.
+        channel: u32,
+        /// What it asks.
+        open: Open,
+    },
+    /// A message for one of our actors.
+    Deliver {
+        /// Its channel.
+        channel: u32,
+        /// Its identity.
+        message: u32,
+        /// Its bytes.
+        body: Cow<'a, [u8]>,
+        /// To answer with; none for a cast.
+        correlation: Option<u64>,
+        /// When nobody waits any more.
+        deadline: Option<Instant>,
+    },
+    /// The reply to a call.
+    Reply {
+        /// The call's.
+        tag: T,
+        /// Its bytes.
+        body: Cow<'a, [u8]>,
+    },
+    /// A tell has left the queue: there was room for it.
+    Sent {
+        /// The tell's.
+        tag: T,
+    },
+    /// A call without a reply, or a tell or cast that never left.
+    Failed {
+        /// The message's.
+        tag: T,
+        /// Why, and what became of it.
+        failure: Failure,
+    },
+    /// The peer stops: no new message should go there.
+    Goodbye,
+}
+
+/// How far the outgoing bytes are filled from the queues: enough for one large write, little enough that a
+/// credit or reply behind it leaves soon.
+const SOFT_LIMIT_BYTES: usize = 128 << 10;
+
+/// Channels that a peer may open: each actor of a process once, as many as a process may have.
+const MAX_CHANNELS: usize = 1 << 20;
+
+impl<T> Connection<T> {
+    /// A connection in `Greeting`; its preamble and `Hello` are the first bytes to transmit.
+    pub fn new(ours: Hello) -> Connection<T> {
+        let mut out = Outbound::default();
+        out.raw(&Preamble::ours());
+        out.frame_of(Header::new(Kind::Hello), &ours);
+        Connection {
+            ours,
+            theirs: None,
+            same_build: false,
+            out,
+            channels: Vec::new(),
+            served: Vec::new(),
+            outgoing: Slab::new(),
+            next_generation: 0,
+            answering: FxHashMap::default(),
+            large: LargeSends::default(),
+            assemblies: Assemblies::default(),
+            deadlines: BinaryHeap::new(),
+            ready: VecDeque::new(),
+            events: VecDeque::new(),
+            we_left: false,
+            they_left: false,
+            lost: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// What happened, oldest first.
+    pub fn poll_event(&mut self) -> Option<Event<'static, T>> {
+        self.events.pop_front()
+    }
+
+    /// The bytes to write next; empty if there are none now.
+    pub fn poll_transmit(&mut self, now: Instant) -> &[u8] {
+        self.pump(now);
+        self.out.pending()
+    }
+
+    /// Says how many of the bytes of `poll_transmit` were written.
+    pub fn handle_transmitted(&mut self, bytes: usize) {
+        self.out.written(bytes);
+        self.check();
+    }
+
+    /// Whether `poll_transmit` may have something: ask before sleeping.
+    pub fn has_pending(&self) -> bool {
+        !self.out.pending().is_empty() || !self.large.turn.is_empty() || !self.ready.is_empty()
+    }
+
+    /// What nobody waits for.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Whether the peer runs the same executable; false before it greeted.
+    pub fn is_same_build(&self) -> bool {
+        self.same_build
+    }
+
+    /// Whether no message can be submitted any more: the connection ended, or either side said goodbye.
+    pub fn is_over(&self) -> bool {
+        self.lost.is_some() || self.we_left || self.they_left
+    }
+
+    /// Messages of ours without an outcome.
+    pub fn outgoing_count(&self) -> usize {
+        self.outgoing.len()
+    }
+
+    /// Requests of the peer without an answer.
+    pub fn answering_count(&self) -> usize {
+        self.answering.len()
+    }
+
+    fn key_of(&self, index: usize) -> u64 {
+        u64::from(self.outgoing[index].generation) << 32 | index as u64
+    }
+
+    /// The outgoing message of a key, if it has no outcome yet.
+    fn index_of(&self, key: u64) -> Option<usize> {
+        let index = usize::try_from(key & u64::from(u32::MAX)).ok()?;
+        let outgoing = self.outgoing.get(index)?;
+        (u64::from(outgoing.generation) == key >> 32).then_some(index)
+    }
+
+    #[cfg(debug_assertions)]
+    fn check(&self) {
+        for (_, outgoing) in &self.outgoing {
+            let waits = matches!(outgoing.stage, Stage::Waiting(_));
+            let open = self.channels.get(outgoing.channel as usize);
+            assert!(open.is_some(), "N-1: an outgoing message without a channel");
+            assert!(
+                waits || outgoing.kind == Kind::Call || matches!(outgoing.stage, Stage::Streaming { .. }),
+                "N-1: a tell or cast that was sent is done"
+            );
+        }
+        assert!(self.ready.len() <= self.channels.len(), "a channel is ready at most once");
+    }
+
+    #[cfg(not(debug_assertions))]
+    #[inline]
+    fn check(&self) {}
+}

@@ -1,0 +1,227 @@
+//! Frames of the peer.
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+
+use super::channel::{ChannelState, Served, Window};
+use super::{Asked, Connection, Event, MAX_CHANNELS, ProtocolError};
+use crate::codec;
+use crate::protocol::control::{PROTOCOL_VERSION, PreambleError};
+use crate::protocol::frame::{CHUNKED, FAILED, Frame, Header, Kind};
+use crate::protocol::wire::{Cause, Failure, Hello, Large, Open, Opened};
+
+impl<T> Connection<T> {
+    /// Takes one frame. What it leads to is returned, or was appended to the bytes to transmit or the events.
+    ///
+    /// # Errors
+    /// The peer broke the protocol; nothing more of it should be read.
+    pub fn handle_frame<'a>(
+        &mut self,
+        frame: Frame<'a>,
+        now: Instant,
+    ) -> Result<Option<Event<'a, T>>, ProtocolError> {
+        let Frame { header, body } = frame;
+        if self.theirs.is_none() && header.kind != Kind::Hello {
+            return Err(ProtocolError::Unexpected(header.kind));
+        }
+        let event = match header.kind {
+            Kind::Hello => self.on_hello(body)?,
+            Kind::Open => self.on_open(header, body)?,
+            Kind::Opened => self.on_opened(header, body)?,
+            Kind::Refused => self.on_refused(header, body)?,
+            Kind::Call | Kind::Cast | Kind::Reply if header.flags & CHUNKED != 0 => {
+                self.on_announced(header, body)?
+            }
+            Kind::Call | Kind::Cast => Some(self.on_message(header, Cow::Borrowed(body), now)?),
+            Kind::Reply => self.on_reply(header, Cow::Borrowed(body))?,
+            Kind::Credit => self.on_credit(header, body)?,
+            Kind::Cancel => self.on_cancel(header),
+            Kind::Chunk => self.on_chunk(header, body, now)?,
+            Kind::Goodbye => {
+                self.they_left = true;
+                Some(Event::Goodbye)
+            }
+        };
+        self.check();
+        Ok(event)
+    }
+
+    fn on_hello<'a>(&mut self, body: &[u8]) -> Result<Option<Event<'a, T>>, ProtocolError> {
+        if self.theirs.is_some() {
+            return Err(ProtocolError::Unexpected(Kind::Hello));
+        }
+        let hello: Hello = parse(Kind::Hello, body)?;
+        if hello.version != PROTOCOL_VERSION {
+            return Err(PreambleError::Version { theirs: hello.version }.into());
+        }
+        self.theirs = Some(hello.limits);
+        self.same_build = hello.build == self.ours.build;
+        Ok(Some(Event::Greeted(hello)))
+    }
+
+    fn on_open<'a>(&mut self, header: Header, body: &[u8]) -> Result<Option<Event<'a, T>>, ProtocolError> {
+        let open: Open = parse(Kind::Open, body)?;
+        if header.channel as usize != self.served.len() || self.served.len() >= MAX_CHANNELS {
+            return Err(ProtocolError::Channel(header.channel));
+        }
+        let window = self.our_window();
+        self.served.push(Served::new(window));
+        Ok(Some(Event::Open { channel: header.channel, open }))
+    }
+
+    pub(super) fn our_window(&self) -> Window {
+        Window {
+            messages: u64::from(self.ours.limits.window_messages),
+            bytes: u64::from(self.ours.limits.window_bytes),
+        }
+    }
+
+    fn on_opened<'a>(&mut self, header: Header, body: &[u8]) -> Result<Option<Event<'a, T>>, ProtocolError> {
+        let opened: Opened = parse(Kind::Opened, body)?;
+        let channel = self
+            .channels
+            .get_mut(header.channel as usize)
+            .filter(|channel| matches!(channel.state, ChannelState::Opening))
+            .ok_or(ProtocolError::Channel(header.channel))?;
+        channel.state = ChannelState::Open(Window {
+            messages: u64::from(opened.window_messages),
+            bytes: u64::from(opened.window_bytes),
+        });
+        self.make_ready(header.channel);
+        Ok(None)
+    }
+
+    fn on_refused<'a>(&mut self, header: Header, body: &[u8]) -> Result<Option<Event<'a, T>>, ProtocolError> {
+        let cause: Cause = parse(Kind::Refused, body)?;
+        let channel = self
+            .channels
+            .get_mut(header.channel as usize)
+            .filter(|channel| !matches!(channel.state, ChannelState::Closed(_)))
+            .ok_or(ProtocolError::Channel(header.channel))?;
+        channel.state = ChannelState::Closed(cause.clone());
+        self.fail_queue(header.channel, &cause);
+        Ok(None)
+    }
+
+    /// A large body begins: it is counted now, so that its announcement is held to the window and the limit.
+    fn on_announced<'a>(
+        &mut self,
+        header: Header,
+        body: &[u8],
+    ) -> Result<Option<Event<'a, T>>, ProtocolError> {
+        let Large { stream, total } = parse(header.kind, body)?;
+        let limit = self.ours.limits.max_message_bytes;
+        if total > limit {
+            return Err(ProtocolError::TooLarge { bytes: total, limit });
+        }
+        if header.kind == Kind::Reply {
+            // Chunks of a reply that nobody waits for are taken and dropped like the reply itself.
+            let known = self.index_of(header.correlation).is_some();
+            self.counters.late_replies += u64::from(!known);
+        } else {
+            self.receive(header, u64::from(total))?;
+            self.served[header.channel as usize].streaming = true;
+        }
+        if total == 0 {
+            return Err(ProtocolError::Stream { stream });
+        }
+        self.assemblies.begin(header, stream, total as usize)?;
+        Ok(None)
+    }
+
+    fn on_chunk<'a>(
+        &mut self,
+        header: Header,
+        body: &[u8],
+        now: Instant,
+    ) -> Result<Option<Event<'a, T>>, ProtocolError> {
+        let Some((first, whole)) = self.assemblies.chunk(header.channel, body)? else { return Ok(None) };
+        if first.kind == Kind::Reply {
+            return self.on_reply(first, Cow::Owned(whole));
+        }
+        self.served[first.channel as usize].streaming = false;
+        Ok(Some(self.deliver(first, Cow::Owned(whole), now)?))
+    }
+
+    fn receive(&mut self, header: Header, bytes: u64) -> Result<(), ProtocolError> {
+        let channel = header.channel;
+        let served = self.served.get_mut(channel as usize).ok_or(ProtocolError::Channel(channel))?;
+        if served.receive(bytes) { Ok(()) } else { Err(ProtocolError::Window(channel)) }
+    }
+
+    fn on_message<'a>(
+        &mut self,
+        header: Header,
+        body: Cow<'a, [u8]>,
+        now: Instant,
+    ) -> Result<Event<'a, T>, ProtocolError> {
+        self.receive(header, body.len() as u64)?;
+        self.deliver(header, body, now)
+    }
+
+    fn deliver<'a>(
+        &mut self,
+        header: Header,
+        body: Cow<'a, [u8]>,
+        now: Instant,
+    ) -> Result<Event<'a, T>, ProtocolError> {
+        let correlation = (header.kind == Kind::Call).then_some(header.correlation);
+        if let Some(correlation) = correlation {
+            let previous = self.answering.insert(correlation, Asked::default());
+            if previous.is_some() {
+                return Err(ProtocolError::Correlation(correlation));
+            }
+        }
+        let deadline = match header.extra {
+            0 => None,
+            left => Some(now + Duration::from_millis(u64::from(left))),
+        };
+        let (channel, message) = (header.channel, header.message);
+        Ok(Event::Deliver { channel, message, body, correlation, deadline })
+    }
+
+    fn on_reply<'a>(
+        &mut self,
+        header: Header,
+        body: Cow<'a, [u8]>,
+    ) -> Result<Option<Event<'a, T>>, ProtocolError> {
+        let Some(index) = self.index_of(header.correlation) else {
+            self.counters.late_replies += u64::from(header.flags & CHUNKED == 0);
+            return Ok(None);
+        };
+        if !matches!(self.outgoing[index].stage, super::Stage::Sent { .. }) {
+            return Err(ProtocolError::Correlation(header.correlation));
+        }
+        if header.flags & FAILED == 0 {
+            let tag = self.outgoing.remove(index).tag;
+            return Ok(Some(Event::Reply { tag, body }));
+        }
+        let failure: Failure = parse(Kind::Reply, &body)?;
+        let tag = self.outgoing.remove(index).tag;
+        Ok(Some(Event::Failed { tag, failure }))
+    }
+
+    fn on_credit<'a>(&mut self, header: Header, body: &[u8]) -> Result<Option<Event<'a, T>>, ProtocolError> {
+        let bytes: u64 = parse(Kind::Credit, body)?;
+        let channel =
+            self.channels.get_mut(header.channel as usize).ok_or(ProtocolError::Channel(header.channel))?;
+        if !channel.credit(header.correlation, bytes) {
+            return Err(ProtocolError::Credit(header.channel));
+        }
+        self.make_ready(header.channel);
+        Ok(None)
+    }
+
+    fn on_cancel<'a>(&mut self, header: Header) -> Option<Event<'a, T>> {
+        if let Some(asked) = self.answering.get_mut(&header.correlation) {
+            asked.cancelled = true;
+        }
+        None
+    }
+}
+
+fn parse<B: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<B, ProtocolError> {
+    codec::decode(body).map_err(|error| ProtocolError::Body { kind, reason: error.to_string() })
+}

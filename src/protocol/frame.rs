@@ -1,0 +1,301 @@
+//! Frames of a data pipe: their bytes, and cutting a byte stream into them.
+//!
+//! ```text
+//!  0        4      5       6      8         12        16            24       28
+//!  +--------+------+-------+------+---------+---------+-------------+--------+---------------+
+//!  | length | kind | flags | zero | message | channel | correlation | extra  | body          |
+//!  | u32    | u8   | u8    | u16  | u32     | u32     | u64         | u32    | length bytes  |
+//!  +--------+------+-------+------+---------+---------+-------------+--------+---------------+
+//! ```
+//!
+//! All numbers are little-endian. What a field means depends on the kind; a field that a kind does not use is 0.
+//! No frame names an incarnation: a pipe joins one life of a process with one life of another, and ends with
+//! either (H43).
+
+use super::control::{Preamble, PreambleError};
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// The first frame of each direction: who speaks. Body: [`super::wire::Hello`].
+    Hello = 1,
+    /// Opens `channel` to an actor of the receiver. Body: [`super::wire::Open`].
+    Open = 2,
+    /// Answers `Open`: the channel may be used. Body: [`super::wire::Opened`].
+    Opened = 3,
+    /// Answers `Open`, or ends the channel later: it may not be used (any more). Body: [`super::wire::Cause`].
+    Refused = 4,
+    /// A message that wants a reply: `channel`, `message` (a [`super::wire::MessageId`]), `correlation`,
+    /// `extra` = milliseconds until its deadline.
+    Call = 5,
+    /// A message that wants none: `channel`, `message`.
+    Cast = 6,
+    /// The reply to `correlation`; with [`FAILED`] the body is a [`super::wire::Failure`].
+    Reply = 7,
+    /// `correlation` messages and (body) u64 bytes of `channel` were taken since it was opened.
+    Credit = 8,
+    /// Nobody waits for the reply to `correlation` any more.
+    Cancel = 9,
+    /// The next bytes of the large body `channel` (a stream number, not a channel).
+    Chunk = 10,
+    /// The sender stops: what it has not taken by the credits before this frame, it will never take.
+    Goodbye = 11,
+}
+
+impl Kind {
+    /// Every kind, in the order of their numbers.
+    pub const ALL: [Kind; 11] = [
+        Kind::Hello,
+        Kind::Open,
+        Kind::Opened,
+        Kind::Refused,
+        Kind::Call,
+        Kind::Cast,
+        Kind::Reply,
+        Kind::Credit,
+        Kind::Cancel,
+        Kind::Chunk,
+        Kind::Goodbye,
+    ];
+
+    fn of(byte: u8) -> Option<Kind> {
+        Kind::ALL.get(usize::from(byte).checked_sub(1)?).copied()
+    }
+}
+
+/// Flag of a call, cast or reply: the body is a [`super::wire::Large`], and the real one follows in chunks.
+pub const CHUNKED: u8 = 1;
+/// Flag of a reply: the request failed.
+pub const FAILED: u8 = 2;
+
+/// A frame's fixed part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Bytes of the body.
+    pub length: u32,
+    /// What the frame is.
+    pub kind: Kind,
+    /// [`CHUNKED`], [`FAILED`].
+    pub flags: u8,
+    /// Which message.
+    pub message: u32,
+    /// Which channel.
+    pub channel: u32,
+    /// Which request.
+    pub correlation: u64,
+    /// See [`Kind`].
+    pub extra: u32,
+}
+
+impl Header {
+    /// Bytes of the fixed part.
+    pub const LEN: usize = 28;
+    /// Where `extra` lies in it.
+    pub(super) const EXTRA_AT: usize = 24;
+
+    /// A header with everything but the kind zero.
+    pub fn new(kind: Kind) -> Header {
+        Header { length: 0, kind, flags: 0, message: 0, channel: 0, correlation: 0, extra: 0 }
+    }
+
+    /// The bytes of the fixed part.
+    pub fn to_bytes(self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        bytes[0..4].copy_from_slice(&self.length.to_le_bytes());
+        bytes[4] = self.kind as u8;
+        bytes[5] = self.flags;
+        bytes[8..12].copy_from_slice(&self.message.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.channel.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.correlation.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.extra.to_le_bytes());
+        bytes
+    }
+
+    /// Reads the fixed part.
+    ///
+    /// # Errors
+    /// A kind that does not exist.
+    pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Result<Header, FrameError> {
+        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        Ok(Header {
+            length: word(0),
+            kind: Kind::of(bytes[4]).ok_or(FrameError::Kind(bytes[4]))?,
+            flags: bytes[5],
+            message: word(8),
+            channel: word(12),
+            correlation: u64::from(word(16)) | u64::from(word(20)) << 32,
+            extra: word(24),
+        })
+    }
+}
+
+/// What makes a byte stream no stream of frames. The peer is to blame; the connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// No such kind.
+    #[error("there is no frame kind {0}")]
+    Kind(u8),
+    /// A body longer than any frame may have.
+    #[error("a frame of {length} bytes is over the limit of {limit}")]
+    TooLong {
+        /// What the header claims.
+        length: u32,
+        /// What is allowed.
+        limit: u32,
+    },
+}
+
+/// The largest body of one frame: a chunk, or a message that is not worth chunking.
+pub const MAX_FRAME_BYTES: u32 = 64 << 10;
+
+/// One frame, borrowed from the reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// The fixed part.
+    pub header: Header,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// Cuts a byte stream into frames.
+///
+/// Order of calls: fill [`room`](Self::room), say how much with [`advance`](Self::advance), then take
+/// [`next`](Self::next) until it is `None`. Its buffer starts small and grows with the traffic, to
+/// [`READ_BYTES`] and one frame; never for a length that a header merely claims beyond [`MAX_FRAME_BYTES`].
+#[derive(Debug)]
+pub struct FrameReader {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// How much room the next read gets: doubled when a read fills it.
+    wanted: usize,
+}
+
+/// The first read's room: an idle connection should cost little.
+const FIRST_READ_BYTES: usize = 8 << 10;
+
+/// One read takes at most this much: large enough to make system calls cheap, small enough that a turn is short.
+pub const READ_BYTES: usize = 128 << 10;
+
+impl Default for FrameReader {
+    fn default() -> Self {
+        FrameReader { buffer: Vec::new(), start: 0, end: 0, wanted: FIRST_READ_BYTES }
+    }
+}
+
+impl FrameReader {
+    /// Where the next bytes go: never empty.
+    pub fn room(&mut self) -> &mut [u8] {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.buffer.len() < self.end + self.wanted {
+            self.buffer.resize(self.end + self.wanted, 0);
+        }
+        &mut self.buffer[self.end..]
+    }
+
+    /// Says that `bytes` of the room were filled.
+    pub fn advance(&mut self, bytes: usize) {
+        assert!(bytes <= self.buffer.len() - self.end, "more bytes than there was room for");
+        if bytes == self.buffer.len() - self.end {
+            self.wanted = (self.wanted * 2).min(READ_BYTES);
+        }
+        self.end += bytes;
+    }
+
+    /// Takes the preamble, which comes before the first frame; false while it is not whole.
+    ///
+    /// # Errors
+    /// The other side is something else, or of another version.
+    pub fn take_preamble(&mut self) -> Result<bool, PreambleError> {
+        let held = &self.buffer[self.start..self.end];
+        let Some(preamble) = held.first_chunk::<{ Preamble::LEN }>() else { return Ok(false) };
+        Preamble::check(preamble)?;
+        self.start += Preamble::LEN;
+        Ok(true)
+    }
+
+    /// The next whole frame.
+    #[allow(clippy::should_implement_trait)] // it lends from itself, which Iterator can't say
+    pub fn next(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
+        let held = &self.buffer[self.start..self.end];
+        let Some((header, rest)) = held.split_first_chunk::<{ Header::LEN }>() else {
+            return Ok(None);
+        };
+        let header = Header::from_bytes(header)?;
+        if header.length > MAX_FRAME_BYTES {
+            return Err(FrameError::TooLong { length: header.length, limit: MAX_FRAME_BYTES });
+        }
+        let length = header.length as usize;
+        if rest.len() < length {
+            return Ok(None);
+        }
+        let body_start = self.start + Header::LEN;
+        self.start = body_start + length;
+        Ok(Some(Frame { header, body: &self.buffer[body_start..body_start + length] }))
+    }
+
+    /// Whether bytes of an unfinished frame are held: an end-of-file now is a cut, not an end (H10).
+    pub fn is_mid_frame(&self) -> bool {
+        self.start < self.end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len()).expect("short");
+        let mut bytes =
+            Header { length, channel: 7, correlation: 1 << 40 | 3, ..Header::new(kind) }.to_bytes().to_vec();
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_of_the_stream_gives_the_same_frames(
+            bodies in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 1..20),
+            cuts in proptest::collection::vec(1_usize..200, 1..50),
+        ) {
+            let stream: Vec<u8> = bodies.iter().flat_map(|body| frame(Kind::Cast, body)).collect();
+            let mut reader = FrameReader::default();
+            let (mut seen, mut rest, mut cuts) = (Vec::new(), &stream[..], cuts.iter().cycle());
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at((*cuts.next().expect("cycle")).min(rest.len()));
+                reader.room()[..now.len()].copy_from_slice(now);
+                reader.advance(now.len());
+                rest = later;
+                while let Some(frame) = reader.next().expect("frames") {
+                    prop_assert_eq!((frame.header.channel, frame.header.correlation), (7, 1 << 40 | 3));
+                    seen.push(frame.body.to_vec());
+                }
+            }
+            prop_assert_eq!(seen, bodies);
+            prop_assert!(!reader.is_mid_frame());
+        }
+    }
+
+    #[test]
+    fn h06_a_length_over_the_limit_is_refused_before_anything_is_read() {
+        let mut bytes = Header { length: u32::MAX, ..Header::new(Kind::Cast) }.to_bytes().to_vec();
+        bytes.extend_from_slice(&[0; 8]);
+        let mut reader = FrameReader::default();
+        reader.room()[..bytes.len()].copy_from_slice(&bytes);
+        reader.advance(bytes.len());
+        assert!(matches!(reader.next(), Err(FrameError::TooLong { length: u32::MAX, .. })));
+    }
+
+    #[test]
+    fn every_kind_has_its_number() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::of(kind as u8), Some(kind));
+        }
+        assert_eq!((Kind::of(0), Kind::of(12)), (None, None));
+    }
+}

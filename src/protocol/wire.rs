@@ -1,0 +1,217 @@
+//! The bodies of frames that are not messages, and why a message has no reply.
+
+use serde::{Deserialize, Serialize};
+
+use super::control::PROTOCOL_VERSION;
+use super::limits::Limits;
+use crate::id::{ActorId, BuildId, Exit, Incarnation, ProcessId, ProcessName};
+
+/// What each side says first on a data pipe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Its protocol.
+    pub version: u16,
+    /// Its number; must be the one that the root introduced.
+    pub process: ProcessId,
+    /// Its life; likewise.
+    pub incarnation: Incarnation,
+    /// Its executable.
+    pub build: BuildId,
+    /// What it accepts and grants.
+    pub limits: Limits,
+}
+
+impl Hello {
+    /// What this build says.
+    pub fn new(process: ProcessId, incarnation: Incarnation, build: BuildId, limits: Limits) -> Hello {
+        Hello { version: PROTOCOL_VERSION, process, incarnation, build, limits }
+    }
+}
+
+/// Asks for a channel to an actor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// The actor.
+    pub target: ActorId,
+}
+
+/// A message's identity: a hash of the stable names of its actor type and of itself within it (H52).
+///
+/// Names, not a place in a list, so that two programs whose lists differ understand one another; and the actor
+/// type with them, so that an address of the wrong type reaches no handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MessageId(pub u32);
+
+impl MessageId {
+    /// FNV-1a of `actor_type/message`: a constant at compile time. Two messages of one actor that collide are
+    /// refused there.
+    pub const fn of(actor_type: &str, message: &str) -> MessageId {
+        let hash = fnv(0x811c_9dc5, actor_type.as_bytes());
+        MessageId(fnv(fnv(hash, b"/"), message.as_bytes()))
+    }
+}
+
+const fn fnv(mut hash: u32, bytes: &[u8]) -> u32 {
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    hash
+}
+
+/// Grants a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// What the opener may have under way.
+    pub window_messages: u32,
+    /// Likewise.
+    pub window_bytes: u32,
+}
+
+/// Announces a body that follows in chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Large {
+    /// The number that its chunks bear.
+    pub stream: u32,
+    /// Its length.
+    pub total: u32,
+}
+
+/// What became of a message that has no reply (M-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Verdict {
+    /// No handler saw it: it is safe to send it again.
+    NotExecuted,
+    /// A handler took it and failed.
+    Failed,
+    /// It may have been handled, or not.
+    Unknown,
+}
+
+/// A message that has no reply: what became of it, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{cause}{}", match .verdict {
+    Verdict::NotExecuted => " (not executed)",
+    Verdict::Failed => "",
+    Verdict::Unknown => " (it may have been executed)",
+})]
+pub struct Failure {
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Why.
+    pub cause: Cause,
+}
+
+impl Failure {
+    /// No handler saw it.
+    pub fn not_executed(cause: Cause) -> Failure {
+        Failure { verdict: Verdict::NotExecuted, cause }
+    }
+
+    /// A handler took it and failed.
+    pub fn failed(cause: Cause) -> Failure {
+        Failure { verdict: Verdict::Failed, cause }
+    }
+
+    /// Nobody can tell.
+    pub fn unknown(cause: Cause) -> Failure {
+        Failure { verdict: Verdict::Unknown, cause }
+    }
+}
+
+/// Why a message has no reply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// Its deadline passed.
+    #[error("no reply in time")]
+    TimedOut,
+    /// The receiver dropped it because the sender had.
+    #[error("cancelled")]
+    Cancelled,
+    /// There is no room, and the call does not wait for any.
+    #[error("no room: the receiver has not taken what it was sent before")]
+    Full,
+    /// The encoded message is over the receiver's limit.
+    #[error("the message is larger than the limit of {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: u32,
+    },
+    /// It could not be encoded.
+    #[error("{0}")]
+    Encode(String),
+    /// It, or its reply, could not be decoded: the two sides disagree about its shape.
+    #[error("{0}")]
+    Decode(String),
+    /// No actor lives at that address.
+    #[error("no actor lives at {0}")]
+    NoActor(ActorId),
+    /// The actor that lives there is of another type than the address, or its program's message list is another.
+    #[error(
+        "the actor there is a {actor} and does not know this message: the address is of another type, or the programs' message lists differ"
+    )]
+    NotAccepted {
+        /// The type of the actor.
+        actor: String,
+    },
+    /// The actor stopped before it took the message.
+    #[error("the actor stopped")]
+    ActorStopped,
+    /// The handler panicked.
+    #[error("the handler panicked: {0}")]
+    Panicked(String),
+    /// The handler ended without a reply.
+    #[error("the handler gave no reply")]
+    NoReply,
+    /// The address is pinned to a life that is over.
+    #[error("the address is for another incarnation of process {process}")]
+    Stale {
+        /// Whose.
+        process: ProcessId,
+    },
+    /// The process of the actor is dead.
+    #[error("process {process} #{incarnation} {}", match .exit {
+        Some(exit) => exit.to_string(),
+        None => "closed the connection".to_owned(),
+    })]
+    PeerDied {
+        /// Its name.
+        process: ProcessName,
+        /// Which life of it.
+        incarnation: Incarnation,
+        /// How it ended, where the root said so in time.
+        exit: Option<Exit>,
+    },
+    /// The root can't introduce us.
+    #[error("process {process} can't be reached: {why}")]
+    Unreachable {
+        /// Whom.
+        process: ProcessId,
+        /// Why.
+        why: super::control::Unreachable,
+    },
+    /// The process of the actor is stopping, as it was asked to.
+    #[error("process {0} is stopping")]
+    Stopping(ProcessName),
+    /// This process is stopping.
+    #[error("this process is stopping")]
+    ShuttingDown,
+    /// No actor of that name can be reached from this process.
+    #[error(
+        "no actor is called {0:?} in what this process may reach: wire it in the topology, as an argument `{{ addr = \"{0}\" }}` of one of its actors"
+    )]
+    UnknownName(String),
+    /// Addresses work in the processes of a topology only.
+    #[error("no Procession runtime runs in this process: send from within `Program::run`")]
+    NoRuntime,
+    /// The peer broke the protocol.
+    #[error("the connection was ended, since process {process} broke the protocol: {reason}")]
+    Protocol {
+        /// Who.
+        process: ProcessName,
+        /// How.
+        reason: String,
+    },
+}

@@ -1,0 +1,53 @@
+//! Who is restarted: what a policy says of one child's end, and how far a strategy reaches.
+//!
+//! Pure. The grid in `grid.md` is generated from these two functions' behaviour in the engine.
+
+use super::action::NotRestarted;
+use super::spec::{ChildSpec, Policy, Strategy};
+
+/// How a life ended, as far as a policy cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Code 0, after it was ready.
+    Normal,
+    /// Any other code, a signal, or an end before it was ready.
+    Abnormal,
+}
+
+/// What is to be done about a child that ended of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Restart,
+    Leave(NotRestarted),
+}
+
+/// What a child's specification says of its end.
+///
+/// OTP forbids a significant permanent child. Here `significant` wins over `permanent` for a normal end: such a
+/// child is work to be done, code 0 says that it is done, and any other end follows the policy.
+pub(super) fn verdict(spec: &ChildSpec, end: End) -> Verdict {
+    match (spec.policy, end) {
+        (Policy::Temporary, _) => Verdict::Leave(NotRestarted::Temporary),
+        (Policy::Transient, End::Normal) => Verdict::Leave(NotRestarted::EndedNormally),
+        (Policy::Permanent, End::Normal) if spec.significant => Verdict::Leave(NotRestarted::EndedNormally),
+        (Policy::Permanent | Policy::Transient, _) => Verdict::Restart,
+    }
+}
+
+/// How many members share in the restart of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Only that one, beside whatever else its group does.
+    Alone,
+    /// All from this place on, in order.
+    From(usize),
+}
+
+/// How far the restart of the member at `seat` reaches.
+pub(super) fn reach(strategy: Strategy, seat: usize) -> Reach {
+    match strategy {
+        Strategy::OneForOne => Reach::Alone,
+        Strategy::OneForAll => Reach::From(0),
+        Strategy::RestForOne => Reach::From(seat),
+    }
+}

@@ -1,0 +1,148 @@
+//! From the declared topology to the plan, or to everything that is wrong with it.
+//!
+//! The steps, each in its file: [`settings`] looks at every value by itself and merges it with the defaults, `expand`
+//! makes processes of replicas and sees that names are unique, [`program`] asks the catalog, [`wiring`] finds out
+//! who may talk to whom, [`group`] says who is restarted with whom. No step stops at an error: each goes on with
+//! what a person probably meant, so that one fault gives one finding, and the plan is dropped in the end.
+
+mod directory;
+mod expand;
+mod group;
+mod merge;
+mod name;
+mod program;
+mod settings;
+mod wiring;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+pub use expand::{MAX_ACTORS, MAX_PROCESSES, MAX_REPLICAS, ROOT_NAME};
+pub use merge::{
+    DEFAULT_ASK_TIMEOUT, DEFAULT_MAILBOX_BYTES, DEFAULT_MAILBOX_MESSAGES, DEFAULT_MAX_MESSAGE_BYTES,
+};
+pub use settings::{MAX_MAILBOX_MESSAGES, MAX_MESSAGE_BYTES};
+pub use wiring::{MAX_ARGS_DEPTH, MAX_VALUES};
+
+pub(super) use wiring::address;
+
+use self::directory::Directory;
+use self::expand::Instance;
+use self::merge::Merged;
+use self::program::Programs;
+use super::catalog::Catalog;
+use super::declared::Topology;
+use super::diagnostic::{Diagnostic, Diagnostics, ValuePath};
+use super::file;
+use super::plan::{Plan, PlannedActor, PlannedProcess};
+use crate::id::{ActorName, ProcessName, TopologyName};
+
+/// What a check came to.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What would run; none if anything stands in the way.
+    pub plan: Option<Plan>,
+    /// Everything that was found; warnings too, and also beside a plan.
+    pub findings: Diagnostics,
+}
+
+impl Checked {
+    /// The plan, without its warnings, or what stands in its way.
+    pub fn into_plan(self) -> Result<Plan, Diagnostics> {
+        self.plan.ok_or(self.findings)
+    }
+}
+
+impl Topology {
+    /// Checks everything that can be checked before anything starts (`T-1`).
+    pub fn check(&self, catalog: &impl Catalog) -> Checked {
+        let mut findings = Vec::new();
+        let plan = plan(self, catalog, &mut findings);
+        let findings = Diagnostics::new(findings, self.source.as_ref());
+        Checked { plan: plan.filter(|_| !findings.has_errors()), findings }
+    }
+
+    /// The plan, or everything that stands in its way. [`Topology::check`] tells of warnings too.
+    pub fn plan(&self, catalog: &impl Catalog) -> Result<Plan, Diagnostics> {
+        self.check(catalog).into_plan()
+    }
+
+    /// Reads a topology file and checks it in one go, so that a value of the wrong kind in one place does not hide
+    /// a wrong address in another. `origin` is the name of the file.
+    pub fn check_toml(text: &str, origin: &Path, catalog: &impl Catalog) -> Checked {
+        let file::Read { topology, mut findings, is_toml } = file::read(text, origin);
+        let plan = match is_toml {
+            true => plan(&topology, catalog, &mut findings),
+            false => None,
+        };
+        let findings = Diagnostics::new(findings, topology.source.as_ref());
+        Checked { plan: plan.filter(|_| !findings.has_errors()), findings }
+    }
+}
+
+/// The plan as far as it can be made; of no use if an error was found.
+fn plan(topology: &Topology, catalog: &impl Catalog, findings: &mut Vec<Diagnostic>) -> Option<Plan> {
+    settings::check(topology, findings);
+    let name = TopologyName::new(&topology.name).map_err(|error| {
+        findings.push(name::refused("a topology", &topology.name, &error, ValuePath::root().key("name")))
+    });
+    let instances = expand::expand(topology, findings)?;
+    let merged: Vec<Merged> =
+        topology.processes.iter().map(|process| merge::merge(topology, process, findings)).collect();
+    let programs = Programs::ask(topology, &merged, catalog, findings);
+    let directory = Directory::new(topology, &instances);
+    let mut budget = wiring::Budget::default();
+    let mut processes = Vec::with_capacity(instances.len());
+    for instance in &instances {
+        let wired = wiring::wire(&directory, instance, &mut budget, findings)?;
+        processes.extend(assemble(instance, wired, &merged[instance.declared], &programs));
+    }
+    let group = group::group(topology, &merged, &processes);
+    let ask_timeout = topology.defaults.settings.ask_timeout.unwrap_or(DEFAULT_ASK_TIMEOUT);
+    Some(Plan { name: name.ok()?, ask_timeout, processes, group })
+}
+
+/// One process of the plan; none if a name in it is none, which `expand` has told.
+fn assemble(
+    instance: &Instance<'_>,
+    wiring: wiring::Wiring,
+    merged: &Merged,
+    programs: &Programs,
+) -> Option<PlannedProcess> {
+    let name = ProcessName::new(&instance.name).ok()?;
+    let mut actors = Vec::with_capacity(instance.actors.len());
+    for (actor, args) in instance.actors.iter().zip(wiring.args) {
+        actors.push(PlannedActor {
+            name: ActorName::new(&actor.name).ok()?,
+            type_name: actor.declared.type_name.clone(),
+            args,
+            slot: actor.id.slot,
+            id: actor.id,
+        });
+    }
+    Some(PlannedProcess {
+        id: instance.id,
+        replica: instance.replica.clone(),
+        program: programs.resolved(&merged.program),
+        args: instance.process.args.clone(),
+        env: merged.env.clone(),
+        actors,
+        wired: wiring.wired,
+        child: merged.child(name.clone(), instance.process.significant),
+        ask_timeout: merged.ask_timeout,
+        limits: merged.limits,
+        name,
+    })
+}
+
+/// Where a process is declared.
+fn process_path(name: &str) -> ValuePath {
+    ValuePath::root().key("process").key(name)
+}
+
+/// Where the defaults are declared.
+fn defaults_path() -> ValuePath {
+    ValuePath::root().key("defaults")
+}

@@ -1,0 +1,106 @@
+//! The programs: each is asked for once, and must host the types of its actors.
+
+use std::collections::HashMap;
+
+use super::merge::Merged;
+use crate::topology::catalog::{Catalog, ProgramFacts, ProgramProblem, ProgramRef};
+use crate::topology::declared::{Process, Topology};
+use crate::topology::diagnostic::{Diagnostic, ValuePath, did_you_mean};
+use crate::topology::plan::ResolvedProgram;
+
+/// What the catalog said of every program of the topology.
+pub(super) struct Programs(HashMap<ProgramRef, Result<ProgramFacts, ProgramProblem>>);
+
+impl Programs {
+    /// Asks, and tells what stands in the way. `merged` belongs to the processes, in order.
+    pub(super) fn ask(
+        topology: &Topology,
+        merged: &[Merged],
+        catalog: &impl Catalog,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Programs {
+        let mut programs = HashMap::new();
+        for (process, merged) in topology.processes.iter().zip(merged) {
+            let answer =
+                programs.entry(merged.program.clone()).or_insert_with(|| catalog.program(&merged.program));
+            match answer {
+                Ok(facts) => check_types(process, &merged.program, facts, findings),
+                Err(problem) => findings.push(complaint(topology, process, merged, problem)),
+            }
+        }
+        Programs(programs)
+    }
+
+    /// The file to start. One that is still to be built stands where it was declared.
+    pub(super) fn resolved(&self, program: &ProgramRef) -> ResolvedProgram {
+        match (program, self.0.get(program)) {
+            (ProgramRef::Deployer, _) => ResolvedProgram::Deployer,
+            (_, Some(Ok(facts))) => ResolvedProgram::Path(facts.path.clone()),
+            (ProgramRef::Path(path), _) => ResolvedProgram::Path(path.clone()),
+            (ProgramRef::Named(name), _) => ResolvedProgram::Path(name.into()),
+        }
+    }
+}
+
+/// Says what is wrong with a program where it is named: in the process, in the defaults, or nowhere.
+fn complaint(
+    topology: &Topology,
+    process: &Process,
+    merged: &Merged,
+    problem: &ProgramProblem,
+) -> Diagnostic {
+    let in_process = process.settings.program.is_some();
+    let in_defaults = !in_process && topology.defaults.settings.program.is_some();
+    let path = if in_defaults { super::defaults_path() } else { super::process_path(&process.name) };
+    let path = path.key("program");
+    let program = &merged.program;
+    if let (ProgramProblem::Missing, Some(build)) = (problem, &merged.build) {
+        let message = format!("{program} is still to be built");
+        return Diagnostic::warning(path, message).help(format!("`procession up` does it: {build}"));
+    }
+    let mend = match (program, problem) {
+        (ProgramRef::Deployer, _) => "say which program to run: program = \"...\"".to_owned(),
+        (ProgramRef::Path(_), ProgramProblem::Missing) => {
+            "build it, or say how: build = \"cargo build --release\"".to_owned()
+        }
+        (ProgramRef::Named(name), ProgramProblem::Missing) => {
+            format!("a bare name is looked for in PATH; a file beside this one is \"./{name}\"")
+        }
+        (_, ProgramProblem::NotExecutable) => "chmod +x, or another file".to_owned(),
+        (_, ProgramProblem::NotProcession { .. }) => {
+            "its `main` starts with Program::new(), the actors it hosts, and run".to_owned()
+        }
+    };
+    Diagnostic::error(path, format!("{program} can't be a worker: {problem}")).help(mend)
+}
+
+/// Sees that a program hosts the actors it shall give birth to.
+fn check_types(
+    process: &Process,
+    program: &ProgramRef,
+    facts: &ProgramFacts,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let Some(types) = &facts.types else {
+        return;
+    };
+    let hosted = types.iter().map(|hosted| hosted.name.as_str());
+    for actor in process.actors.iter().filter(|actor| !actor.type_name.is_empty()) {
+        if hosted.clone().any(|name| name == actor.type_name) {
+            continue;
+        }
+        let path = type_path(process, &actor.name);
+        let message = format!("{program} hosts no actor type `{}`", actor.type_name);
+        let help = match types.is_empty() {
+            true => "it hosts none: register it with Program::actor".to_owned(),
+            false => {
+                did_you_mean(&actor.type_name, hosted.clone(), "register it with Program::actor; it hosts")
+            }
+        };
+        findings.push(Diagnostic::error(path, message).help(help));
+    }
+}
+
+fn type_path(process: &Process, actor: &str) -> ValuePath {
+    super::process_path(&process.name).key("actor").key(actor).key("type")
+}

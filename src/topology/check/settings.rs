@@ -1,0 +1,203 @@
+//! Every setting by itself, where it is written: counts, spans of time, sizes, names of variables, commands.
+
+use std::time::Duration;
+
+use crate::supervision::Shutdown;
+use crate::topology::declared::{Restart, Settings, Topology, split_command};
+use crate::topology::diagnostic::{Diagnostic, ValuePath};
+use crate::topology::units::{self, MAX_DURATION};
+
+/// More messages ahead of their handling are a leak, not a buffer.
+pub const MAX_MAILBOX_MESSAGES: u32 = 1 << 20;
+
+/// The largest message, and the largest mailbox: larger data belongs into a file or shared memory.
+pub const MAX_MESSAGE_BYTES: u64 = 1 << 30;
+
+/// What Procession tells its workers by; see `process`.
+const RESERVED_VARIABLES: &str = "PROCESSION_";
+
+/// Tells everything that is wrong with single values of a topology.
+pub(super) fn check(topology: &Topology, findings: &mut Vec<Diagnostic>) {
+    let mut checker = Checker { findings };
+    checker.topology_restart(&topology.restart);
+    checker.settings(&topology.defaults.settings, &super::defaults_path());
+    for process in &topology.processes {
+        let path = super::process_path(&process.name);
+        checker.settings(&process.settings, &path);
+        for (index, arg) in process.args.iter().enumerate() {
+            checker.text(arg, &path.key("args").index(index));
+        }
+        for actor in process.actors.iter().filter(|actor| actor.type_name.is_empty()) {
+            let path = path.key("actor").key(&actor.name).key("type");
+            checker.tell(
+                path,
+                format!("actor `{}` has no type", actor.name),
+                "type = \"...\", as its program registers it",
+            );
+        }
+    }
+}
+
+struct Checker<'f> {
+    findings: &'f mut Vec<Diagnostic>,
+}
+
+impl Checker<'_> {
+    fn tell(&mut self, path: ValuePath, message: impl Into<String>, help: &str) {
+        self.findings.push(Diagnostic::error(path, message).help(help));
+    }
+
+    fn topology_restart(&mut self, restart: &Restart) {
+        let path = ValuePath::root().key("restart");
+        if restart.speaks_of_a_process() {
+            let part = if restart.policy.is_some() { "policy" } else { "backoff" };
+            let message = format!("a {part} belongs to a process, and this is for all processes together");
+            self.tell(path.key(part), message, "say it in the process, or in [defaults] for each of them");
+        }
+        self.restart(restart, &path);
+    }
+
+    fn restart(&mut self, restart: &Restart, path: &ValuePath) {
+        self.span(restart.period, &path.key("period"), Zero::Wrong("no restart would ever be one too many"));
+        let backoff = path.key("backoff");
+        self.span(restart.backoff_min, &backoff.key("min"), Zero::Fine);
+        self.span(restart.backoff_max, &backoff.key("max"), Zero::Fine);
+    }
+
+    fn settings(&mut self, settings: &Settings, path: &ValuePath) {
+        self.restart(&settings.restart, &path.key("restart"));
+        if let Some(Shutdown::Timeout(grace)) = settings.shutdown {
+            self.span(Some(grace), &path.key("shutdown"), Zero::Fine);
+        }
+        self.span(
+            settings.start_deadline,
+            &path.key("start_deadline"),
+            Zero::Wrong("no process would ever be ready in time"),
+        );
+        self.span(
+            settings.ask_timeout,
+            &path.key("ask_timeout"),
+            Zero::Wrong("no `send` would ever be answered in time"),
+        );
+        self.size(
+            settings.max_message_bytes,
+            &path.key("max_message_bytes"),
+            "no message would ever be accepted",
+        );
+        let mailbox = path.key("mailbox");
+        self.size(settings.mailbox_bytes, &mailbox.key("bytes"), "no message would ever fit");
+        self.count(settings.mailbox_messages, &mailbox.key("messages"));
+        self.program(settings, path);
+        for (name, value) in &settings.env {
+            self.variable(name, value, &path.key("env").key(name));
+        }
+    }
+
+    fn span(&mut self, span: Option<Duration>, path: &ValuePath, zero: Zero) {
+        match (span, zero) {
+            (Some(Duration::ZERO), Zero::Wrong(consequence)) => {
+                self.tell(
+                    path.clone(),
+                    format!("{} can't be zero: {consequence}", path.subject()),
+                    "a span of time such as \"30s\"",
+                );
+            }
+            (Some(span), _) if span > MAX_DURATION => {
+                let limit = units::duration_text(MAX_DURATION);
+                self.tell(
+                    path.clone(),
+                    format!("{} is too long", units::duration_text(span)),
+                    &format!("at most {limit}"),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn size(&mut self, size: Option<u64>, path: &ValuePath, zero: &str) {
+        match size {
+            Some(0) => self.tell(
+                path.clone(),
+                format!("{} can't be zero: {zero}", path.subject()),
+                "a size such as \"8MiB\"",
+            ),
+            Some(size) if size > MAX_MESSAGE_BYTES => {
+                let (size, limit) = (units::bytes_text(size), units::bytes_text(MAX_MESSAGE_BYTES));
+                self.tell(
+                    path.clone(),
+                    format!("{size} is too much"),
+                    &format!("at most {limit}; pass larger data in a file"),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn count(&mut self, count: Option<u32>, path: &ValuePath) {
+        let help = format!("from 1 to {MAX_MAILBOX_MESSAGES}");
+        match count {
+            Some(0) => {
+                self.tell(path.clone(), "`messages` can't be zero: no message would ever be sent", &help)
+            }
+            Some(count) if count > MAX_MAILBOX_MESSAGES => {
+                self.tell(path.clone(), format!("{count} messages are too many"), &help);
+            }
+            _ => {}
+        }
+    }
+
+    fn program(&mut self, settings: &Settings, path: &ValuePath) {
+        if let Some(program) = &settings.program {
+            let path = path.key("program");
+            match program.as_os_str().as_encoded_bytes() {
+                [] => self.tell(
+                    path,
+                    "the program has no name",
+                    "a path, or leave it out to run the program that deploys",
+                ),
+                bytes if bytes.contains(&0) => self.nul(path),
+                _ => {}
+            }
+        }
+        if let Some(build) = &settings.build
+            && split_command(build).is_none()
+        {
+            let message = "`build` is no command: it is empty, or a quote is not closed";
+            self.tell(path.key("build"), message, "words as in a shell: \"cargo build --release\"");
+        }
+    }
+
+    fn variable(&mut self, name: &str, value: &str, path: &ValuePath) {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            let message = format!("{name:?} is no name for a variable");
+            self.findings.push(
+                Diagnostic::error(path.clone(), message).on_key().help("it is not empty and has no `=`"),
+            );
+        }
+        if name.starts_with(RESERVED_VARIABLES) {
+            let message =
+                format!("variables that start with `{RESERVED_VARIABLES}` are set by Procession itself");
+            self.findings.push(Diagnostic::error(path.clone(), message).on_key().help("another name"));
+        }
+        self.text(value, path);
+    }
+
+    fn text(&mut self, text: &str, path: &ValuePath) {
+        if text.contains('\0') {
+            self.nul(path.clone());
+        }
+    }
+
+    fn nul(&mut self, path: ValuePath) {
+        let message =
+            format!("{} has a NUL in it, which no argument, variable or path can have", path.subject());
+        self.tell(path, message, "leave it out");
+    }
+}
+
+/// What a span of no length means.
+#[derive(Clone, Copy)]
+enum Zero {
+    Fine,
+    Wrong(&'static str),
+}

@@ -1,0 +1,221 @@
+//! What a plan holds, looked at from Rust: the golden files of `tests/topology` look at it from TOML.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::id::{ActorId, ProcessId, Slot};
+use crate::supervision::{Backoff, GroupSpec, Intensity, Member, Policy, Shutdown, Strategy};
+use crate::topology::{
+    Catalog, DEFAULT_MAILBOX_BYTES, DeclaredActor, Defaults, MAX_ARGS_DEPTH, MAX_PROCESSES, Plan, Process,
+    ProgramFacts, ProgramProblem, ProgramRef, ResolvedProgram, Restart, Severity, Topology,
+};
+
+/// Hosts everything under any name, and remembers what it was asked.
+#[derive(Default)]
+struct Generous {
+    asked: RefCell<Vec<ProgramRef>>,
+}
+
+impl Catalog for Generous {
+    fn program(&self, program: &ProgramRef) -> Result<ProgramFacts, ProgramProblem> {
+        self.asked.borrow_mut().push(program.clone());
+        Ok(ProgramFacts { path: format!("/found/{program}").replace('`', "").into(), types: None })
+    }
+}
+
+fn process(name: &str, actor: &str, args: Value) -> Process {
+    Process::new(name).actor_value(actor, "t", args)
+}
+
+fn planned(topology: &Topology) -> Plan {
+    topology.plan(&Generous::default()).unwrap_or_else(|findings| panic!("{findings}"))
+}
+
+fn told(topology: &Topology) -> String {
+    topology.check(&Generous::default()).findings.to_string()
+}
+
+fn args<'p>(plan: &'p Plan, actor: &str) -> &'p Value {
+    &plan.actor(actor).unwrap().1.args
+}
+
+#[test]
+fn processes_are_numbered_in_start_order_and_replicas_count_from_one() {
+    let topology = Topology::new("demo")
+        .process(process("z", "one", json!(null)))
+        .process(process("a", "two", json!(null)).actor_value("three", "t", json!(null)).replicas(2))
+        .process(process("m", "four", json!(null)).replicas(1));
+    let plan = planned(&topology);
+    let names: Vec<_> = plan.processes.iter().map(|process| process.name.as_str()).collect();
+    assert_eq!(names, ["z", "a-1", "a-2", "m-1"]);
+    let (process, actor) = plan.actor("three-2").unwrap();
+    assert_eq!((process.id, actor.slot, process.base()), (ProcessId(3), Slot(1), "a"));
+    assert_eq!(actor.id, ActorId::declared(ProcessId(3), Slot(1)));
+    assert_eq!(plan.actor_by_id(actor.id).unwrap().1, actor);
+    assert_eq!(plan.process_by_id(ProcessId(4)), plan.process("m-1"));
+    assert!(plan.process_by_id(ProcessId::ROOT).is_none() && plan.process_by_id(ProcessId(5)).is_none());
+}
+
+#[test]
+fn a3_a_process_is_wired_to_those_in_its_arguments_and_no_other() {
+    let topology = Topology::new("demo")
+        .process(process("a", "alone", json!({ "addr": "x", "port": 1 })))
+        .process(process(
+            "b",
+            "hub",
+            json!({ "to": [{ "addr": "leaf-*" }, { "addr": "alone" }, { "addr": "alone" }] }),
+        ))
+        .process(
+            process("c", "leaf", json!({ "up": { "addr": "hub" }, "next": { "addr": "side" } }))
+                .actor_value("side", "t", json!(1))
+                .replicas(2),
+        );
+    let plan = planned(&topology);
+    let wired = |process: &str| -> Vec<_> {
+        plan.process(process).unwrap().wired.iter().map(|wired| wired.name.to_string()).collect()
+    };
+    assert_eq!(wired("a"), Vec::<String>::new());
+    assert_eq!(wired("b"), ["alone", "leaf-1", "leaf-2"]);
+    assert_eq!(wired("c-1"), ["hub", "side-1"]);
+    assert_eq!(wired("c-2"), ["hub", "side-2"]);
+    let addr = |name: &str| json!({ "addr": name });
+    assert_eq!(
+        args(&plan, "hub")["to"],
+        json!([addr("leaf-1"), addr("leaf-2"), addr("alone"), addr("alone")])
+    );
+    assert_eq!(args(&plan, "leaf-2")["next"], addr("side-2"));
+    assert_eq!(args(&plan, "alone"), &json!({ "addr": "x", "port": 1 }));
+}
+
+#[test]
+fn placeholders_become_numbers() {
+    let placeholders = json!([{ "replica": "index" }, { "replica": "count" }]);
+    let topology = Topology::new("demo")
+        .process(process("many", "a", placeholders.clone()).replicas(3))
+        .process(process("one", "b", placeholders));
+    let plan = planned(&topology);
+    assert_eq!(args(&plan, "a-3"), &json!([3, 3]));
+    assert_eq!(args(&plan, "b"), &json!([1, 1]));
+}
+
+#[test]
+fn what_a_process_says_goes_before_the_defaults() {
+    let defaults = Defaults::new()
+        .program("bin/worker")
+        .restart(Policy::Transient)
+        .restart(Backoff { min: Duration::from_secs(1), max: Duration::from_secs(2) })
+        .env("LOG", "info")
+        .env("HOME", "/")
+        .max_message_bytes(DEFAULT_MAILBOX_BYTES * 2)
+        .ask_timeout(Duration::from_secs(7));
+    let own = process("own", "a", json!(null))
+        .restart(Policy::Temporary)
+        .env("LOG", "debug")
+        .shutdown(Shutdown::BrutalKill)
+        .mailbox(1, 100)
+        .max_message_bytes(50);
+    let plan = planned(&Topology::new("demo").defaults(defaults).process(own).process(process(
+        "rest",
+        "b",
+        json!(null),
+    )));
+    let (own, rest) = (plan.process("own").unwrap(), plan.process("rest").unwrap());
+    assert_eq!((own.child.policy, rest.child.policy), (Policy::Temporary, Policy::Transient));
+    assert_eq!(own.child.backoff, rest.child.backoff);
+    assert_eq!((own.child.shutdown, rest.child.shutdown), (Shutdown::BrutalKill, Shutdown::default()));
+    assert_eq!(
+        (own.env["LOG"].as_str(), own.env["HOME"].as_str(), rest.env["LOG"].as_str()),
+        ("debug", "/", "info")
+    );
+    assert_eq!((own.limits.max_message_bytes, own.limits.mailbox.messages), (50, 1));
+    assert_eq!(
+        rest.limits.mailbox.bytes,
+        DEFAULT_MAILBOX_BYTES * 2,
+        "the mailbox makes room for the message"
+    );
+    assert_eq!((plan.ask_timeout, rest.ask_timeout), (Duration::from_secs(7), Duration::from_secs(7)));
+    assert_eq!(rest.program, ResolvedProgram::Path("/found/bin/worker".into()));
+}
+
+#[test]
+fn each_program_is_asked_for_once() {
+    let catalog = Generous::default();
+    let topology = Topology::new("demo")
+        .process(process("a", "a", json!(null)).replicas(9))
+        .process(process("b", "b", json!(null)))
+        .process(process("c", "c", json!(null)).program("worker"));
+    let plan = topology.plan(&catalog).unwrap();
+    assert_eq!(*catalog.asked.borrow(), [ProgramRef::Deployer, ProgramRef::Named("worker".into())]);
+    assert_eq!(plan.processes[0].program, ResolvedProgram::Deployer);
+}
+
+#[test]
+fn replicas_that_speak_of_a_group_are_one() {
+    let intensity = Intensity { restarts: 1, period: Duration::from_secs(9) };
+    let topology = Topology::new("demo")
+        .restart(Strategy::RestForOne)
+        .defaults(Defaults::new().restart(intensity))
+        .process(process("a", "a", json!(null)))
+        .process(process("b", "b", json!(null)).replicas(2).restart(Strategy::OneForAll));
+    let plan = planned(&topology);
+    let child = |name: &str| Member::Child(plan.process(name).unwrap().child.clone());
+    let inner =
+        GroupSpec { strategy: Strategy::OneForAll, intensity, members: vec![child("b-1"), child("b-2")] };
+    let members = vec![child("a"), Member::Group(inner)];
+    assert_eq!(plan.group, GroupSpec { strategy: Strategy::RestForOne, intensity, members });
+}
+
+#[test]
+fn what_is_wrong_in_rust_is_told_by_its_path() {
+    let unserialisable = std::collections::HashMap::from([(vec![1], 1)]);
+    let mut deep = json!(0);
+    for _ in 0..MAX_ARGS_DEPTH + 2 {
+        deep = json!([deep]);
+    }
+    let topology = Topology::new("two words")
+        .process(Process::new("left").declare(DeclaredActor::serialised("counter", "t", &unserialisable)))
+        .process(process("right", "deep", deep).replicas(2))
+        .process(process("right", "", json!({ "addr": "conuter" })).restart(Restart::new()));
+    let told = told(&topology);
+    for expected in [
+        "name: error: \"two words\" is no name for a topology",
+        "process.left.actor.counter.args: error: the arguments can't be written as data: key must be a string",
+        "process.right: error: a second process is called `right`",
+        "process.right.actor.\"\": error: \"\" is no name for an actor: a name can't be empty",
+        "process.right.actor.\"\".args.addr: error: no actor is called `conuter`\n  help: did you mean `counter`?",
+        "error: the arguments are nested deeper than 64 levels",
+    ] {
+        assert!(told.contains(expected), "{expected}\nis not in:\n{told}");
+    }
+    assert_eq!(
+        told.matches("nested deeper").count(),
+        1,
+        "what is wrong in one replica is told once:\n{told}"
+    );
+}
+
+#[test]
+fn warnings_do_not_stand_in_the_way() {
+    let topology = Topology::new("demo").process(process("a", "a", json!(null)).restart(Strategy::OneForAll));
+    let checked = topology.check(&Generous::default());
+    assert!(checked.plan.is_some());
+    assert_eq!(
+        checked.findings.iter().map(|finding| finding.severity).collect::<Vec<_>>(),
+        [Severity::Warning]
+    );
+}
+
+#[test]
+fn limits_hold_to_the_last() {
+    let full = (0..4).map(|n| process(&format!("p{n}"), &format!("a{n}"), json!(null)).replicas(1000));
+    let topology = full.fold(Topology::new("demo"), Topology::process);
+    let rest = process("rest", "last", json!(null));
+    let last = u32::try_from(MAX_PROCESSES - 4000).unwrap();
+    assert_eq!(
+        planned(&topology.clone().process(rest.clone().replicas(last))).processes.len(),
+        MAX_PROCESSES
+    );
+    assert!(told(&topology.process(rest.replicas(last + 1))).contains("more than 4096 processes"));
+}

@@ -1,0 +1,257 @@
+//! Who may talk to whom: addresses in the arguments of actors.
+//!
+//! Arguments are trees. In them a table with the one key `addr` is the address of an actor:
+//!
+//! | written | means |
+//! |---|---|
+//! | `{ addr = "counter" }` | the actor `counter`; in a replicated process, of an actor of the same process: that of the same replica |
+//! | `[{ addr = "doubler-*" }]` | each of the actors `doubler-1`, `doubler-2`, ..., in order; in a list only |
+//! | `{ replica = "index" }` | the number of the replica, from 1; 1 in a process without replicas |
+//! | `{ replica = "count" }` | how many replicas there are |
+//!
+//! Every address that a process is given this way is on its list of wired actors; it may reach no other (`A-3`).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::directory::Directory;
+use super::expand::{ActorInstance, Instance, numbered};
+use crate::id::{ActorId, ActorName};
+use crate::topology::diagnostic::{Diagnostic, ValuePath, did_you_mean};
+use crate::topology::plan::WiredActor;
+
+/// Arguments are read by recursion, and nobody writes them deeper by hand.
+pub const MAX_ARGS_DEPTH: usize = 64;
+
+/// Values in the arguments of all processes together, each replica and each address counted: about 100 MiB at the
+/// worst. Two replicated processes that are each wired to all of the other reach it with 362 replicas; with a broker
+/// between them they need 724 addresses.
+pub const MAX_VALUES: usize = 1 << 18;
+
+/// The last part of a name that means every replica.
+const EACH: &str = "-*";
+
+/// What is left of [`MAX_VALUES`].
+pub(super) struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget(MAX_VALUES)
+    }
+}
+
+impl Budget {
+    /// Takes one; whether there was one left.
+    fn take(&mut self) -> bool {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+/// What one process is born with.
+pub(super) struct Wiring {
+    /// The arguments of each actor, with patterns and placeholders replaced.
+    pub(super) args: Vec<Value>,
+    /// Whom it may reach, by id.
+    pub(super) wired: Vec<WiredActor>,
+}
+
+/// Resolves the addresses in a process's arguments; none if there are too many to go on.
+pub(super) fn wire(
+    directory: &Directory<'_>,
+    home: &Instance<'_>,
+    budget: &mut Budget,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Wiring> {
+    let mut wirer =
+        Wirer { directory, home, budget, exhausted: false, found: Vec::new(), wired: BTreeMap::new() };
+    let args = home.actors.iter().map(|actor| wirer.args(actor)).collect();
+    let Wirer { exhausted, found, wired, .. } = wirer;
+    if home.is_first() {
+        findings.extend(found);
+    }
+    if exhausted {
+        let message =
+            format!("with this process there are more than {MAX_VALUES} values in the arguments of actors");
+        let help = "give them the names of files, and let the many talk to one that passes messages on";
+        findings.push(Diagnostic::error(home.path.clone(), message).on_key().help(help));
+        return None;
+    }
+    Some(Wiring { args, wired: wired.into_values().collect() })
+}
+
+struct Wirer<'d, 't> {
+    directory: &'d Directory<'t>,
+    home: &'d Instance<'t>,
+    budget: &'d mut Budget,
+    exhausted: bool,
+    found: Vec<Diagnostic>,
+    wired: BTreeMap<ActorId, WiredActor>,
+}
+
+impl Wirer<'_, '_> {
+    fn args(&mut self, actor: &ActorInstance<'_>) -> Value {
+        let path = actor.path.key("args");
+        match &actor.declared.args {
+            Ok(args) => self.value(args, &path, 0),
+            Err(why) => {
+                self.tell(
+                    &path,
+                    format!("the arguments can't be written as data: {why}"),
+                    "derive Serialize, and key maps by strings",
+                );
+                Value::Null
+            }
+        }
+    }
+
+    fn value(&mut self, value: &Value, path: &ValuePath, depth: usize) -> Value {
+        if depth > MAX_ARGS_DEPTH {
+            let message = format!("the arguments are nested deeper than {MAX_ARGS_DEPTH} levels");
+            self.tell(path, message, "give them a flatter shape, or the name of a file");
+            return Value::Null;
+        }
+        if !self.afford() {
+            return Value::Null;
+        }
+        match value {
+            Value::Array(elements) => self.list(elements, path, depth),
+            Value::Object(members) => match only_member(members) {
+                Some(("addr", name)) => self.single(name, path),
+                Some(("replica", what)) => self.replica(what, path),
+                _ => Value::Object(
+                    members
+                        .iter()
+                        .map(|(key, value)| (key.clone(), self.value(value, &path.key(key), depth + 1)))
+                        .collect(),
+                ),
+            },
+            plain => plain.clone(),
+        }
+    }
+
+    fn list(&mut self, elements: &[Value], path: &ValuePath, depth: usize) -> Value {
+        let mut list = Vec::with_capacity(elements.len());
+        for (index, element) in elements.iter().enumerate() {
+            let path = path.index(index);
+            match address(element).and_then(|name| name.strip_suffix(EACH)) {
+                Some(base) => self.each(base, &path, &mut list),
+                None => list.push(self.value(element, &path, depth + 1)),
+            }
+        }
+        Value::Array(list)
+    }
+
+    /// The address of one actor.
+    fn single(&mut self, name: &str, path: &ValuePath) -> Value {
+        if self.connect(name) {
+            return addressed(name);
+        }
+        let at = path.key("addr");
+        if let Some(base) = name.strip_suffix(EACH) {
+            let message = format!("`{name}` means many actors, and there is room for one");
+            self.tell(
+                &at,
+                message,
+                &format!("put it into a list, [{{ addr = \"{name}\" }}], or say which: `{base}-1`"),
+            );
+            return Value::Null;
+        }
+        match self.directory.family(name) {
+            Some(family) if family.declared == self.home.declared => {
+                let sibling = numbered(name, self.home.replica.as_ref().map(|replica| replica.index));
+                self.connect(&sibling);
+                addressed(&sibling)
+            }
+            Some(_) => {
+                let help = format!(
+                    "say which, `{name}-1`, or all of them in a list, [{{ addr = \"{name}{EACH}\" }}]"
+                );
+                self.tell(&at, format!("`{name}` has replicas, and this does not say which is meant"), &help);
+                Value::Null
+            }
+            None => {
+                let help = self.directory.mend(name);
+                self.tell(&at, format!("no actor is called `{name}`"), &help);
+                Value::Null
+            }
+        }
+    }
+
+    /// The addresses of all replicas of an actor.
+    fn each(&mut self, base: &str, path: &ValuePath, list: &mut Vec<Value>) {
+        let Some(family) = self.directory.family(base) else {
+            let (message, help) = match self.directory.actor(base) {
+                Some(_) => (format!("`{base}` has no replicas"), format!("write `{base}`")),
+                None => (
+                    format!("no actor with replicas is called `{base}`"),
+                    did_you_mean(base, self.directory.family_names(), "those with replicas are"),
+                ),
+            };
+            return self.tell(&path.key("addr"), message, &help);
+        };
+        for name in family.members(base) {
+            if !self.afford() {
+                return;
+            }
+            self.connect(&name);
+            list.push(addressed(&name));
+        }
+    }
+
+    fn replica(&mut self, what: &str, path: &ValuePath) -> Value {
+        let replica = self.home.replica.as_ref();
+        match what {
+            "index" => replica.map_or(1, |replica| replica.index).into(),
+            "count" => replica.map_or(1, |replica| replica.count).into(),
+            other => {
+                let help = did_you_mean(other, ["index", "count"], "there are");
+                self.tell(&path.key("replica"), format!("a replica has no `{other}`"), &help);
+                Value::Null
+            }
+        }
+    }
+
+    /// Whether one more value may be held.
+    fn afford(&mut self) -> bool {
+        self.exhausted |= !self.budget.take();
+        !self.exhausted
+    }
+
+    /// Puts the actor of this name on the list; whether there is one.
+    fn connect(&mut self, name: &str) -> bool {
+        let Some(listed) = self.directory.actor(name) else {
+            return false;
+        };
+        // A name that is none has been told of; there will be no plan.
+        if let Ok(actor) = ActorName::new(name) {
+            let wired = WiredActor { name: actor, id: listed.id, type_name: listed.type_name.to_owned() };
+            self.wired.entry(listed.id).or_insert(wired);
+        }
+        true
+    }
+
+    fn tell(&mut self, path: &ValuePath, message: String, help: &str) {
+        self.found.push(Diagnostic::error(path.clone(), message).help(help));
+    }
+}
+
+/// The name in `{ addr = "name" }`; none for any other value.
+pub(in crate::topology) fn address(value: &Value) -> Option<&str> {
+    match only_member(value.as_object()?)? {
+        ("addr", name) => Some(name),
+        _ => None,
+    }
+}
+
+fn addressed(name: &str) -> Value {
+    Value::Object(Map::from_iter([("addr".to_owned(), Value::from(name))]))
+}
+
+/// The member of a table that has one, if that is a text.
+fn only_member(members: &Map<String, Value>) -> Option<(&str, &str)> {
+    let (key, value) = members.iter().next().filter(|_| members.len() == 1)?;
+    Some((key, value.as_str()?))
+}

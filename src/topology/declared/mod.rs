@@ -1,0 +1,18 @@
+//! What a user declares, before anything is checked.
+//!
+//! Building never fails and never panics: a wrong name or a count of zero is kept as it was said, and told by
+//! [`Topology::check`] together with everything else. The TOML form builds the same values.
+
+mod actor;
+mod process;
+mod restart;
+mod settings;
+mod topology;
+
+pub use actor::DeclaredActor;
+pub use process::Process;
+pub use restart::Restart;
+pub use settings::Defaults;
+pub(super) use settings::Settings;
+pub(super) use topology::split_command;
+pub use topology::{BuildCommand, Topology};

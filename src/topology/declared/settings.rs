@@ -1,0 +1,134 @@
+//! What can be said of one process, or in the defaults for all of them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::restart::Restart;
+use crate::supervision::Shutdown;
+
+/// The settings that a process and the defaults share. Nothing said is nothing here; the last resort is the plan's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::topology) struct Settings {
+    pub(in crate::topology) program: Option<PathBuf>,
+    pub(in crate::topology) build: Option<String>,
+    pub(in crate::topology) env: BTreeMap<String, String>,
+    pub(in crate::topology) restart: Restart,
+    pub(in crate::topology) shutdown: Option<Shutdown>,
+    pub(in crate::topology) start_deadline: Option<Duration>,
+    pub(in crate::topology) ask_timeout: Option<Duration>,
+    pub(in crate::topology) max_message_bytes: Option<u64>,
+    pub(in crate::topology) mailbox_messages: Option<u32>,
+    pub(in crate::topology) mailbox_bytes: Option<u64>,
+}
+
+impl Settings {
+    /// What is said here, and where nothing is, what is said there. Environments are merged name by name.
+    pub(in crate::topology) fn or(&self, other: &Settings) -> Settings {
+        let mut env = other.env.clone();
+        env.extend(self.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Settings {
+            program: self.program.clone().or_else(|| other.program.clone()),
+            build: self.build.clone().or_else(|| other.build.clone()),
+            env,
+            restart: self.restart.or(&other.restart),
+            shutdown: self.shutdown.or(other.shutdown),
+            start_deadline: self.start_deadline.or(other.start_deadline),
+            ask_timeout: self.ask_timeout.or(other.ask_timeout),
+            max_message_bytes: self.max_message_bytes.or(other.max_message_bytes),
+            mailbox_messages: self.mailbox_messages.or(other.mailbox_messages),
+            mailbox_bytes: self.mailbox_bytes.or(other.mailbox_bytes),
+        }
+    }
+}
+
+/// Writes the builder's methods for [`Settings`] once for all that have them.
+macro_rules! settings_methods {
+    ($declared:ty) => {
+        impl $declared {
+            /// The executable: a path, or a bare name that is looked for in `PATH`. A relative path starts at the
+            /// folder of the topology file, or at the current directory for a topology made in Rust. The default is
+            /// the program that deploys.
+            #[must_use]
+            pub fn program(mut self, program: impl Into<std::path::PathBuf>) -> Self {
+                self.settings.program = Some(program.into());
+                self
+            }
+
+            /// The command that makes the program, split into words as a shell does; `procession up` runs it first.
+            #[must_use]
+            pub fn build(mut self, command: impl Into<String>) -> Self {
+                self.settings.build = Some(command.into());
+                self
+            }
+
+            /// Adds a variable to the environment.
+            #[must_use]
+            pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+                self.settings.env.insert(name.into(), value.into());
+                self
+            }
+
+            /// When and how to restart: a `Policy`, a `Backoff`, a `Strategy`, an `Intensity`, or a whole
+            /// [`Restart`](crate::topology::Restart). Parts said in several calls add up.
+            #[must_use]
+            pub fn restart(mut self, restart: impl Into<super::restart::Restart>) -> Self {
+                self.settings.restart = restart.into().or(&self.settings.restart);
+                self
+            }
+
+            /// How to stop.
+            #[must_use]
+            pub fn shutdown(mut self, shutdown: crate::supervision::Shutdown) -> Self {
+                self.settings.shutdown = Some(shutdown);
+                self
+            }
+
+            /// How long it may take from the start of the process to its readiness.
+            #[must_use]
+            pub fn start_deadline(mut self, deadline: std::time::Duration) -> Self {
+                self.settings.start_deadline = Some(deadline);
+                self
+            }
+
+            /// How long a `send` may take when the call says nothing else.
+            #[must_use]
+            pub fn ask_timeout(mut self, timeout: std::time::Duration) -> Self {
+                self.settings.ask_timeout = Some(timeout);
+                self
+            }
+
+            /// The largest message that actors accept, encoded.
+            #[must_use]
+            pub fn max_message_bytes(mut self, bytes: u64) -> Self {
+                self.settings.max_message_bytes = Some(bytes);
+                self
+            }
+
+            /// How many messages, and how many bytes of them, one process may send to one actor ahead of its
+            /// handling.
+            #[must_use]
+            pub fn mailbox(mut self, messages: u32, bytes: u64) -> Self {
+                self.settings.mailbox_messages = Some(messages);
+                self.settings.mailbox_bytes = Some(bytes);
+                self
+            }
+        }
+    };
+}
+pub(super) use settings_methods;
+
+/// What holds for every process that says nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Defaults {
+    pub(in crate::topology) settings: Settings,
+}
+
+impl Defaults {
+    /// Procession's own defaults.
+    pub fn new() -> Defaults {
+        Defaults::default()
+    }
+}
+
+settings_methods!(Defaults);

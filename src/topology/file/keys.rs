@@ -1,0 +1,65 @@
+//! The keys that each table of a topology knows.
+
+/// At the top.
+pub(super) const TOPOLOGY: &[&str] = &["name", "restart", "defaults", "process"];
+
+/// In `[defaults]`, and in each process too.
+pub(super) const SETTINGS: &[&str] = &[
+    "program",
+    "build",
+    "env",
+    "restart",
+    "shutdown",
+    "start_deadline",
+    "ask_timeout",
+    "max_message_bytes",
+    "mailbox",
+];
+
+/// In `[process.NAME]`, beside [`SETTINGS`].
+pub(super) const PROCESS: &[&str] = &["replicas", "significant", "args", "actor"];
+
+/// In `actor.NAME`.
+pub(super) const ACTOR: &[&str] = &["type", "args"];
+
+/// In `restart`.
+pub(super) const RESTART: &[&str] = &["policy", "strategy", "intensity", "period", "backoff"];
+
+/// In `restart.backoff`.
+pub(super) const BACKOFF: &[&str] = &["min", "max"];
+
+/// In `mailbox`.
+pub(super) const MAILBOX: &[&str] = &["messages", "bytes"];
+
+/// Keys that the design has and the runtime has not yet. They are refused: what a file grants or limits must hold.
+pub(super) const NOT_YET: &[&str] = &["limits", "sandbox", "group", "delivery"];
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// A table that lists a key the reader does not read would suggest what is then refused.
+    #[test]
+    fn every_key_that_is_suggested_is_read() {
+        let tables = [
+            ("", TOPOLOGY),
+            ("defaults.", SETTINGS),
+            ("process.a.", SETTINGS),
+            ("process.a.", PROCESS),
+            ("process.a.actor.b.", ACTOR),
+            ("restart.", RESTART),
+            ("defaults.restart.backoff.", BACKOFF),
+            ("process.a.mailbox.", MAILBOX),
+        ];
+        for (table, known) in tables {
+            for key in known {
+                let read = super::super::read(&format!("{table}{key} = 1979-05-27"), Path::new("t.toml"));
+                let unknown =
+                    read.findings.iter().find(|finding| finding.message.contains("there is no key"));
+                assert_eq!(unknown, None, "{table}{key}");
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Writes a topology as TOML, the way a person would.
+
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::settings::{POLICIES, STRATEGIES};
+use super::value::{inline, key, quoted};
+use crate::topology::declared::{DeclaredActor, Process, Restart, Settings, Topology};
+use crate::topology::diagnostic::{Diagnostic, Diagnostics, ValuePath};
+use crate::topology::plan::shutdown_text;
+use crate::topology::units::{bytes_text, duration_text};
+
+impl Topology {
+    /// Writes the topology as TOML that reads back as an equal one.
+    ///
+    /// What TOML can't say is an error: two processes or two actors of a process with one name, arguments that did
+    /// not serialise, a null in a list, a path that is not UTF-8. A member of arguments that is null is left out,
+    /// which serde reads as the same `None`.
+    pub fn to_toml(&self) -> Result<String, Diagnostics> {
+        let mut writer = Writer { out: String::new(), findings: Vec::new() };
+        writer.topology(self);
+        match writer.findings.is_empty() {
+            true => Ok(writer.out),
+            false => Err(Diagnostics::new(writer.findings, None)),
+        }
+    }
+}
+
+struct Writer {
+    out: String,
+    findings: Vec<Diagnostic>,
+}
+
+impl Writer {
+    fn topology(&mut self, topology: &Topology) {
+        self.line("name", Some(quoted(&topology.name)));
+        self.line("restart", restart(&topology.restart));
+        if topology.defaults.settings != Settings::default() {
+            self.out.push_str("\n[defaults]\n");
+            self.settings(&topology.defaults.settings, &ValuePath::root().key("defaults"));
+        }
+        let mut names = HashSet::new();
+        for process in &topology.processes {
+            let path = ValuePath::root().key("process").key(&process.name);
+            self.unique(&mut names, &process.name, &path);
+            self.process(process, &path);
+        }
+    }
+
+    fn process(&mut self, process: &Process, path: &ValuePath) {
+        // Writing to a string can't fail.
+        let _ = writeln!(self.out, "\n[process.{}]", key(&process.name));
+        self.line("replicas", process.replicas);
+        self.line("significant", process.significant.then_some("true"));
+        self.settings(&process.settings, path);
+        let args: Vec<_> = process.args.iter().map(|arg| quoted(arg)).collect();
+        self.line("args", (!args.is_empty()).then(|| format!("[{}]", args.join(", "))));
+        let mut names = HashSet::new();
+        for actor in &process.actors {
+            let path = path.key("actor").key(&actor.name);
+            self.unique(&mut names, &actor.name, &path);
+            self.actor(actor, &path);
+        }
+    }
+
+    fn actor(&mut self, actor: &DeclaredActor, path: &ValuePath) {
+        let _ = write!(self.out, "actor.{} = {{ type = {}", key(&actor.name), quoted(&actor.type_name));
+        let path = path.key("args");
+        match &actor.args {
+            Ok(Value::Null) => {}
+            Ok(args) => {
+                self.out.push_str(", args = ");
+                inline(args, &path, &mut self.out, &mut self.findings);
+            }
+            Err(why) => {
+                self.findings
+                    .push(Diagnostic::error(path, format!("the arguments can't be written as data: {why}")));
+            }
+        }
+        self.out.push_str(" }\n");
+    }
+
+    fn settings(&mut self, settings: &Settings, path: &ValuePath) {
+        let program = settings.program.as_ref().map(|program| program.to_str().ok_or(program));
+        match program {
+            Some(Ok(program)) => self.line("program", Some(quoted(program))),
+            Some(Err(program)) => {
+                let message = format!("{} can't be written: it is not UTF-8", program.display());
+                self.findings.push(Diagnostic::error(path.key("program"), message));
+            }
+            None => {}
+        }
+        self.line("build", settings.build.as_deref().map(quoted));
+        let env: Vec<_> =
+            settings.env.iter().map(|(name, value)| format!("{} = {}", key(name), quoted(value))).collect();
+        self.line("env", table(env));
+        self.line("restart", restart(&settings.restart));
+        self.line("shutdown", settings.shutdown.map(|shutdown| quoted(&shutdown_text(shutdown))));
+        self.line("start_deadline", settings.start_deadline.map(span));
+        self.line("ask_timeout", settings.ask_timeout.map(span));
+        self.line("max_message_bytes", settings.max_message_bytes.map(size));
+        let mailbox = [
+            settings.mailbox_messages.map(|messages| format!("messages = {messages}")),
+            settings.mailbox_bytes.map(|bytes| format!("bytes = {}", size(bytes))),
+        ];
+        self.line("mailbox", table(mailbox.into_iter().flatten().collect()));
+    }
+
+    fn line(&mut self, key: &str, value: Option<impl std::fmt::Display>) {
+        if let Some(value) = value {
+            let _ = writeln!(self.out, "{key} = {value}");
+        }
+    }
+
+    fn unique<'n>(&mut self, names: &mut HashSet<&'n str>, name: &'n str, path: &ValuePath) {
+        if !names.insert(name) {
+            self.findings
+                .push(Diagnostic::error(path.clone(), format!("a second table can't be called `{name}`")));
+        }
+    }
+}
+
+fn restart(restart: &Restart) -> Option<String> {
+    let backoff = [
+        restart.backoff_min.map(|min| format!("min = {}", span(min))),
+        restart.backoff_max.map(|max| format!("max = {}", span(max))),
+    ];
+    let parts = [
+        restart.policy.map(|policy| format!("policy = {}", word(policy, &POLICIES))),
+        restart.strategy.map(|strategy| format!("strategy = {}", word(strategy, &STRATEGIES))),
+        restart.intensity.map(|intensity| format!("intensity = {intensity}")),
+        restart.period.map(|period| format!("period = {}", span(period))),
+        table(backoff.into_iter().flatten().collect()).map(|backoff| format!("backoff = {backoff}")),
+    ];
+    table(parts.into_iter().flatten().collect())
+}
+
+fn table(members: Vec<String>) -> Option<String> {
+    (!members.is_empty()).then(|| format!("{{ {} }}", members.join(", ")))
+}
+
+fn word<T: PartialEq>(value: T, words: &[(&'static str, T)]) -> String {
+    let word = words.iter().find(|(_, candidate)| *candidate == value);
+    quoted(word.map(|(word, _)| *word).expect("every choice has its word"))
+}
+
+fn span(duration: Duration) -> String {
+    quoted(&duration_text(duration))
+}
+
+fn size(bytes: u64) -> String {
+    quoted(&bytes_text(bytes))
+}

@@ -1,0 +1,171 @@
+//! The validated and ordered form of a topology: what will run, and who may talk to whom.
+//!
+//! A [`Plan`] is made by [`Topology::check`](super::Topology::check) alone and holds nothing that a check refuses,
+//! so those who read it (the runtime, `procession plan`, the graph) check nothing again. It is plain data: two plans
+//! are equal exactly if they would run the same.
+
+mod serial;
+
+pub(super) use serial::shutdown_text;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::id::{ActorId, ActorName, ProcessId, ProcessName, Slot, TopologyName};
+use crate::supervision::{ChildSpec, GroupSpec};
+
+/// What will run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// What the topology is called.
+    pub name: TopologyName,
+    /// How long a `send` of the root may take when the call says nothing else.
+    #[serde(with = "serial::words")]
+    pub ask_timeout: Duration,
+    /// Every process but the root, in start order; that with the number `n` stands at `n - 1`.
+    pub processes: Vec<PlannedProcess>,
+    /// Who is restarted with whom: the processes above, in the same order.
+    #[serde(serialize_with = "serial::group")]
+    pub group: GroupSpec,
+}
+
+/// One process that will run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedProcess {
+    /// Its number, from 1 in start order.
+    pub id: ProcessId,
+    /// What it is called, `left` or `right-2`.
+    pub name: ProcessName,
+    /// Which of its likes it is, for a process declared with `replicas`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica: Option<Replica>,
+    /// Which executable it runs.
+    pub program: ResolvedProgram,
+    /// The program's own command-line arguments.
+    pub args: Vec<String>,
+    /// What is added to its environment.
+    pub env: BTreeMap<String, String>,
+    /// The actors it gives birth to, in order.
+    pub actors: Vec<PlannedActor>,
+    /// The actors whose addresses its actors are given, in the order of their ids: the only ones that it may reach
+    /// before a message brings it more addresses (`A-3`). The root may reach all.
+    pub wired: Vec<WiredActor>,
+    /// How it is started, stopped and restarted.
+    #[serde(flatten, serialize_with = "serial::child")]
+    pub child: ChildSpec,
+    /// How long a `send` from one of its actors may take when the call says nothing else.
+    #[serde(with = "serial::words")]
+    pub ask_timeout: Duration,
+    /// What its actors accept.
+    pub limits: MessageLimits,
+}
+
+/// Which of several equal processes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Replica {
+    /// The name in the topology: `right` for the process `right-2`.
+    pub base: String,
+    /// From 1.
+    pub index: u32,
+    /// How many there are.
+    pub count: u32,
+}
+
+/// Which executable a process runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResolvedProgram {
+    /// That of the process that deploys, started again.
+    Deployer,
+    /// This file.
+    Path(PathBuf),
+}
+
+/// One actor that will live in a process.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedActor {
+    /// What it is called, `counter` or `doubler-2`.
+    pub name: ActorName,
+    /// The name under which its program knows its type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// What it is born from; patterns and placeholders are replaced, so each address names one actor.
+    pub args: Value,
+    /// Its place in its process.
+    pub slot: Slot,
+    /// What its address holds.
+    #[serde(serialize_with = "serial::display")]
+    pub id: ActorId,
+}
+
+/// An actor that a process is given the address of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WiredActor {
+    /// What it is called.
+    pub name: ActorName,
+    /// What its address holds.
+    #[serde(serialize_with = "serial::display")]
+    pub id: ActorId,
+    /// The name under which its program knows its type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+}
+
+/// What the actors of a process accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct MessageLimits {
+    /// The largest message, encoded. Never more than the mailbox holds.
+    pub max_message_bytes: u64,
+    /// The window that each sending process has for each actor.
+    pub mailbox: Mailbox,
+}
+
+/// How much one process may send to one actor ahead of its handling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Mailbox {
+    /// Messages.
+    pub messages: u32,
+    /// Their bytes, encoded.
+    pub bytes: u64,
+}
+
+impl Plan {
+    /// The process of this name.
+    pub fn process(&self, name: &str) -> Option<&PlannedProcess> {
+        self.processes.iter().find(|process| process.name.as_str() == name)
+    }
+
+    /// The process of this number; none for the root.
+    pub fn process_by_id(&self, id: ProcessId) -> Option<&PlannedProcess> {
+        let index = usize::try_from(id.0).ok()?.checked_sub(1)?;
+        self.processes.get(index)
+    }
+
+    /// The actor of this name, and the process it lives in.
+    pub fn actor(&self, name: &str) -> Option<(&PlannedProcess, &PlannedActor)> {
+        self.actors().find(|(_, actor)| actor.name.as_str() == name)
+    }
+
+    /// The declared actor that this id means, in whichever life, and the process it lives in.
+    pub fn actor_by_id(&self, id: ActorId) -> Option<(&PlannedProcess, &PlannedActor)> {
+        let process = self.process_by_id(id.process)?;
+        let actor = process.actors.get(usize::try_from(id.slot.0).ok()?)?;
+        Some((process, actor))
+    }
+
+    /// Every actor with its process, in start order.
+    pub fn actors(&self) -> impl Iterator<Item = (&PlannedProcess, &PlannedActor)> {
+        self.processes.iter().flat_map(|process| process.actors.iter().map(move |actor| (process, actor)))
+    }
+}
+
+impl PlannedProcess {
+    /// The name in the topology: `right` for the process `right-2`, its own name for one without replicas.
+    pub fn base(&self) -> &str {
+        self.replica.as_ref().map_or(self.name.as_str(), |replica| &replica.base)
+    }
+}

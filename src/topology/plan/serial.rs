@@ -1,0 +1,100 @@
+//! How a plan is shown to programs: durations in words, ids as text, supervision in the words of the TOML form.
+//!
+//! The types of `supervision` say nothing about serde on purpose: what they look like is a matter of this floor.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::supervision::{ChildSpec, GroupSpec, Member, Policy, Shutdown, Strategy};
+use crate::topology::units;
+
+/// `#[serde(with)]` for a duration in words, `30s`.
+pub(super) mod words {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&units::duration_text(*duration))
+    }
+}
+
+/// As the text that people see.
+pub(super) fn display<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+#[derive(Serialize)]
+struct ShownChild {
+    policy: Policy,
+    backoff: ShownBackoff,
+    shutdown: String,
+    significant: bool,
+    start_deadline: String,
+}
+
+#[derive(Serialize)]
+struct ShownBackoff {
+    min: String,
+    max: String,
+}
+
+/// A child specification, without the name that stands beside it.
+pub(super) fn child<S: Serializer>(child: &ChildSpec, serializer: S) -> Result<S::Ok, S::Error> {
+    ShownChild {
+        policy: child.policy,
+        backoff: ShownBackoff {
+            min: units::duration_text(child.backoff.min),
+            max: units::duration_text(child.backoff.max),
+        },
+        shutdown: shutdown_text(child.shutdown),
+        significant: child.significant,
+        start_deadline: units::duration_text(child.start_deadline),
+    }
+    .serialize(serializer)
+}
+
+/// `5s`, `brutal_kill` or `infinity`.
+pub(in crate::topology) fn shutdown_text(shutdown: Shutdown) -> String {
+    match shutdown {
+        Shutdown::Timeout(grace) => units::duration_text(grace),
+        Shutdown::BrutalKill => "brutal_kill".to_owned(),
+        Shutdown::Infinity => "infinity".to_owned(),
+    }
+}
+
+#[derive(Serialize)]
+struct ShownGroup<'g> {
+    strategy: Strategy,
+    intensity: u32,
+    period: String,
+    members: Vec<ShownMember<'g>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum ShownMember<'g> {
+    Process(&'g str),
+    Group(ShownGroup<'g>),
+}
+
+fn shown(group: &GroupSpec) -> ShownGroup<'_> {
+    ShownGroup {
+        strategy: group.strategy,
+        intensity: group.intensity.restarts,
+        period: units::duration_text(group.intensity.period),
+        members: group
+            .members
+            .iter()
+            .map(|member| match member {
+                Member::Child(child) => ShownMember::Process(child.name.as_str()),
+                Member::Group(inner) => ShownMember::Group(shown(inner)),
+            })
+            .collect(),
+    }
+}
+
+/// A group with the names of its members.
+pub(super) fn group<S: Serializer>(group: &GroupSpec, serializer: S) -> Result<S::Ok, S::Error> {
+    shown(group).serialize(serializer)
+}

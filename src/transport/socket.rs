@@ -1,0 +1,197 @@
+//! Drives a connection over a socket, on the thread whose actors it serves: a message costs no thread hop.
+//!
+//! A dull loop: write what is pending, sleep until there is something to do, read once. What the frames mean is
+//! decided by the connection and its [`Lane`].
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::protocol::connection::{Connection, Event, ProtocolError};
+use crate::protocol::frame::FrameReader;
+use crate::sys::readiness;
+use crate::sys::socket::{self, Wait};
+
+/// Whose connection it is.
+pub trait Lane {
+    /// What the connection gives back with outcomes.
+    type Tag;
+
+    /// Locks the connection for a moment.
+    fn with<R>(&self, act: impl FnOnce(&mut Connection<Self::Tag>) -> R) -> R;
+
+    /// Something happened; the connection is not locked.
+    ///
+    /// # Errors
+    /// The peer broke the protocol.
+    fn on_event(&self, event: Event<'_, Self::Tag>) -> Result<(), ProtocolError>;
+
+    /// Resolves when the connection may have something to transmit. Cancel safe.
+    fn wanted(&self) -> impl Future<Output = ()>;
+
+    /// Whether the lane is finished and everything was written: the pipe may be closed.
+    fn is_done(&self) -> bool;
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// This side was done.
+    Done,
+    /// End-of-file at the end of a frame, or the peer's end is gone (H9).
+    PeerGone,
+    /// The peer broke the protocol, an end-of-file inside a frame included (H10).
+    Violation(ProtocolError),
+    /// The operating system failed.
+    Failed(io::Error),
+}
+
+/// Moves bytes until the connection ends. Dropping the future closes the pipe.
+pub async fn drive<L: Lane>(lane: &L, pipe: OwnedFd) -> Ended {
+    let pipe = match readiness::watch(pipe) {
+        Ok(pipe) => pipe,
+        Err(error) => return Ended::Failed(error),
+    };
+    let mut driver = Driver { lane, pipe, reader: FrameReader::default(), greeted: false };
+    match driver.run().await {
+        Ok(()) => Ended::Done,
+        Err(ended) => ended,
+    }
+}
+
+struct Driver<'a, L: Lane> {
+    lane: &'a L,
+    pipe: AsyncFd<OwnedFd>,
+    reader: FrameReader,
+    greeted: bool,
+}
+
+impl<L: Lane> Driver<'_, L> {
+    async fn run(&mut self) -> Result<(), Ended> {
+        let timer = tokio::time::sleep(std::time::Duration::ZERO);
+        tokio::pin!(timer);
+        let mut armed: Option<Instant> = None;
+        loop {
+            self.drain_events()?;
+            let blocked = self.write()?;
+            if self.lane.is_done() && !self.lane.with(|connection| connection.has_pending()) {
+                return Ok(());
+            }
+            let timeout = self.lane.with(Connection::poll_timeout);
+            // A timer that fires too early is cheaper than one that is set anew for each message.
+            if timeout.is_some_and(|wanted| armed.is_none_or(|armed| wanted < armed)) {
+                armed = timeout;
+                timer.as_mut().reset(armed.unwrap_or_else(Instant::now).into());
+            }
+            tokio::select! {
+                biased;
+                () = self.lane.wanted() => {}
+                ready = self.pipe.readable() => {
+                    let mut ready = ready.map_err(Ended::Failed)?;
+                    let room = self.reader.room();
+                    match socket::recv(ready.get_inner().as_fd(), room, Wait::No) {
+                        Ok(0) => return Err(self.end_of_file()),
+                        Ok(bytes) => {
+                            if bytes < room.len() {
+                                ready.clear_ready();
+                            }
+                            self.reader.advance(bytes);
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            ready.clear_ready();
+                            continue;
+                        }
+                        Err(error) if socket::is_peer_gone(&error) => return Err(self.end_of_file()),
+                        Err(error) => return Err(Ended::Failed(error)),
+                    }
+                    drop(ready);
+                    self.take_frames()?;
+                }
+                ready = self.pipe.writable(), if blocked => {
+                    // Edge-triggered: ask again only after the kernel has said no since.
+                    ready.map_err(Ended::Failed)?.retain_ready();
+                }
+                () = timer.as_mut(), if armed.is_some() => {
+                    armed = None;
+                    let now = Instant::now();
+                    self.lane.with(|connection| connection.handle_timeout(now));
+                }
+            }
+        }
+    }
+
+    fn end_of_file(&self) -> Ended {
+        match self.reader.is_mid_frame() {
+            true => Ended::Violation(ProtocolError::Cut),
+            false => Ended::PeerGone,
+        }
+    }
+
+    /// Writes until nothing is pending or the kernel takes no more; says whether the latter.
+    fn write(&mut self) -> Result<bool, Ended> {
+        let now = Instant::now();
+        loop {
+            let pipe = self.pipe.get_ref().as_fd();
+            let sent: io::Result<usize> = self.lane.with(|connection| {
+                let bytes = connection.poll_transmit(now);
+                if bytes.is_empty() {
+                    return Ok(0);
+                }
+                let sent = socket::send(pipe, bytes, Wait::No)?;
+                connection.handle_transmitted(sent);
+                Ok(sent)
+            });
+            match sent {
+                Ok(0) => return Ok(false),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.forget_writable();
+                    return Ok(true);
+                }
+                // The peer's last words may still be unread: reading finds the end (H9).
+                Err(error) if socket::is_peer_gone(&error) => return Ok(false),
+                Err(error) => return Err(Ended::Failed(error)),
+            }
+        }
+    }
+
+    /// The kernel said no: what was known about writability is over.
+    fn forget_writable(&self) {
+        let _ = self
+            .pipe
+            .try_io(Interest::WRITABLE, |_| -> io::Result<()> { Err(io::ErrorKind::WouldBlock.into()) });
+    }
+
+    fn take_frames(&mut self) -> Result<(), Ended> {
+        if !self.greeted {
+            let preamble = self.reader.take_preamble();
+            self.greeted = preamble.map_err(|error| Ended::Violation(error.into()))?;
+            if !self.greeted {
+                return Ok(());
+            }
+        }
+        let now = Instant::now();
+        loop {
+            let frame = match self.reader.next() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => return Err(Ended::Violation(error.into())),
+            };
+            let event = self.lane.with(|connection| connection.handle_frame(frame, now));
+            if let Some(event) = event.map_err(Ended::Violation)? {
+                self.lane.on_event(event).map_err(Ended::Violation)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn drain_events(&self) -> Result<(), Ended> {
+        while let Some(event) = self.lane.with(Connection::poll_event) {
+            self.lane.on_event(event).map_err(Ended::Violation)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! Rust and TOML say the same.
+
+use std::path::Path;
+use std::time::Duration;
+
+use procession::supervision::{Backoff, Intensity, Policy, Shutdown, Strategy as Restarting};
+use procession::topology::{Defaults, Process, Restart, Topology};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::catalog::FakeCatalog;
+
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![4 => "[a-z][a-z0-9_.-]{0,8}", 1 => any::<String>()]
+}
+
+fn duration() -> impl Strategy<Value = Duration> {
+    (0..100_000_000_u64, prop_oneof![Just(0), 0..1_000_000_000_u32]).prop_map(|(s, ns)| Duration::new(s, ns))
+}
+
+fn backoff() -> impl Strategy<Value = Backoff> {
+    (duration(), duration()).prop_map(|(min, max)| Backoff { min, max })
+}
+
+fn restart() -> impl Strategy<Value = Restart> {
+    let policy = prop::sample::select(vec![Policy::Permanent, Policy::Transient, Policy::Temporary]);
+    let strategy =
+        prop::sample::select(vec![Restarting::OneForOne, Restarting::OneForAll, Restarting::RestForOne]);
+    let intensity = (any::<u32>(), duration()).prop_map(|(restarts, period)| Intensity { restarts, period });
+    (option::of(policy), option::of(strategy), option::of(intensity), option::of(backoff())).prop_map(
+        |(policy, strategy, intensity, backoff)| {
+            let restart = policy.map_or_else(Restart::new, Restart::from);
+            let restart = strategy.into_iter().fold(restart, Restart::strategy);
+            let restart = intensity.into_iter().fold(restart, Restart::intensity);
+            backoff.into_iter().fold(restart, Restart::backoff)
+        },
+    )
+}
+
+fn shutdown() -> impl Strategy<Value = Shutdown> {
+    prop_oneof![Just(Shutdown::BrutalKill), Just(Shutdown::Infinity), duration().prop_map(Shutdown::Timeout)]
+}
+
+/// What both can be told: the macro spares a trait that only this test would have.
+macro_rules! settings {
+    ($start:expr) => {{
+        let text = || option::of(any::<String>());
+        let limits = (option::of(any::<u64>()), option::of((any::<u32>(), any::<u64>())));
+        let env = vec((name(), any::<String>()), 0..3);
+        let spans = (option::of(duration()), option::of(duration()), option::of(shutdown()));
+        ($start, text(), text(), limits, env, spans, restart()).prop_map(
+            |(it, program, build, (message, mailbox), env, (ask, deadline, shutdown), restart)| {
+                let it = program.into_iter().fold(it.restart(restart), |it, path| it.program(path));
+                let it = build.into_iter().fold(it, |it, command| it.build(command));
+                let it = env.into_iter().fold(it, |it, (name, value)| it.env(name, value));
+                let it = message.into_iter().fold(it, |it, bytes| it.max_message_bytes(bytes));
+                let it = mailbox.into_iter().fold(it, |it, (messages, bytes)| it.mailbox(messages, bytes));
+                let it = ask.into_iter().fold(it, |it, span| it.ask_timeout(span));
+                let it = deadline.into_iter().fold(it, |it, span| it.start_deadline(span));
+                shutdown.into_iter().fold(it, |it, shutdown| it.shutdown(shutdown))
+            },
+        )
+    }};
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_filter("JSON has no others", |float| float.is_finite()).prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        name().prop_map(|name| json!({ "addr": name })),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            vec((any::<String>(), inner), 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+fn process() -> impl Strategy<Value = Process> {
+    let actors =
+        prop::collection::btree_map(name(), (any::<String>(), prop_oneof![Just(Value::Null), value()]), 0..4);
+    let own = (name(), actors, option::of(any::<u32>()), vec(any::<String>(), 0..3), any::<bool>());
+    settings!(own.prop_map(|(name, actors, replicas, args, significant)| {
+        let process = Process::new(name).args(args).significant(significant);
+        let process = replicas.into_iter().fold(process, Process::replicas);
+        actors
+            .into_iter()
+            .fold(process, |process, (name, (type_name, args))| process.actor_value(name, type_name, args))
+    }))
+}
+
+fn topology() -> impl Strategy<Value = Topology> {
+    (name(), restart(), settings!(Just(Defaults::new())), vec(process(), 0..4)).prop_map(
+        |(name, restart, defaults, processes)| {
+            let mut seen = std::collections::HashSet::new();
+            let unique = processes.into_iter().filter(|process| seen.insert(process.name().to_owned()));
+            let topology = Topology::new(name).restart(restart).defaults(defaults);
+            unique.fold(topology, Topology::process)
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_reads_back(topology in topology()) {
+        let text = topology.to_toml().expect("nothing here that TOML can't say");
+        let read = Topology::from_toml(&text, Path::new("written.toml"));
+        let read = read.unwrap_or_else(|findings| panic!("{findings}\nin:\n{text}"));
+        prop_assert_eq!(read, topology);
+    }
+}
+
+/// The topology of `sound/demo.toml` as a value.
+fn demo() -> Topology {
+    Topology::new("demo")
+        .defaults(
+            Defaults::new()
+                .restart(Policy::Permanent)
+                .restart(Intensity { restarts: 5, period: Duration::from_secs(30) })
+                .restart(Backoff { min: Duration::from_millis(50), max: Duration::from_secs(5) })
+                .ask_timeout(Duration::from_secs(30)),
+        )
+        .process(Process::new("left").actor_value("counter", "demo::Counter", json!(0)))
+        .process(
+            Process::new("right")
+                .replicas(4)
+                .program("target/release/demo-worker")
+                .restart(Restarting::RestForOne)
+                .actor_value("doubler", "demo::Doubler", json!({ "out": { "addr": "counter" } })),
+        )
+}
+
+#[test]
+fn the_same_topology_in_rust_and_toml_gives_the_same_plan() {
+    let text = include_str!("sound/demo.toml");
+    let read = Topology::from_toml(text, Path::new("demo.toml")).expect("it is sound");
+    assert_eq!(read, demo());
+    let plan = read.plan(&FakeCatalog).expect("it is sound");
+    assert_eq!(plan, demo().plan(&FakeCatalog).expect("it is sound"));
+    let written = demo().to_toml().expect("it can be written");
+    let again = Topology::from_toml(&written, Path::new("again.toml")).expect("what was written is sound");
+    assert_eq!(again.plan(&FakeCatalog).expect("it is sound"), plan);
+}
+
+#[test]
+fn what_toml_can_not_say_is_told_and_not_lost() {
+    let twice = Topology::new("demo").process(Process::new("a")).process(Process::new("a"));
+    let told = twice.to_toml().expect_err("two tables of one name").to_string();
+    assert_eq!(told, "process.a: error: a second table can't be called `a`");
+    let null = Topology::new("demo").process(Process::new("a").actor_value("b", "t", json!([1, null])));
+    let told = null.to_toml().expect_err("no null").to_string();
+    assert!(told.starts_with("process.a.actor.b.args[1]: error: TOML has no null"), "{told}");
+}
