@@ -3,11 +3,28 @@
 //!
 //! Not for data pipes, which live on the arbiter. Started by [`Takeover::start`](super::bootstrap::Takeover::start);
 //! the runtime gives the callback and holds the [`ControlLane`].
+//!
+//! The thread ends with the process, and ends the process when nobody else does in time:
+//!
+//! ```text
+//!  Serving --end-of-file--> RootGone ----ROOT_GONE_GRACE----> _exit(129)
+//!     |   \--SIGTERM------> Terminating --TERMINATE_GRACE---> _exit(143)
+//!     |                          \--------second SIGTERM----> _exit(143)
+//!     \-----leave(code)---> Leaving -----LEAVE_GRACE--------> _exit(code)
+//! ```
 
-use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::protocol::control::{ToRoot, ToWorker};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::lane::Shared;
+pub use super::lane::{ControlLane, LaneError};
+use crate::protocol::control::ToWorker;
+use crate::protocol::control_frames::Decoder;
+use crate::sys::exit::exit_now;
+use crate::sys::socket::{self, Wait};
 
 /// What the control thread tells the rest of the worker. The callback runs on the control thread and must not
 /// block.
@@ -30,39 +47,221 @@ pub const ROOT_GONE_GRACE: Duration = Duration::from_millis(500);
 /// after which process managers commonly send SIGKILL.
 pub const TERMINATE_GRACE: Duration = Duration::from_secs(8);
 
-/// The handle by which everything in the worker speaks to the root. Cheap to clone; any thread may use it.
-#[derive(Clone, Debug)]
-pub struct ControlLane {
-    _todo: std::sync::Arc<()>,
+/// Ended because the root was gone: what a shell shows for SIGHUP, which is the like.
+pub const ROOT_GONE_CODE: i32 = 128 + libc::SIGHUP;
+
+/// Ended by SIGTERM without having stopped in order: what a shell shows for it.
+pub const TERMINATED_CODE: i32 = 128 + libc::SIGTERM;
+
+/// The thread's name, as `top -H` and panic messages show it.
+pub(super) const THREAD_NAME: &str = "procession-ctl";
+
+/// What one read takes.
+const READ_BYTES: usize = 64 << 10;
+
+/// Reads of one turn, so that a root that floods does not keep the thread from SIGTERM.
+const READS_A_TURN: usize = 16;
+
+/// The thread's state. Everything it waits for is a descriptor.
+pub(super) struct ControlThread<F> {
+    pub(super) control: OwnedFd,
+    pub(super) terminations: OwnedFd,
+    pub(super) decoder: Decoder<ToWorker, OwnedFd>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) on_event: F,
+    pub(super) output: Output,
+    pub(super) end: End,
 }
 
-/// Why a frame was not accepted. It comes back, except if it can't be encoded.
-#[derive(Debug, thiserror::Error)]
-pub enum LaneError {
-    /// The root is gone; this process is about to end.
-    #[error("the root is gone")]
-    Gone(Box<ToRoot>),
-    /// The root does not read, and the lane's queue is full.
-    #[error("the root does not read its control pipe, and the queue to it is full")]
-    Full(Box<ToRoot>),
-    /// The frame is too large.
-    #[error(transparent)]
-    Encode(#[from] crate::codec::EncodeError),
+/// Bytes that are being written (H11).
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    bytes: Vec<u8>,
+    written: usize,
 }
 
-impl ControlLane {
-    /// Hands a frame to the control thread. Never blocks.
-    ///
-    /// [`ToRoot::Log`] goes to a ring of its own, from which the oldest falls when it is full (the next record
-    /// carries the count), and which is written only when nothing else waits.
-    pub fn send(&self, frame: ToRoot) -> Result<(), LaneError> {
-        Err(LaneError::Gone(Box::new(frame)))
+/// What is known of the end.
+#[derive(Debug, Default)]
+pub(super) struct End {
+    root_gone: bool,
+    terminated: bool,
+    /// When the process ends by this thread, and with what code: the earliest that was set.
+    at: Option<(Instant, i32)>,
+}
+
+/// What is ready.
+struct Turn {
+    control: bool,
+    wake: bool,
+    terminations: bool,
+}
+
+impl<F: FnMut(ControlEvent)> ControlThread<F> {
+    /// Serves until the process ends.
+    pub(super) fn run(mut self) -> ! {
+        // If the callback panics, no one serves this process any more: then it ends, visibly, at once.
+        let _abort = AbortOnUnwind;
+        // Frames that came together with the welcome.
+        self.hand_on();
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            self.write();
+            self.end_in_time();
+            let turn = self.wait();
+            if turn.terminations {
+                self.handle_terminations();
+            }
+            if turn.wake {
+                self.shared.wake.clear();
+            }
+            if turn.control {
+                self.read(&mut buffer);
+            }
+        }
     }
 
-    /// Waits until everything that was sent before is with the kernel; `false` if the time was up or the root is
-    /// gone. Not to be called from the control thread's callback.
-    pub fn flush(&self, deadline: Duration) -> bool {
-        let _ = deadline;
-        false
+    fn wait(&self) -> Turn {
+        let mut interest = PollFlags::POLLIN;
+        interest.set(PollFlags::POLLOUT, self.output.is_pending());
+        let mut fds = vec![
+            PollFd::new(self.shared.wake.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.terminations.as_fd(), PollFlags::POLLIN),
+        ];
+        if !self.end.root_gone {
+            fds.push(PollFd::new(self.control.as_fd(), interest));
+        }
+        // An interruption looks like nothing ready, which it is.
+        let _ = poll(&mut fds, self.timeout());
+        let ready = |index: usize| fds.get(index).is_some_and(|fd| fd.any() == Some(true));
+        Turn { wake: ready(0), terminations: ready(1), control: ready(2) }
+    }
+
+    /// Until the end, rounded up so as not to wake just before it.
+    fn timeout(&self) -> PollTimeout {
+        match self.earliest_end() {
+            None => PollTimeout::NONE,
+            Some((at, _)) => {
+                let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+            }
+        }
+    }
+
+    fn earliest_end(&self) -> Option<(Instant, i32)> {
+        self.end.at.into_iter().chain(self.shared.end()).min()
+    }
+
+    fn end_in_time(&mut self) {
+        if let Some((at, code)) = self.earliest_end()
+            && at <= Instant::now()
+        {
+            exit_now(code);
+        }
+    }
+
+    fn handle_terminations(&mut self) {
+        let mut notices = [0; 16];
+        let count = socket::recv(self.terminations.as_fd(), &mut notices, Wait::No).unwrap_or(0);
+        for _ in 0..count {
+            if self.end.terminated {
+                exit_now(TERMINATED_CODE);
+            }
+            self.end.terminated = true;
+            self.end_by(TERMINATE_GRACE, TERMINATED_CODE);
+            (self.on_event)(ControlEvent::Terminate);
+        }
+    }
+
+    fn end_by(&mut self, grace: Duration, code: i32) {
+        let at = (Instant::now() + grace, code);
+        self.end.at = Some(self.end.at.map_or(at, |before| before.min(at)));
+    }
+
+    /// Takes what is there, so much a turn.
+    fn read(&mut self, buffer: &mut [u8]) {
+        for _ in 0..READS_A_TURN {
+            let room = socket::MAX_DESCRIPTORS;
+            match socket::recv_with_descriptors(self.control.as_fd(), buffer, room, Wait::No) {
+                Ok(received) if received.bytes > 0 => {
+                    let bytes = &buffer[..received.bytes];
+                    self.decoder.handle_bytes(bytes, received.descriptors, received.truncated);
+                    self.hand_on();
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(error) if socket::is_peer_gone(&error) => {} // What was written comes next (H9).
+                Ok(_) | Err(_) => self.root_gone(),
+            }
+            if self.end.root_gone {
+                return;
+            }
+        }
+    }
+
+    fn hand_on(&mut self) {
+        loop {
+            match self.decoder.poll_message() {
+                Ok(Some((frame, descriptors))) => (self.on_event)(ControlEvent::Frame(frame, descriptors)),
+                Ok(None) => return,
+                Err(error) => {
+                    // The lane is of no use any more, and stderr still reaches whoever looks after the root.
+                    eprintln!("procession: the root's control pipe: {error}; this worker stops");
+                    return self.root_gone();
+                }
+            }
+        }
+    }
+
+    /// Stop, then exit (H21). The deadline is set before the callback runs.
+    fn root_gone(&mut self) {
+        if !self.end.root_gone {
+            self.end.root_gone = true;
+            self.end_by(ROOT_GONE_GRACE, ROOT_GONE_CODE);
+            self.output = Output::default();
+            self.shared.close();
+            (self.on_event)(ControlEvent::RootGone);
+        }
+    }
+
+    /// Writes what fits.
+    fn write(&mut self) {
+        while !self.end.root_gone {
+            if !self.output.is_pending() {
+                self.output.refill(&self.shared);
+                if !self.output.is_pending() {
+                    return;
+                }
+            }
+            match self.output.write(self.control.as_fd()) {
+                Ok(()) => {}
+                // A root that is gone is found by reading, after what it said last.
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+impl Output {
+    fn is_pending(&self) -> bool {
+        self.written < self.bytes.len()
+    }
+
+    fn refill(&mut self, shared: &Shared) {
+        self.bytes.clear();
+        self.written = 0;
+        shared.next_portion(&mut self.bytes);
+    }
+
+    fn write(&mut self, control: BorrowedFd<'_>) -> std::io::Result<()> {
+        self.written += socket::send(control, &self.bytes[self.written..], Wait::No)?;
+        Ok(())
+    }
+}
+
+/// Ends the process when a panic leaves the control thread.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        std::process::abort();
     }
 }

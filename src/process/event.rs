@@ -76,10 +76,13 @@ pub enum Violation {
     Control(#[from] ControlError),
     /// It said something else before it was ready.
     #[error("the worker's first frame is neither Ready nor Refused, but {0}")]
-    FirstFrame(String),
+    FirstFrame(&'static str),
     /// It said a second time that it is ready, or refused after it was.
     #[error("the worker sent {0} after its first frame")]
-    SecondStart(String),
+    SecondStart(&'static str),
+    /// It closed its control pipe and lives on, so that nothing can reach it.
+    #[error("the worker closed its control pipe and lives on")]
+    Closed,
     /// It takes itself for somebody else.
     #[error(
         "the worker takes itself for process {process}, incarnation {incarnation}, which it was not started as"
@@ -111,6 +114,8 @@ pub struct Death {
     pub lost_lines: u64,
     /// Frames that were accepted for it and never written.
     pub unsent_frames: usize,
+    /// Whether it died within a frame (H10): what it wanted to say last is lost.
+    pub torn: bool,
     /// Whether its pipes came to their end; `false` if somebody outside its process group still held them when
     /// the time for that was over (H29).
     pub drained: bool,

@@ -1,22 +1,29 @@
-//! Starts workers and stays with each of them until it is reaped. Root side.
+//! Starts workers. Root side.
 //!
 //! Mechanics only: nothing is restarted, retried or judged here. The runtime's supervisor calls [`launch`], hears
-//! [`Report`]s and decides.
+//! [`Report`]s and decides. What stays with a worker from its start until it is reaped is the attendant, a
+//! local task.
 
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use crate::id::Signal;
-use crate::protocol::control::{ToWorker, Welcome};
-use crate::sys::pidfd::Pidfd;
-
+use super::attendant::{Attendant, Pipes, Start};
 use super::event::Report;
-use super::failure::LaunchFailure;
+use super::failure::{Errno, LaunchFailure};
+use crate::codec::EncodeError;
+use crate::id::Signal;
+use crate::protocol::control::{Preamble, ToWorker, Welcome};
+use crate::protocol::control_frames;
+use crate::sys::environment::{self, MAX_DEPTH, Mark};
+use crate::sys::pidfd::Pidfd;
+use crate::sys::spawn::{self, CONTROL_DESCRIPTOR, Order, SpawnError, Spawned};
+use crate::sys::{executable, readiness, socket};
 
 /// What to start, and as whom.
 #[derive(Clone, Debug)]
@@ -27,7 +34,7 @@ pub struct Launch {
     pub arguments: Vec<OsString>,
     /// Changes to the root's environment, which the worker otherwise inherits: `None` removes.
     pub environment: Vec<(OsString, Option<OsString>)>,
-    /// Everything that it needs to know of itself. `build` is filled in by [`launch`].
+    /// Everything that it needs to know of itself. For [`Program::Deployer`], [`launch`] fills in `build`.
     pub welcome: Welcome,
     /// How long it may take until it is ready.
     pub start_deadline: Duration,
@@ -55,8 +62,91 @@ pub enum Program {
 /// # Errors
 /// Those variants of [`LaunchFailure`] that say "known at once". Then no event comes.
 pub fn launch(launch: Launch, events: mpsc::Sender<Report>) -> Result<Worker, LaunchFailure> {
-    let _ = (launch, events);
-    Err(LaunchFailure::BeforeTakeOver)
+    let depth = check_depth()?;
+    let Launch { program, arguments, environment, mut welcome, start_deadline } = launch;
+    let (file, path) = match program {
+        Program::Path(path) => (path.clone(), path),
+        Program::Deployer => (PathBuf::from(executable::SELF), executable::path()),
+    };
+    if file == Path::new(executable::SELF) {
+        welcome.build = Some(executable::build_id().map_err(resources("read its own executable"))?);
+    }
+    let (process, incarnation, name) = (welcome.process, welcome.incarnation, welcome.name.clone());
+    let greeting = greeting(welcome)?;
+    let (ours, theirs) = socket::pair().map_err(resources("make a control pipe"))?;
+    let order = Order {
+        program: &file,
+        title: name.as_str(),
+        arguments: &arguments,
+        environment: &worker_environment(environment, depth + 1),
+        control: theirs.as_fd(),
+    };
+    let started = Instant::now();
+    let Spawned { child, stdout, stderr } = spawn::spawn(&order).map_err(|error| failure(error, &path))?;
+    drop(theirs);
+    let watched = |fd: OwnedFd| readiness::watch_readable(fd).map_err(resources("watch a pipe"));
+    // From here on, an error drops the child, which kills and reaps it.
+    let pipes = Pipes {
+        control: readiness::watch(ours).map_err(resources("watch a pipe"))?,
+        stdout: watched(stdout)?,
+        stderr: watched(stderr)?,
+    };
+    let exit = readiness::watch_process(Arc::clone(child.pidfd())).map_err(resources("watch a process"))?;
+    let (outgoing, queue) = mpsc::channel(OUTGOING_FRAMES);
+    let worker = Worker { pidfd: Arc::clone(child.pidfd()), outgoing };
+    let start = Start { greeting, queue, at: started, deadline: start_deadline };
+    let attendant = Attendant::new(process, incarnation, path, Arc::clone(&worker.pidfd), events);
+    tokio::task::spawn_local(attendant.attend(child, exit, pipes, start));
+    Ok(worker)
+}
+
+/// A worker must have become one before it may be a root in turn, and roots do not nest for ever (H25).
+fn check_depth() -> Result<u32, LaunchFailure> {
+    if !matches!(Mark::present(), Ok(None)) {
+        return Err(LaunchFailure::BeforeTakeOver);
+    }
+    match environment::depth() {
+        depth if depth >= MAX_DEPTH => Err(LaunchFailure::TooDeep { depth }),
+        depth => Ok(depth),
+    }
+}
+
+/// What the worker reads first. The kernel holds it until it does.
+fn greeting(welcome: Welcome) -> Result<Vec<u8>, EncodeError> {
+    let mut bytes = Preamble::ours().to_vec();
+    control_frames::encode_into(&ToWorker::Welcome(Box::new(welcome)), 0, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The root's own environment, changed as asked, with the marks of a worker.
+fn worker_environment(changes: Vec<(OsString, Option<OsString>)>, depth: u32) -> Vec<(OsString, OsString)> {
+    let mark = Mark { descriptor: CONTROL_DESCRIPTOR, root: nix::unistd::getpid().as_raw() };
+    let marks = [
+        (environment::WORKER.into(), Some(mark.to_value().into())),
+        (environment::DEPTH.into(), Some(depth.to_string().into())),
+    ];
+    let mut all: std::collections::BTreeMap<_, _> = std::env::vars_os().collect();
+    for (key, value) in changes.into_iter().chain(marks) {
+        match value {
+            Some(value) => all.insert(key, value),
+            None => all.remove(&key),
+        };
+    }
+    all.into_iter().collect()
+}
+
+fn failure(error: SpawnError, path: &Path) -> LaunchFailure {
+    match error {
+        SpawnError::ZeroByte(what) => LaunchFailure::ZeroByte { path: path.to_owned(), what },
+        SpawnError::Setup { doing, error } => resources(doing)(error),
+        SpawnError::Exec(error) => {
+            LaunchFailure::NotExecutable { path: path.to_owned(), errno: Errno::of(&error) }
+        }
+    }
+}
+
+fn resources(doing: &'static str) -> impl Fn(std::io::Error) -> LaunchFailure {
+    move |error| LaunchFailure::Resources { doing, errno: Errno::of(&error) }
 }
 
 /// A running worker, as its owner in the root holds it. Dropping it kills the worker: never an orphan (P-2).
@@ -66,10 +156,11 @@ pub struct Worker {
     outgoing: mpsc::Sender<Outgoing>,
 }
 
+/// A frame on its way to a worker.
 #[derive(Debug)]
-struct Outgoing {
-    _bytes: Vec<u8>,
-    _descriptor: Option<OwnedFd>,
+pub(super) struct Outgoing {
+    pub(super) bytes: Vec<u8>,
+    pub(super) descriptor: Option<OwnedFd>,
 }
 
 /// Why a frame was not accepted for a worker. The descriptor that was to go along is closed.
@@ -83,7 +174,7 @@ pub enum SendError {
     Full,
     /// The frame can't be encoded.
     #[error(transparent)]
-    Encode(#[from] crate::codec::EncodeError),
+    Encode(#[from] EncodeError),
 }
 
 /// Frames that may wait for a worker: an introduction or two for each peer, and a stop. A worker whose control
@@ -98,8 +189,12 @@ impl Worker {
 
     /// Hands a frame to the worker's writer. Never blocks.
     pub fn send(&self, frame: &ToWorker, descriptor: Option<OwnedFd>) -> Result<(), SendError> {
-        let _ = (frame, descriptor, &self.outgoing);
-        Err(SendError::Gone)
+        let mut bytes = Vec::new();
+        control_frames::encode_into(frame, u8::from(descriptor.is_some()), &mut bytes)?;
+        self.outgoing.try_send(Outgoing { bytes, descriptor }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => SendError::Full,
+            mpsc::error::TrySendError::Closed(_) => SendError::Gone,
+        })
     }
 
     /// Sends a signal, to the process itself. One that is dead already is no error.
@@ -115,5 +210,13 @@ impl Worker {
     /// Ends the worker (SIGKILL). Its process group follows when it is reaped.
     pub fn kill(&self) -> std::io::Result<()> {
         self.signal(Signal(libc::SIGKILL))
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It fails only for a process of another user, which a set-uid worker would be, and which its attendant
+        // still hears of.
+        let _ = self.kill();
     }
 }

@@ -1,10 +1,16 @@
 //! One OS process: launching it, being it, what it knows of its peers.
 
+mod attendant;
+mod birth;
 pub mod bootstrap;
 pub mod control;
 pub mod event;
 pub mod failure;
 pub mod handling;
+mod lane;
 pub mod launcher;
+pub mod logs;
+mod panics;
 pub mod routing;
 pub mod stdio;
+mod text;

@@ -147,10 +147,11 @@ impl<T: DeserializeOwned, D> Decoder<T, D> {
     /// # Errors
     /// What the sender did wrong.
     pub fn poll_message(&mut self) -> Result<Option<(T, Vec<D>)>, ControlError> {
-        self.step().map_err(|error| {
+        let stepped = self.step();
+        if let Err(error) = &stepped {
             self.fail(error.clone());
-            error
-        })
+        }
+        stepped
     }
 
     /// Checks that the pipe did not end within a frame. Whole messages must have been polled before.
@@ -238,3 +239,6 @@ impl<T: DeserializeOwned, D> Default for Decoder<T, D> {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,11 @@
 //! sent and when is decided by the floors above. Another operating system is another set of these files.
 
 pub mod environment;
+pub mod executable;
 pub mod exit;
 pub mod pidfd;
 pub mod readiness;
+pub mod signals;
 pub mod socket;
+pub mod spawn;
+pub mod wake;

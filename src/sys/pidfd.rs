@@ -60,6 +60,12 @@ impl AsFd for Pidfd {
     }
 }
 
+impl AsRawFd for Pidfd {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
 /// What a process cost, its own reaped children included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResourceUse {
@@ -80,6 +86,17 @@ pub struct Reaped {
     pub resources: ResourceUse,
 }
 
+impl Reaped {
+    /// The end of a child whose exit status somebody else took. It counts as no success, so that nobody is told
+    /// that all went well.
+    pub fn unknown() -> Reaped {
+        Reaped { exit: Exit::Code(UNKNOWN_CODE), resources: ResourceUse::default() }
+    }
+}
+
+/// No exit code that a program can end with, which are 0 to 255.
+pub const UNKNOWN_CODE: i32 = -1;
+
 /// A child that leads a process group of its own, owned by whoever reaps it.
 ///
 /// Readable (for `poll`, `AsyncFd`) once it is dead. Dropping it kills and reaps it.
@@ -87,4 +104,122 @@ pub struct Reaped {
 pub struct Child {
     pidfd: Arc<Pidfd>,
     reaped: bool,
+}
+
+impl Child {
+    /// Becomes the owner of a child that this process has just forked and nobody else waits for.
+    pub(super) fn adopt(pid: i32) -> io::Result<Child> {
+        Ok(Child { pidfd: Arc::new(Pidfd::open(pid)?), reaped: false })
+    }
+
+    /// The sharable half, for signals and for readiness.
+    pub fn pidfd(&self) -> &Arc<Pidfd> {
+        &self.pidfd
+    }
+
+    /// Reaps the child if it is dead, and `None` if it lives. To be called no more after it gave the end.
+    ///
+    /// What is left of its process group is killed first: while the dead leader is not reaped, its pid, and so
+    /// the group's number, can't belong to anybody else (H22, H23).
+    ///
+    /// # Errors
+    /// `ECHILD` if somebody else reaped it, or if SIGCHLD is ignored in this process, so that the kernel did.
+    pub fn try_reap(&mut self) -> io::Result<Option<Reaped>> {
+        if wait(&self.pidfd, libc::WNOHANG | libc::WNOWAIT)?.is_none() {
+            return Ok(None);
+        }
+        kill_group(self.pidfd.pid);
+        let reaped = wait(&self.pidfd, libc::WNOHANG)?;
+        self.reaped = reaped.is_some();
+        Ok(reaped)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.reaped || self.pidfd.signal(Signal(libc::SIGKILL)).is_err() {
+            return;
+        }
+        // A killed process is dead in microseconds, unless it waits for a device.
+        if poll_readable(self.pidfd.as_fd(), REAP_DEADLINE_MS) {
+            // An error means that somebody else reaped it: there is nothing left to do.
+            let _ = self.try_reap();
+        }
+    }
+}
+
+/// How long dropping a child waits for the kernel to end it: far more than a kill takes on a loaded machine, and
+/// little enough for a process that hangs in a device not to hang us.
+const REAP_DEADLINE_MS: u16 = 1000;
+
+fn poll_readable(fd: BorrowedFd<'_>, timeout_ms: u16) -> bool {
+    use nix::poll::{PollFd, PollFlags, poll};
+    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+    loop {
+        match poll(&mut fds, timeout_ms) {
+            Err(nix::errno::Errno::EINTR) => {}
+            ready => return ready == Ok(1),
+        }
+    }
+}
+
+/// Asks for the end of one child; `None` with `WNOHANG` if it lives.
+#[allow(unsafe_code)]
+fn wait(pidfd: &Pidfd, how: i32) -> io::Result<Option<Reaped>> {
+    // SAFETY: both are plain data for which all zeroes are valid; the kernel fills them in.
+    let (mut info, mut usage): (libc::siginfo_t, libc::rusage) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    loop {
+        // SAFETY: the descriptor is ours and open; `info` and `usage` are exclusively ours, of the types that the
+        // kernel writes, and outlive the call. libc's own waitid leaves the usage out, hence the system call.
+        let done = unsafe {
+            libc::syscall(
+                libc::SYS_waitid,
+                libc::P_PIDFD,
+                pidfd.fd.as_raw_fd(),
+                &raw mut info,
+                libc::WEXITED | how,
+                &raw mut usage,
+            )
+        };
+        if done == 0 {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    // SAFETY: waitid succeeded, so these fields hold what it wrote, or still the zeroes if nothing has ended.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if pid == 0 {
+        return Ok(None);
+    }
+    let exit = match info.si_code {
+        libc::CLD_EXITED => Exit::Code(status),
+        code => Exit::Signal { signal: Signal(status), core_dumped: code == libc::CLD_DUMPED },
+    };
+    Ok(Some(Reaped { exit, resources: resources(&usage) }))
+}
+
+fn resources(usage: &libc::rusage) -> ResourceUse {
+    let time = |value: libc::timeval| {
+        Duration::from_secs(value.tv_sec.unsigned_abs()) + Duration::from_micros(value.tv_usec.unsigned_abs())
+    };
+    ResourceUse {
+        user: time(usage.ru_utime),
+        system: time(usage.ru_stime),
+        // The kernel counts in KiB.
+        peak_resident_bytes: usage.ru_maxrss.unsigned_abs() << 10,
+    }
+}
+
+#[allow(unsafe_code)]
+fn kill_group(leader: i32) {
+    if leader <= 1 {
+        return; // -1 would mean everybody; no child has such a number.
+    }
+    // SAFETY: kill takes two integers and touches no memory. An error means that the group is empty, or holds
+    // only processes of other users, which we may not kill.
+    unsafe { libc::kill(-leader, libc::SIGKILL) };
 }

@@ -1,0 +1,330 @@
+//! Stays with one worker from its start until it is reaped: reads and writes its control pipe, reads its lines,
+//! waits for its end. Root side; started by the launcher as a local task.
+//!
+//! ```text
+//!                 +-- control pipe --> frames --+
+//!                 |   (violation: kill)         |
+//!  the attendant -+-- stdout, stderr -> lines --+--> all over --> Exited, once and last
+//!                 +-- queue --> control pipe    |
+//!                 +-- start deadline: kill      |
+//!                 +-- pidfd --> reaped, time ---+
+//! ```
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::birth::{Birth, Verdict};
+use super::event::{Death, Report, Stream, Violation, WorkerEvent};
+use super::launcher::Outgoing;
+use super::stdio::{Lines, Rest};
+use crate::id::{Incarnation, ProcessId, Signal};
+use crate::protocol::control::ToRoot;
+use crate::protocol::control_frames::{ControlError, Decoder};
+use crate::sys::pidfd::{Child, Pidfd, Reaped};
+use crate::sys::socket::{self, Wait};
+
+/// How long the pipes of a dead worker may stay open, in the hands of something that it started and that left its
+/// process group (H29): what a dying process group needs to let go on a busy machine.
+pub(super) const DRAIN_DEADLINE: Duration = Duration::from_millis(500);
+
+/// How long a worker may live without its control pipe: the time from closing descriptors to being dead.
+const CLOSED_GRACE: Duration = Duration::from_secs(1);
+
+/// What one read of the control pipe takes.
+const READ_BYTES: usize = 64 << 10;
+
+/// How many reads the last sweep makes: more than a socket's buffer can hold, so that only somebody who goes on
+/// writing to a dead worker's pipe is cut off.
+const SWEEP_READS: usize = 1024;
+
+/// The three pipes of a worker, our ends.
+#[derive(Debug)]
+pub(super) struct Pipes {
+    pub(super) control: AsyncFd<OwnedFd>,
+    pub(super) stdout: AsyncFd<OwnedFd>,
+    pub(super) stderr: AsyncFd<OwnedFd>,
+}
+
+/// How a worker begins.
+#[derive(Debug)]
+pub(super) struct Start {
+    /// What it is told first.
+    pub(super) greeting: Vec<u8>,
+    /// What it is told later.
+    pub(super) queue: mpsc::Receiver<Outgoing>,
+    /// When.
+    pub(super) at: Instant,
+    /// How long it may take to be ready.
+    pub(super) deadline: Duration,
+}
+
+#[derive(Debug)]
+pub(super) struct Attendant {
+    process: ProcessId,
+    incarnation: Incarnation,
+    pidfd: Arc<Pidfd>,
+    events: mpsc::Sender<Report>,
+    birth: RefCell<Birth>,
+    /// Set at the worker's death to the time when its pipes are given up.
+    end: watch::Sender<Option<Instant>>,
+}
+
+/// How the control pipe ended.
+struct ControlEnd {
+    torn: bool,
+}
+
+impl Attendant {
+    pub(super) fn new(
+        process: ProcessId,
+        incarnation: Incarnation,
+        path: PathBuf,
+        pidfd: Arc<Pidfd>,
+        events: mpsc::Sender<Report>,
+    ) -> Attendant {
+        let birth = RefCell::new(Birth::new(process, incarnation, path));
+        Attendant { process, incarnation, pidfd, events, birth, end: watch::channel(None).0 }
+    }
+
+    /// Everything until the worker is dead, drained and reported.
+    pub(super) async fn attend(self, child: Child, exit: AsyncFd<Arc<Pidfd>>, pipes: Pipes, start: Start) {
+        let Pipes { control, stdout, stderr } = pipes;
+        let Start { greeting, queue, at: started, deadline: start_deadline } = start;
+        let (reaped, control, unsent_frames, stdout, stderr, ()) = tokio::join!(
+            self.reap(child, exit),
+            self.listen(&control),
+            self.write(&control, greeting, queue),
+            self.lines(Stream::Stdout).relay(stdout, self.end.subscribe()),
+            self.lines(Stream::Stderr).relay(stderr, self.end.subscribe()),
+            self.watch_start(started + start_deadline, start_deadline),
+        );
+        let (Reaped { exit, resources }, died) = reaped;
+        let Rest { last: last_stderr, lost, drained } = stderr;
+        let death = Death {
+            pid: self.pidfd.pid(),
+            exit,
+            failure: self.birth.into_inner().failure(exit, &last_stderr),
+            uptime: died - started,
+            resources,
+            last_stderr,
+            lost_lines: stdout.lost + lost,
+            unsent_frames,
+            torn: control.torn,
+            drained: stdout.drained && drained,
+        };
+        // If nobody listens any more, the root itself is ending.
+        let _ = self.events.send((self.process, self.incarnation, WorkerEvent::Exited(death))).await;
+    }
+
+    fn lines(&self, stream: Stream) -> Lines {
+        let (process, incarnation) = (self.process, self.incarnation);
+        Lines { process, incarnation, stream, events: self.events.clone() }
+    }
+
+    /// Waits for the end, and gives the pipes their deadline.
+    async fn reap(&self, mut child: Child, exit: AsyncFd<Arc<Pidfd>>) -> (Reaped, Instant) {
+        let reaped = loop {
+            // Readiness of a registered descriptor fails only when the runtime shuts down, which drops this task.
+            let Ok(mut ready) = exit.readable().await else { std::future::pending().await };
+            match child.try_reap() {
+                Ok(Some(reaped)) => break reaped,
+                Ok(None) => ready.clear_ready(),
+                // Somebody else took the exit status: SIGCHLD is ignored, or a library waits for any child.
+                Err(_) => break Reaped::unknown(),
+            }
+        };
+        let died = Instant::now();
+        self.end.send_replace(Some(died + DRAIN_DEADLINE));
+        (reaped, died)
+    }
+
+    /// Reads the control pipe until its end, until a violation, or until its dead worker's last word.
+    async fn listen(&self, control: &AsyncFd<OwnedFd>) -> ControlEnd {
+        let mut decoder = Decoder::new();
+        let mut buffer = vec![0; READ_BYTES];
+        let mut dead = std::pin::pin!(died(self.end.subscribe()));
+        loop {
+            let received = tokio::select! {
+                biased;
+                received = receive(control, &mut buffer) => received,
+                () = &mut dead => return self.sweep(control, &mut decoder, &mut buffer).await,
+            };
+            match received {
+                Err(error) if socket::is_peer_gone(&error) => {} // What it had written comes next (H9).
+                Err(_) => return self.closed(&mut decoder).await,
+                Ok(received) if received.bytes == 0 => return self.closed(&mut decoder).await,
+                Ok(received) => {
+                    if self.take(&mut decoder, &buffer, received).await.is_err() {
+                        return ControlEnd { torn: false };
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what a dead worker had written. Asks the kernel itself, because the runtime may hear of the death
+    /// before it hears of the bytes. A pipe that still does not end is held by somebody else, and given up.
+    async fn sweep(
+        &self,
+        control: &AsyncFd<OwnedFd>,
+        decoder: &mut Decoder<ToRoot, OwnedFd>,
+        buffer: &mut [u8],
+    ) -> ControlEnd {
+        for _ in 0..SWEEP_READS {
+            let fd = control.get_ref().as_fd();
+            match socket::recv_with_descriptors(fd, buffer, socket::MAX_DESCRIPTORS, Wait::No) {
+                Err(error) if socket::is_peer_gone(&error) => {}
+                Ok(received) if received.bytes > 0 => {
+                    if self.take(decoder, buffer, received).await.is_err() {
+                        return ControlEnd { torn: false };
+                    }
+                }
+                _ => break,
+            }
+        }
+        ControlEnd { torn: decoder.handle_end().is_err() }
+    }
+
+    async fn take(
+        &self,
+        decoder: &mut Decoder<ToRoot, OwnedFd>,
+        buffer: &[u8],
+        received: socket::Received,
+    ) -> Result<(), ()> {
+        decoder.handle_bytes(&buffer[..received.bytes], received.descriptors, received.truncated);
+        self.hand_on(decoder).await
+    }
+
+    /// Hands on every message that is whole. An error ends the conversation.
+    async fn hand_on(&self, decoder: &mut Decoder<ToRoot, OwnedFd>) -> Result<(), ()> {
+        loop {
+            let message = decoder.poll_message();
+            if decoder.is_greeted() {
+                self.birth.borrow_mut().handle_greeting();
+            }
+            let (frame, descriptors) = match message {
+                Ok(Some(message)) => message,
+                Ok(None) => return Ok(()),
+                Err(error) => return self.violated(error.into()).await,
+            };
+            let verdict = self.birth.borrow_mut().handle_frame(&frame);
+            match verdict {
+                Verdict::Pass => self.report(WorkerEvent::Frame(frame, descriptors)).await,
+                Verdict::Violation(violation) => return self.violated(violation).await,
+            }
+        }
+    }
+
+    async fn violated(&self, violation: Violation) -> Result<(), ()> {
+        self.birth.borrow_mut().handle_violation(&violation);
+        self.kill();
+        self.report(WorkerEvent::Violation(violation)).await;
+        Err(())
+    }
+
+    /// The pipe ended. So does the worker, usually; one that lives on can't be reached any more.
+    async fn closed(&self, decoder: &mut Decoder<ToRoot, OwnedFd>) -> ControlEnd {
+        let torn = matches!(decoder.handle_end(), Err(ControlError::Torn { .. }));
+        let dead = tokio::time::timeout(CLOSED_GRACE, died(self.end.subscribe())).await;
+        if dead.is_err() {
+            // The error only says that the conversation is over, which it is.
+            let _ = self.violated(Violation::Closed).await;
+        }
+        ControlEnd { torn }
+    }
+
+    async fn report(&self, event: WorkerEvent) {
+        if self.events.send((self.process, self.incarnation, event)).await.is_err() {
+            self.kill();
+        }
+    }
+
+    /// Writes the greeting and then the queue, until the worker is dead or reads no more. How many frames were
+    /// not written whole.
+    async fn write(
+        &self,
+        control: &AsyncFd<OwnedFd>,
+        greeting: Vec<u8>,
+        mut queue: mpsc::Receiver<Outgoing>,
+    ) -> usize {
+        let mut unsent = 0;
+        let writing = async {
+            send_all(control, greeting, None).await?;
+            while let Some(Outgoing { bytes, descriptor }) = queue.recv().await {
+                unsent = 1;
+                send_all(control, bytes, descriptor).await?;
+                unsent = 0;
+            }
+            io::Result::Ok(())
+        };
+        tokio::select! {
+            biased;
+            () = died(self.end.subscribe()) => {}
+            _ = writing => {}
+        }
+        queue.close();
+        while queue.try_recv().is_ok() {
+            unsent += 1;
+        }
+        unsent
+    }
+
+    /// Kills a worker that is not ready in time.
+    async fn watch_start(&self, at: Instant, deadline: Duration) {
+        let mut ready = std::pin::pin!(died(self.end.subscribe()));
+        tokio::select! {
+            biased;
+            () = &mut ready => {}
+            () = tokio::time::sleep_until(at) => {
+                if self.birth.borrow_mut().handle_deadline(deadline) {
+                    self.kill();
+                }
+            }
+        }
+    }
+
+    fn kill(&self) {
+        // It fails only for a process of another user; then its end is waited for all the same.
+        let _ = self.pidfd.signal(Signal(libc::SIGKILL));
+    }
+}
+
+/// Comes back when the worker is reaped.
+async fn died(mut end: watch::Receiver<Option<Instant>>) {
+    // The sender lives in the attendant, which outlives all of its parts.
+    let _ = end.wait_for(Option::is_some).await;
+}
+
+async fn receive(control: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> io::Result<socket::Received> {
+    let read =
+        |fd: &OwnedFd| socket::recv_with_descriptors(fd.as_fd(), buffer, socket::MAX_DESCRIPTORS, Wait::No);
+    control.async_io(Interest::READABLE, read).await
+}
+
+/// Writes all of it; the descriptor goes with the first byte.
+async fn send_all(
+    control: &AsyncFd<OwnedFd>,
+    bytes: Vec<u8>,
+    mut descriptor: Option<OwnedFd>,
+) -> io::Result<()> {
+    let mut rest = &bytes[..];
+    while !rest.is_empty() {
+        let send = |fd: &OwnedFd| match &descriptor {
+            Some(along) => socket::send_with_descriptors(fd.as_fd(), rest, &[along.as_fd()], Wait::No),
+            None => socket::send(fd.as_fd(), rest, Wait::No),
+        };
+        let sent = control.async_io(Interest::WRITABLE, send).await?;
+        descriptor = None;
+        rest = &rest[sent..];
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! What happens in the child between fork and exec.
+//!
+//! Another thread of the parent may have held any lock at the moment of the fork, the allocator's included; here
+//! it is held for ever. So this file makes plain system calls on numbers and pointers that were laid out before,
+//! allocates nothing, panics nowhere, and leaves by exec or `_exit` (H24).
+
+use std::io;
+use std::os::fd::RawFd;
+
+use super::super::exit::exit_now;
+use super::super::pidfd::Child;
+use super::{CONTROL_DESCRIPTOR, SpawnError};
+
+/// Everything that the child needs, as numbers and pointers. All descriptors are above [`CONTROL_DESCRIPTOR`].
+pub(super) struct Plan {
+    pub(super) program: *const libc::c_char,
+    pub(super) arguments: *const *const libc::c_char,
+    pub(super) environment: *const *const libc::c_char,
+    pub(super) stdin: RawFd,
+    pub(super) stdout: RawFd,
+    pub(super) stderr: RawFd,
+    pub(super) control: RawFd,
+    pub(super) report: RawFd,
+    pub(super) parent: i32,
+}
+
+/// How far a child came that failed.
+#[derive(Clone, Copy, Debug)]
+#[repr(i32)]
+pub(super) enum Stage {
+    Group = 1,
+    DeathSignal,
+    Descriptors,
+    Signals,
+    Exec,
+}
+
+impl Stage {
+    pub(super) fn doing(self) -> &'static str {
+        match self {
+            Stage::Group => "give the new process a group of its own",
+            Stage::DeathSignal => "tie the new process to the life of this one",
+            Stage::Descriptors => "give the new process its descriptors",
+            Stage::Signals => "reset the signals of the new process",
+            Stage::Exec => "execute the program",
+        }
+    }
+}
+
+/// A report is a stage and an errno, both as native i32; less than `PIPE_BUF`, so it is written whole.
+pub(super) const REPORT_BYTES: usize = 8;
+
+pub(super) fn read_report(report: [u8; REPORT_BYTES]) -> (Stage, io::Error) {
+    let [a, b, c, d, e, f, g, h] = report;
+    let stage = [Stage::Group, Stage::DeathSignal, Stage::Descriptors, Stage::Signals]
+        .into_iter()
+        .find(|stage| *stage as i32 == i32::from_ne_bytes([a, b, c, d]));
+    (stage.unwrap_or(Stage::Exec), io::Error::from_raw_os_error(i32::from_ne_bytes([e, f, g, h])))
+}
+
+/// Forks; the child follows the plan. All signals must be blocked.
+#[allow(unsafe_code)]
+pub(super) fn start(plan: &Plan) -> Result<Child, SpawnError> {
+    let setup = |doing| move |error| SpawnError::Setup { doing, error };
+    // SAFETY: the child calls nothing but `follow`, which keeps to async-signal-safe calls and never returns. Its
+    // copy of `plan` points into the child's copy of the memory that the caller holds during this call.
+    match unsafe { libc::fork() } {
+        -1 => Err(setup("fork")(io::Error::last_os_error())),
+        0 => follow(plan),
+        pid => Child::adopt(pid).map_err(|error| {
+            // No pidfd, so nobody would own it. Its pid is still its own, since only we could reap it.
+            // SAFETY: both take integers, and waitpid accepts a null status.
+            unsafe {
+                libc::kill(pid, libc::SIGKILL);
+                libc::waitpid(pid, std::ptr::null_mut(), 0);
+            }
+            setup("open a descriptor for the new process")(error)
+        }),
+    }
+}
+
+fn follow(plan: &Plan) -> ! {
+    let stage = match prepare(plan) {
+        Ok(()) => {
+            execute(plan);
+            Stage::Exec
+        }
+        Err(stage) => stage,
+    };
+    report(plan, stage);
+    exit_now(127)
+}
+
+/// Becomes what a worker is before its program runs.
+#[allow(unsafe_code)]
+fn prepare(plan: &Plan) -> Result<(), Stage> {
+    let check = |result: i32, stage: Stage| if result < 0 { Err(stage) } else { Ok(()) };
+    // SAFETY: all of these take integers and are async-signal-safe. The descriptors were open in the parent at the
+    // fork, and all are above CONTROL_DESCRIPTOR, so that no dup2 closes a source of a later one.
+    unsafe {
+        check(libc::setpgid(0, 0), Stage::Group)?;
+        check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), Stage::DeathSignal)?;
+        if libc::getppid() != plan.parent {
+            // The parent died before the line above, so its death will not be signalled.
+            exit_now(127);
+        }
+        check(libc::dup2(plan.stdin, 0), Stage::Descriptors)?;
+        check(libc::dup2(plan.stdout, 1), Stage::Descriptors)?;
+        check(libc::dup2(plan.stderr, 2), Stage::Descriptors)?;
+        check(libc::dup2(plan.control, CONTROL_DESCRIPTOR), Stage::Descriptors)?;
+    }
+    close_others_on_exec(plan.report);
+    reset_signals().map_err(|()| Stage::Signals)
+}
+
+/// Whatever the root holds without close-on-exec, by its own fault or a library's, ends here.
+#[allow(unsafe_code)]
+fn close_others_on_exec(report: RawFd) {
+    let first = CONTROL_DESCRIPTOR.unsigned_abs() + 1;
+    let report = report.unsigned_abs();
+    let close_range = |from: u32, to: u32, flags: u32| {
+        // SAFETY: close_range takes integers; the child owns no Rust value whose descriptor it would take away,
+        // since it never returns to code that knows one.
+        unsafe { libc::syscall(libc::SYS_close_range, from, to, flags) == 0 }
+    };
+    if close_range(first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) {
+        return;
+    }
+    // Linux 5.10 knows the call without that flag: close all but the report, which is close-on-exec by itself.
+    let below = report <= first || close_range(first, report - 1, 0);
+    if below && close_range(report + 1, u32::MAX, 0) {
+        return;
+    }
+    // A filter of system calls that forbids it: one by one, as far as the table can reach.
+    // SAFETY: sysconf takes an integer and is async-signal-safe on Linux; fcntl takes integers.
+    unsafe {
+        let end = i32::try_from(libc::sysconf(libc::_SC_OPEN_MAX)).unwrap_or(DESCRIPTORS_AT_MOST);
+        for fd in CONTROL_DESCRIPTOR + 1..end.clamp(0, DESCRIPTORS_AT_MOST) {
+            libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+    }
+}
+
+/// Where the slow way of closing gives up: the kernel's usual upper limit of one process (`fs.nr_open`).
+const DESCRIPTORS_AT_MOST: i32 = 1 << 20;
+
+/// Default dispositions (a root that ignores SIGPIPE or SIGHUP must not pass that on), then an empty mask.
+#[allow(unsafe_code)]
+fn reset_signals() -> Result<(), ()> {
+    // SAFETY: sigaction and sigset_t are plain data for which zeroes are valid; zero is SIG_DFL without flags.
+    // sigemptyset, sigaction and sigprocmask are async-signal-safe. A refusal of sigaction is of a number whose
+    // disposition can't be changed (SIGKILL, SIGSTOP) or that the C library keeps for itself and sets as it needs.
+    unsafe {
+        let default: libc::sigaction = std::mem::zeroed();
+        for signal in 1..=LAST_SIGNAL {
+            libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        match libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) {
+            0 => Ok(()),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Real-time signals included.
+const LAST_SIGNAL: i32 = 64;
+
+#[allow(unsafe_code)]
+fn execute(plan: &Plan) {
+    // SAFETY: the three pointers lead to null-terminated C strings and null-terminated arrays of such, which the
+    // caller of `start` holds; execve only reads them, and returns only if it failed.
+    unsafe { libc::execve(plan.program, plan.arguments, plan.environment) };
+}
+
+#[allow(unsafe_code)]
+fn report(plan: &Plan, stage: Stage) {
+    // SAFETY: errno is this thread's; the buffer is on the stack and as long as said. If the parent does not read
+    // any more, there is nobody to tell.
+    unsafe {
+        let numbers = [stage as i32, *libc::__errno_location()];
+        libc::write(plan.report, numbers.as_ptr().cast(), REPORT_BYTES);
+    }
+}
