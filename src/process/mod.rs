@@ -10,7 +10,7 @@ pub mod handling;
 mod lane;
 pub mod launcher;
 pub mod logs;
-mod panics;
+pub(crate) mod panics;
 pub mod routing;
 pub mod stdio;
 mod text;

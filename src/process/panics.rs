@@ -22,12 +22,25 @@ const MAX_TEXT_BYTES: usize = 64 << 10;
 pub(super) fn report_to(lane: ControlLane) {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
+        handling::remember_panic(message(info));
         // A lane that is full or closed can't carry it; stderr, below, still does.
         if lane.send(ToRoot::Panic(report(info))).is_ok() && !is_control_thread() {
             lane.flush(FLUSH_GRACE);
         }
         before(info);
     }));
+}
+
+/// In a root: keeps the message of each panic for the answer to whoever waits for the handler that panicked.
+pub(crate) fn remember() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            handling::remember_panic(message(info));
+            before(info);
+        }));
+    });
 }
 
 /// The control thread is the one that would write what it waits for.

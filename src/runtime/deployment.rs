@@ -171,7 +171,7 @@ impl Deployment {
         let name = self.name(process);
         match event {
             WorkerEvent::Frame(frame, _) => self.frame((process, incarnation), frame),
-            WorkerEvent::Line(line) => logs::line(&name, incarnation, &line),
+            WorkerEvent::Line(line) => logs::relay_line(&name, incarnation, &line),
             WorkerEvent::Violation(violation) => {
                 let by = self.name(ProcessId::ROOT);
                 self.tell(Event::Blamed { process: name, by, reason: violation.to_string() });
@@ -194,7 +194,7 @@ impl Deployment {
             ToRoot::Blame { process, reason, .. } => {
                 self.tell(Event::Blamed { process: self.name(process), by: name, reason });
             }
-            ToRoot::Log(record) => logs::record(&name, incarnation, &record),
+            ToRoot::Log(record) => logs::relay_record(&name, incarnation, &record),
             ToRoot::Panic(report) => {
                 self.tell(Event::Panicked { process: name, incarnation, report: Arc::new(report) });
             }

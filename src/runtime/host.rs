@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::spawn::{Birth, Spawn};
 use crate::address::{ActorExport, StopActor};
-use crate::process::routing::{Export, Router};
+use crate::process::routing::Router;
 use crate::protocol::control::{ActorStart, Refusal};
 use crate::supervision::Intensity;
 use crate::topology::HostedType;

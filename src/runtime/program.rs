@@ -63,7 +63,8 @@ impl Program {
             return Err(Error::DuplicateType(name).into());
         }
         self.describe_if_asked();
-        crate::process::logs::init_default();
+        crate::process::logs::init_if_none();
+        crate::process::panics::remember();
         let thread = RootThread::start(self.hosted())?;
         let system = actix::System::with_tokio_rt(worker::tokio_runtime);
         let result = system.block_on(async {

@@ -288,9 +288,12 @@ impl Loop {
 }
 
 async fn recv(signals: &mut Option<tokio::signal::unix::Signal>) {
-    match signals {
-        Some(signals) if signals.recv().await.is_some() => {}
-        _ => std::future::pending().await,
+    let received = match signals {
+        Some(signals) => signals.recv().await,
+        None => None,
+    };
+    if received.is_none() {
+        std::future::pending().await
     }
 }
 

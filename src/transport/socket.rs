@@ -75,8 +75,9 @@ impl<L: Lane> Driver<'_, L> {
         tokio::pin!(timer);
         let mut armed: Option<Instant> = None;
         loop {
-            self.drain_events()?;
             let blocked = self.write()?;
+            // After writing, since filling the outgoing bytes is what tells that a message has left its queue.
+            self.drain_events()?;
             if self.lane.is_done() && !self.lane.with(|connection| connection.has_pending()) {
                 return Ok(());
             }

@@ -39,10 +39,23 @@ pub struct InitError(#[from] TryInitError);
 /// Installs the root's subscriber: filtered by `RUST_LOG` (`info` if there is none), written to stderr, coloured
 /// on a terminal unless `NO_COLOR` is set.
 pub fn init(format: Format) -> Result<(), InitError> {
+    install(format, LevelFilter::INFO)
+}
+
+/// For a root whose program has installed no subscriber: as [`init`], but without `RUST_LOG` only warnings and what
+/// the workers say, so that a program's own output stays readable.
+pub fn init_if_none() {
+    if !tracing::dispatcher::has_been_set() {
+        // Somebody else's, installed in this moment, is as good.
+        let _ = install(Format::Human, LevelFilter::WARN);
+    }
+}
+
+fn install(format: Format, unsaid: LevelFilter) -> Result<(), InitError> {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let colours = wanted && std::io::stderr().is_terminal();
     tracing_subscriber::registry()
-        .with(root_filter())
+        .with(root_filter(unsaid))
         .with(layer(format, colours, std::io::stderr))
         .try_init()
         .map_err(InitError)
@@ -60,16 +73,20 @@ where
 
 /// What a worker lets through.
 pub(super) fn worker_filter() -> EnvFilter {
-    EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy()
+    filter(LevelFilter::INFO)
+}
+
+fn filter(unsaid: LevelFilter) -> EnvFilter {
+    EnvFilter::builder().with_default_directive(unsaid.into()).from_env_lossy()
 }
 
 /// Likewise, and everything that workers let through already, whatever `RUST_LOG` says here.
-fn root_filter() -> EnvFilter {
+fn root_filter(unsaid: LevelFilter) -> EnvFilter {
     let all = format!("{WORKER_TARGET}=trace").parse();
     match all {
-        Ok(directive) => worker_filter().add_directive(directive),
+        Ok(directive) => filter(unsaid).add_directive(directive),
         // The directive is a constant, which the test below parses.
-        Err(_) => worker_filter(),
+        Err(_) => filter(unsaid),
     }
 }
 
@@ -79,6 +96,6 @@ mod tests {
 
     #[test]
     fn what_workers_said_passes_the_root_s_filter() {
-        assert!(root_filter().to_string().contains("procession::worker=trace"));
+        assert!(root_filter(LevelFilter::WARN).to_string().contains("procession::worker=trace"));
     }
 }

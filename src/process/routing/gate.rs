@@ -34,6 +34,7 @@ impl Gate {
     pub fn new(window: u32) -> Arc<Gate> {
         Arc::new(Gate {
             state: Mutex::new(State {
+                window,
                 free: window,
                 outbox_free: window,
                 next_ticket: 0,

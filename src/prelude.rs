@@ -1,0 +1,11 @@
+//! What most programs need: `use procession::prelude::*;`. actix's own prelude is included.
+
+pub use actix::prelude::*;
+pub use serde::{Deserialize, Serialize};
+
+pub use crate::ProcActor;
+pub use crate::address::{Accepts, ProcAddr, ProcMessage, ProcRecipient, SendError, Verdict};
+pub use crate::id::Exit;
+pub use crate::runtime::{Birth, Program, Root, Running, Spawn, SpawnError};
+pub use crate::supervision::{Backoff, Intensity, Policy, Shutdown, Strategy};
+pub use crate::topology::{Process, Restart, Topology};
