@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Runs every example and compares what it prints with what it must print.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+cargo build --release --locked --examples --bin procession
+bin=target/release
+
+passed=0
+# same NAME EXPECTED COMMAND...: what the command prints on stdout is exactly that.
+same() {
+    local name="$1" expected="$2"
+    shift 2
+    if ! timeout 120 "$@" >"$work/out" 2>"$work/err"; then
+        echo "FAILED: $name"
+        cat "$work/out" "$work/err"
+        exit 1
+    fi
+    if ! diff <(printf '%s\n' "$expected") "$work/out"; then
+        echo "FAILED: $name prints something else"
+        cat "$work/err"
+        exit 1
+    fi
+    echo "ok: $name"
+    passed=$((passed + 1))
+}
+
+same ping_pong "ping hit 5000 balls, pong hit 5000
+three processes: true" "$bin/examples/ping_pong"
+
+same crash "84 / 2 = 42
+a panic ends the actor: the handler panicked: I can't do this; verdict Failed
+and its process restarts it: 84 / 2 = 42
+a segfault ends the process: process maths #1 killed by SIGSEGV (it may have been executed); verdict Unknown
+and the root restarts it: 84 / 2 = 42" "$bin/examples/crash"
+
+same objects_over_pipes "0 1 4 9 16 25 36 49 64 81" "$bin/examples/objects_over_pipes"
+
+# The word count, against the tools that every Unix has, on this project's own files and on hostile ones.
+folder="$work/input"
+mkdir "$folder"
+cp -r src docs examples Cargo.lock "$folder"
+printf 'no newline at the end' >"$folder/one"
+printf 'No Newline At The END\xff\xfeand bytes\x00that are no text' >"$folder/two"
+: >"$folder/empty"
+# Sorted pipes may be closed early by head, which pipefail would take for a failure.
+words() { find "$folder" -type f -exec sh -c 'for f; do cat "$f"; echo; done' _ {} + | LC_ALL=C tr -cs 'A-Za-z0-9' '\n' | LC_ALL=C tr A-Z a-z | grep .; }
+words | LC_ALL=C sort | uniq -c | awk '{ print $1, $2 }' | LC_ALL=C sort -k1,1nr -k2,2 >"$work/counts"
+total="$(awk '{ sum += $1 } END { print sum }' "$work/counts")"
+distinct="$(wc -l <"$work/counts")"
+top="$(sed -n '1,10p' "$work/counts" | awk '{ printf "%s[\"%s\",%s]", (NR > 1 ? "," : ""), $2, $1 }')"
+files="$(find "$folder" -type f | wc -l)"
+bytes="$(find "$folder" -type f -exec cat {} + | wc -c)"
+expected="{\"files\":$files,\"unreadable\":0,\"bytes\":$bytes,\"words\":$total,\"distinct\":$distinct,\"processes\":8,\"seconds\":S,\"top\":[$top]}"
+count() { "$bin/examples/wordcount" "$folder" --workers 4 --counters 2 --json | sed -E 's/"seconds":[0-9.e-]+/"seconds":S/'; }
+export -f count
+export bin folder
+same wordcount "$expected" bash -euo pipefail -c count
+for shape in "1 1" "2 3" "8 1"; do
+    read -r workers counters <<<"$shape"
+    counted="$("$bin/examples/wordcount" "$folder" --workers "$workers" --counters "$counters" --json | grep -o "\"words\":$total,\"distinct\":$distinct")"
+    same "wordcount with $workers workers and $counters counters" "$counted" echo "\"words\":$total,\"distinct\":$distinct"
+done
+
+echo "$passed passed, 0 failed"
