@@ -33,6 +33,7 @@ mod ending;
 mod error;
 mod large;
 mod outbound;
+mod pumping;
 mod receiving;
 mod sending;
 

@@ -219,6 +219,23 @@ fn m2_deadlines_travel_and_end_the_call_on_both_sides() {
 }
 
 #[test]
+fn m2_what_was_encoded_before_the_peer_named_a_smaller_limit_fails_and_the_next_passes() {
+    let mut pair = Pair::new();
+    pair.left.theirs = None;
+    pair.left.ours.limits.max_message_bytes = 4 << 20;
+    let channel = pair.left.open(&Open { target: ActorId::declared(ProcessId(2), Slot(0)) });
+    pair.submit(channel, Mode::Call, &vec![1; 2 << 20], 1).expect("queued");
+    pair.submit(channel, Mode::Tell, b"small", 2).expect("queued");
+    pair.left.theirs = Some(limits());
+    pair.step(usize::MAX);
+    pair.right.grant(channel);
+    pair.step(usize::MAX);
+    let failure = Failure::not_executed(Cause::TooLarge { limit: 1 << 20 });
+    assert_eq!(pair.outcomes, [Event::Failed { tag: 1, failure }, Event::Sent { tag: 2 }]);
+    assert_eq!(pair.delivered.len(), 1);
+}
+
+#[test]
 fn x1_a_message_without_credit_is_a_violation() {
     let mut pair = Pair::new();
     let channel = pair.left.open(&Open { target: ActorId::declared(ProcessId(2), Slot(0)) });

@@ -1,0 +1,162 @@
+//! From the queues and the large bodies into the outgoing bytes, in turn, as credit and the soft limit allow.
+
+use std::time::Instant;
+
+use super::large::{CHUNK_BYTES, LargeSend};
+use super::sending::call_header;
+use super::{Connection, Event, SOFT_LIMIT_BYTES, Stage};
+use crate::protocol::frame::{CHUNKED, Header, Kind};
+use crate::protocol::wire::{Cause, Failure, Large};
+
+impl<T> Connection<T> {
+    /// Fills the outgoing bytes from the large bodies and the queues, in turn, up to the soft limit.
+    pub(super) fn pump(&mut self, now: Instant) {
+        while self.out.pending().len() < SOFT_LIMIT_BYTES {
+            let chunked = self.pump_large();
+            let queued = self.pump_queue(now);
+            if !chunked && !queued {
+                break;
+            }
+        }
+        self.check();
+    }
+
+    fn pump_large(&mut self) -> bool {
+        let Some(mut large) = self.large.turn.pop_front() else { return false };
+        let end = (large.offset + CHUNK_BYTES).min(large.body.len());
+        let header = Header { channel: large.stream, ..Header::new(Kind::Chunk) };
+        self.out.frame(header, &large.body[large.offset..end]);
+        large.offset = end;
+        if end < large.body.len() {
+            self.large.turn.push_back(large);
+            return true;
+        }
+        if let Some(channel) = large.channel {
+            self.channels[channel as usize].streaming = false;
+            self.make_ready(channel);
+        }
+        let Some(key) = large.key else { return true };
+        let ends = self.out.position();
+        match self.index_of(key).map(|index| &mut self.outgoing[index].stage) {
+            Some(stage) => {
+                if let Stage::Streaming { sequence } = *stage {
+                    // Its header is no longer in the outgoing bytes: nothing of it can be patched.
+                    *stage = Stage::Sent { sequence, begins: u64::MAX, ends };
+                }
+            }
+            None => self.out.control(Kind::Cancel, key, 0),
+        }
+        true
+    }
+
+    /// Moves one message from the next ready channel.
+    fn pump_queue(&mut self, now: Instant) -> bool {
+        while let Some(channel) = self.ready.pop_front() {
+            self.channels[channel as usize].is_ready = false;
+            let Some((key, index)) = self.first_waiting(channel) else { continue };
+            let bytes = match &self.outgoing[index].stage {
+                Stage::Waiting(body) => body.len() as u64,
+                _ => continue,
+            };
+            if bytes > self.limit() as u64 {
+                // Encoded before the peer had said what it accepts.
+                self.channels[channel as usize].queue.pop_front();
+                self.make_ready(channel);
+                self.fail_too_large(key, index);
+                return true;
+            }
+            if !self.channels[channel as usize].admits(bytes) {
+                continue;
+            }
+            self.channels[channel as usize].queue.pop_front();
+            self.send_waiting(key, index, now);
+            if !self.channels[channel as usize].queue.is_empty() {
+                self.make_ready(channel);
+            }
+            return true;
+        }
+        false
+    }
+
+    fn fail_too_large(&mut self, key: u64, index: usize) {
+        let limit = u32::try_from(self.limit()).unwrap_or(u32::MAX);
+        let tag = self.forget(index, key).tag;
+        let failure = Failure::not_executed(Cause::TooLarge { limit });
+        self.events.push_back(Event::Failed { tag, failure });
+    }
+
+    /// The first message of a queue that was not cancelled.
+    fn first_waiting(&mut self, channel: u32) -> Option<(u64, usize)> {
+        loop {
+            let key = *self.channels[channel as usize].queue.front()?;
+            match self.index_of(key) {
+                Some(index) => return Some((key, index)),
+                None => self.channels[channel as usize].queue.pop_front(),
+            };
+        }
+    }
+
+    fn send_waiting(&mut self, key: u64, index: usize, now: Instant) {
+        let outgoing = &mut self.outgoing[index];
+        let (channel, kind, message) = (outgoing.channel, outgoing.kind, outgoing.message);
+        let Stage::Waiting(body) = std::mem::replace(&mut outgoing.stage, Stage::Streaming { sequence: 0 })
+        else {
+            unreachable!("only waiting messages are in a queue");
+        };
+        let bytes = body.len() as u64;
+        if outgoing.in_outbox {
+            self.channels[channel as usize].leave_outbox(bytes);
+        }
+        let sequence = self.channels[channel as usize].send(bytes);
+        let deadline = outgoing.deadline;
+        let header = match kind {
+            Kind::Call => call_header(message, channel, key, deadline, now),
+            _ => Header { message, channel, ..Header::new(Kind::Cast) },
+        };
+        let begins = self.out.position();
+        let is_call = kind == Kind::Call;
+        let stage = if body.len() > CHUNK_BYTES {
+            self.start_large(header, body, Some(channel), is_call.then_some(key));
+            Stage::Streaming { sequence }
+        } else {
+            self.out.frame(header, &body);
+            Stage::Sent { sequence, begins, ends: self.out.position() }
+        };
+        if is_call {
+            self.outgoing[index].stage = stage;
+            return;
+        }
+        let done = self.outgoing.remove(index);
+        if done.wants_sent {
+            self.events.push_back(Event::Sent { tag: done.tag });
+        }
+    }
+
+    /// Announces a large body; its chunks follow in turn.
+    pub(super) fn start_large(
+        &mut self,
+        header: Header,
+        body: Vec<u8>,
+        channel: Option<u32>,
+        key: Option<u64>,
+    ) {
+        let stream = self.large.stream();
+        let total = u32::try_from(body.len()).expect("a message is at most max_message_bytes, a u32");
+        let header = Header { flags: header.flags | CHUNKED, ..header };
+        self.out.frame_of(header, &Large { stream, total });
+        if let Some(channel) = channel {
+            self.channels[channel as usize].streaming = true;
+        }
+        self.large.turn.push_back(LargeSend { stream, body, offset: 0, channel, key });
+    }
+
+    /// Ends every message that waits on a channel.
+    pub(super) fn fail_queue(&mut self, channel: u32, cause: &Cause) {
+        while let Some((key, index)) = self.first_waiting(channel) {
+            self.channels[channel as usize].queue.pop_front();
+            let outgoing = self.forget(index, key);
+            let failure = Failure::not_executed(cause.clone());
+            self.events.push_back(Event::Failed { tag: outgoing.tag, failure });
+        }
+    }
+}
