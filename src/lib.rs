@@ -57,3 +57,8 @@ pub mod transport;
 pub use actix;
 pub use procession_macros::ProcActor;
 pub use runtime::{Error, Result, finish};
+
+/// The README's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
