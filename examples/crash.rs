@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example crash`
 
+#![allow(clippy::print_stdout)] // What it shows, it prints.
+
 use procession::address::Cause;
 use procession::id::Signal;
 use procession::prelude::*;

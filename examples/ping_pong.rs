@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example ping_pong`
 
+#![allow(clippy::print_stdout)] // What it shows, it prints.
+
 use procession::prelude::*;
 
 #[derive(Message, Serialize, Deserialize)]

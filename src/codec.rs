@@ -83,9 +83,9 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, limit_bytes: usize) -> Result<Ve
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     // The budget is a constant of the decoder's type, so the next larger of a few is taken.
     let decoded = match bytes.len() {
-        0..=SMALL => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<SMALL>()),
-        ..=MEDIUM => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<MEDIUM>()),
-        ..=LARGE => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<LARGE>()),
+        length if length <= SMALL => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<SMALL>()),
+        length if length <= MEDIUM => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<MEDIUM>()),
+        length if length <= LARGE => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<LARGE>()),
         _ => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<HUGE>()),
     };
     let type_name = std::any::type_name::<T>();

@@ -40,19 +40,32 @@
 //! Where to look: [`runtime`] for programs and deployments, [`address`] for sending, [`topology`] for declaring,
 //! [`pipe`] for two processes and a pipe without any actor. What is promised stands in `docs/SEMANTICS.md`, by number.
 
-// Floors, lowest first: each imports only floors above it in this list. `tests/layering.rs` holds it.
-pub mod address;
-pub mod codec;
+// Floors, lowest first: each imports only floors above it in this list; `tests/layering.rs` holds it. The empty
+// lines keep rustfmt from sorting them by name.
+
 pub mod id;
-pub mod pipe;
-pub mod prelude;
-pub mod process;
-pub mod protocol;
-pub mod runtime;
-pub mod supervision;
+
 pub mod sys;
+
+pub mod codec;
+
+pub mod pipe;
+
+pub mod protocol;
+
+pub mod supervision;
+
 pub mod topology;
+
 pub mod transport;
+
+pub mod process;
+
+pub mod address;
+
+pub mod runtime;
+
+pub mod prelude;
 
 pub use actix;
 pub use procession_macros::ProcActor;

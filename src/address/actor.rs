@@ -61,6 +61,9 @@ pub trait Accepts<M: ProcMessage>: ProcActor + Handler<M> {
     const ID: MessageId = MessageId::of(Self::TYPE_NAME, Self::NAME);
 }
 
+/// Decodes a message and puts it into the mailbox.
+type Deliver<A> = fn(&Addr<A>, &[u8], Ticket) -> Result<(), Refused>;
+
 /// A line of the handler table.
 #[derive(Debug)]
 pub struct MessageEntry<A: Actor> {
@@ -68,7 +71,7 @@ pub struct MessageEntry<A: Actor> {
     pub id: MessageId,
     /// Its name.
     pub name: &'static str,
-    pub(super) deliver: fn(&Addr<A>, &[u8], Ticket) -> Result<(), Refused>,
+    pub(super) deliver: Deliver<A>,
     pub(super) deliver_local: fn(&Addr<A>, &mut dyn Any) -> bool,
 }
 

@@ -161,7 +161,7 @@ impl Deployment {
     }
 
     /// What the root's own router says.
-    pub(super) fn from_root(&mut self, said: ToRoot) {
+    pub(super) fn root_says(&mut self, said: ToRoot) {
         self.frame(ROOT_LIFE, said);
         self.carry_out();
     }

@@ -223,7 +223,7 @@ impl Loop {
                 let _ = reply.send(status.unwrap_or_default());
             }
             Command::FromRoot(said) => match &mut self.deployment {
-                Some(deployment) => deployment.from_root(said),
+                Some(deployment) => deployment.root_says(said),
                 None => self.unreachable(&said),
             },
         }

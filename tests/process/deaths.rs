@@ -126,9 +126,8 @@ async fn terminated_loop(mut stage: Stage) {
     // Signals of one kind merge while one is pending, so the second is sent until the worker is gone.
     let death = loop {
         worker.terminate().unwrap();
-        tokio::select! {
-            life = stage.life() => break life.death,
-            () = tokio::time::sleep(Duration::from_millis(10)) => {}
+        if let Ok(life) = tokio::time::timeout(Duration::from_millis(10), stage.life()).await {
+            break life.death;
         }
     };
     assert_eq!(death.exit, Exit::Code(143));
