@@ -9,6 +9,8 @@
 
 use bincode::config::{Configuration, Fixint, LittleEndian};
 use bincode::enc::write::Writer;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -57,17 +59,28 @@ pub fn encode_into<T: Serialize + ?Sized>(
 ) -> Result<(), EncodeError> {
     let start = out.len();
     let mut writer = Bounded { end: start.saturating_add(limit_bytes), out, full: false };
-    match bincode::serde::encode_into_writer(value, &mut writer, BASE) {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            let full = writer.full;
-            out.truncate(start);
-            Err(match full {
-                true => EncodeError::TooLarge { limit: limit_bytes },
-                false => EncodeError::Value(error.to_string()),
-            })
-        }
+    let encode =
+        || bincode::serde::encode_into_writer(value, &mut writer, BASE).map_err(|error| error.to_string());
+    let reason = match catch_unwind(AssertUnwindSafe(encode)) {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(reason)) => reason,
+        Err(_) => "its Serialize panicked".to_owned(),
+    };
+    let full = writer.full;
+    out.truncate(start);
+    Err(if full { EncodeError::TooLarge { limit: limit_bytes } } else { EncodeError::Value(cut(reason)) })
+}
+
+/// What a user's type says about itself is cut there, so that it always fits where it is told.
+const MAX_REASON_BYTES: usize = 1 << 10;
+
+fn cut(mut reason: String) -> String {
+    let mut end = reason.len().min(MAX_REASON_BYTES);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
     }
+    reason.truncate(end);
+    reason
 }
 
 /// The bytes of `value`.
@@ -81,18 +94,25 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, limit_bytes: usize) -> Result<Ve
 ///
 /// Allocates at most in proportion to `bytes.len()`.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let type_name = std::any::type_name::<T>();
+    let bad = |reason| DecodeError::Value { type_name, reason: cut(reason) };
+    match catch_unwind(AssertUnwindSafe(|| decode_within_budget(bytes))) {
+        Ok(Ok((value, read))) if read == bytes.len() => Ok(value),
+        Ok(Ok((_, read))) => Err(DecodeError::LeftOver { type_name, left: bytes.len() - read }),
+        Ok(Err(error)) => Err(bad(error.to_string())),
+        Err(_) => Err(bad("its Deserialize panicked".to_owned())),
+    }
+}
+
+fn decode_within_budget<T: DeserializeOwned>(
+    bytes: &[u8],
+) -> Result<(T, usize), bincode::error::DecodeError> {
     // The budget is a constant of the decoder's type, so the next larger of a few is taken.
-    let decoded = match bytes.len() {
+    match bytes.len() {
         length if length <= SMALL => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<SMALL>()),
         length if length <= MEDIUM => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<MEDIUM>()),
         length if length <= LARGE => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<LARGE>()),
         _ => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<HUGE>()),
-    };
-    let type_name = std::any::type_name::<T>();
-    match decoded {
-        Ok((value, read)) if read == bytes.len() => Ok(value),
-        Ok((_, read)) => Err(DecodeError::LeftOver { type_name, left: bytes.len() - read }),
-        Err(error) => Err(DecodeError::Value { type_name, reason: error.to_string() }),
     }
 }
 
@@ -157,6 +177,37 @@ mod tests {
         assert!(decode::<String>(&bytes).is_err());
         assert!(decode::<Vec<u64>>(&bytes).is_err());
         assert!(decode::<bytes::Bytes>(&bytes).is_err());
+    }
+
+    #[derive(serde::Deserialize, Debug)]
+    #[serde(from = "u8")]
+    struct Picky;
+
+    impl From<u8> for Picky {
+        fn from(_: u8) -> Picky {
+            panic!("never satisfied")
+        }
+    }
+
+    impl Serialize for Picky {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let _ = serde::ser::SerializeStruct::serialize_field::<u8>(
+                &mut serializer.serialize_struct("Picky", 2)?,
+                "a",
+                &7,
+            );
+            panic!("never satisfied")
+        }
+    }
+
+    #[test]
+    fn h07_a_type_that_panics_is_an_error_and_leaves_the_buffer_as_it_was() {
+        assert!(
+            matches!(decode::<Picky>(&[1]), Err(DecodeError::Value { reason, .. }) if reason.contains("panicked"))
+        );
+        let mut out = vec![1, 2, 3];
+        assert!(matches!(encode_into(&Picky, &mut out, 100), Err(EncodeError::Value(_))));
+        assert_eq!(out, [1, 2, 3]);
     }
 
     #[test]

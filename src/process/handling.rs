@@ -8,6 +8,9 @@ use std::marker::PhantomData;
 
 use crate::protocol::control::Handling;
 
+/// What is kept of a panic's message: it travels in the answer to whoever waits, which is one small frame.
+const MAX_PANIC_BYTES: usize = 1 << 10;
+
 thread_local! {
     static LAST_PANIC: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) };
     static CURRENT: Cell<Option<(&'static str, &'static str)>> = const { Cell::new(None) };
@@ -46,7 +49,7 @@ pub fn current() -> Option<Handling> {
 pub fn remember_panic(message: &str) {
     let _ = LAST_PANIC.try_with(|last| {
         if let Ok(mut last) = last.try_borrow_mut() {
-            message.clone_into(&mut last);
+            super::text::cut(message.to_owned(), MAX_PANIC_BYTES).clone_into(&mut last);
         }
     });
 }

@@ -112,6 +112,8 @@ struct Outgoing<T> {
     channel: u32,
     message: u32,
     deadline: Option<Instant>,
+    /// Whether a large reply is on its way.
+    reply_announced: bool,
     stage: Stage,
 }
 

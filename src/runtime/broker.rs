@@ -89,9 +89,12 @@ impl Broker {
         }
         self.waiting.retain(|(_, asker)| *asker != dead);
         for (when, asker, target) in std::mem::take(&mut self.suspected) {
+            // Whichever of the two is dead, the other waits for its next life: both may have asked.
             if target == dead {
                 self.waiting.insert((target.0, asker));
-            } else if asker != dead {
+            } else if asker == dead {
+                self.waiting.insert((asker.0, target));
+            } else {
                 self.suspected.push((when, asker, target));
             }
         }
@@ -123,7 +126,8 @@ impl Broker {
                 self.waiting.insert((target, asker));
             }
             Some(State::Here(incarnation)) if broken == Some(*incarnation) => {
-                self.suspected.push((now + SUSPICION, asker, (target, *incarnation)));
+                let target = (target, *incarnation);
+                self.suspect(asker, target, now);
             }
             Some(State::Here(incarnation)) => self.introduce(asker, (target, *incarnation)),
         }
@@ -134,6 +138,20 @@ impl Broker {
         // Both may ask at once; one pipe serves both.
         if self.pairs.insert(pair) {
             self.say.push(Say::Introduce(asker, target));
+        }
+    }
+
+    /// An introduction could not be made: it is tried again a little later.
+    pub(super) fn retry(&mut self, asker: Life, target: Life, now: Instant) {
+        self.suspect(asker, target, now);
+    }
+
+    /// Both sides of a broken pipe report it; one suspicion serves both.
+    fn suspect(&mut self, asker: Life, target: Life, now: Instant) {
+        let same =
+            |left: Life, right: Life| (left, right) == (asker, target) || (left, right) == (target, asker);
+        if !self.suspected.iter().any(|(_, left, right)| same(*left, *right)) {
+            self.suspected.push((now + SUSPICION, asker, target));
         }
     }
 

@@ -249,7 +249,8 @@ impl Deployment {
 
     fn launch(&mut self, child: ChildId, incarnation: Incarnation) {
         let plan = Arc::clone(&self.plan);
-        let Some(planned) = plan.process_by_id(self.process_of(child)) else { return };
+        let planned =
+            plan.process_by_id(self.process_of(child)).expect("the engine's children are the plan's");
         let last_exit = self.last_exits.get(&planned.id).copied();
         let launch = launching::launch(&plan, planned, incarnation, last_exit);
         let process = planned.name.clone();
@@ -307,13 +308,14 @@ impl Deployment {
             }
             Note::NotRestarted { child, why } => {
                 let process = self.process_of(child);
-                let exit = self.last_exits.get(&process).copied().unwrap_or(Exit::Code(0));
-                self.broker.gone(process, Unreachable::Ended(exit));
                 let why = match why {
                     NotRestarted::Temporary => "it is temporary",
                     NotRestarted::EndedNormally => "it ended normally",
-                    NotRestarted::GroupStopping => "its group is stopping",
+                    // Perhaps to start again together: then whoever waits for it waits on.
+                    NotRestarted::GroupStopping => return,
                 };
+                let exit = self.last_exits.get(&process).copied().unwrap_or(Exit::Code(0));
+                self.broker.gone(process, Unreachable::Ended(exit));
                 self.tell(Event::StaysDown { process: self.name(process), why: why.to_owned() });
             }
             Note::StartDeadlinePassed { .. } => {}
@@ -367,15 +369,20 @@ impl Deployment {
         match say {
             Say::Introduce(left, right) => match socket::pair() {
                 Ok((to_left, to_right)) => {
-                    self.hand(left.0, ToWorker::Introduce(self.peer(right)), Some(to_left));
-                    self.hand(right.0, ToWorker::Introduce(self.peer(left)), Some(to_right));
+                    let handed = self.hand(left.0, ToWorker::Introduce(self.peer(right)), Some(to_left))
+                        & self.hand(right.0, ToWorker::Introduce(self.peer(left)), Some(to_right));
+                    if !handed {
+                        self.broker.retry(left, right, Instant::now());
+                    }
                 }
                 Err(error) => {
-                    // Both keep waiting until their deadlines; the next request tries again.
-                    tracing::error!(target: "procession", %error, "no pipe for an introduction: raise the limit of open files");
+                    tracing::error!(target: "procession", %error, "no pipe for an introduction, trying again: raise the limit of open files");
+                    self.broker.retry(left, right, Instant::now());
                 }
             },
-            Say::Unreachable(to, process, why) => self.hand(to, ToWorker::Unreachable { process, why }, None),
+            Say::Unreachable(to, process, why) => {
+                self.hand(to, ToWorker::Unreachable { process, why }, None);
+            }
             Say::Down(to, (process, incarnation), exit) => {
                 self.hand(to, ToWorker::Down { process, incarnation, exit }, None);
             }
@@ -386,13 +393,15 @@ impl Deployment {
         Peer { process, incarnation, name: self.name(process) }
     }
 
-    fn hand(&self, to: ProcessId, frame: ToWorker, descriptor: Option<OwnedFd>) {
+    /// False if the process lives and its control pipe is full. One that is dead needs no word, and its death tells
+    /// the others.
+    fn hand(&self, to: ProcessId, frame: ToWorker, descriptor: Option<OwnedFd>) -> bool {
         if to.is_root() {
             self.router.handle_control(frame, descriptor);
-        } else if let Some(living) = self.living.get(&to) {
-            // One that is dead needs no word, and its death tells the others.
-            let _ = living.worker.send(&frame, descriptor);
+            return true;
         }
+        let Some(living) = self.living.get(&to) else { return true };
+        !matches!(living.worker.send(&frame, descriptor), Err(launcher::SendError::Full))
     }
 
     fn tell(&self, event: Event) {

@@ -141,7 +141,8 @@ impl Plan {
 
     /// The process of this number; none for the root.
     pub fn process_by_id(&self, id: ProcessId) -> Option<&PlannedProcess> {
-        let index = usize::try_from(id.0).ok()?.checked_sub(1)?;
+        // In start order, so in the order of their numbers, which need not begin at 1.
+        let index = self.processes.binary_search_by_key(&id, |process| process.id).ok()?;
         self.processes.get(index)
     }
 

@@ -81,8 +81,7 @@ impl Peer {
 
     /// Locks the connection for a moment, and wakes its driver if there is something to transmit.
     pub fn with<R>(&self, act: impl FnOnce(&mut Connection<Waiter>) -> R) -> R {
-        // User code runs under this lock only as Serialize; if it panics, the connection has taken the bytes back
-        // or the process is ending anyway.
+        // User code runs under this lock only as Serialize, and the codec catches its panics.
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let result = act(&mut connection);
         let pending = connection.has_pending();
@@ -159,6 +158,11 @@ impl Peer {
             incarnation: self.incarnation().unwrap_or(Incarnation::FIRST),
             exit: self.exit(),
         }
+    }
+
+    /// What this process is called.
+    pub(super) fn our_name(&self) -> Option<ProcessName> {
+        self.router.upgrade().map(|router| router.identity().name.clone())
     }
 
     /// A cast that arrived here and reached no handler.

@@ -46,28 +46,26 @@ impl Ticket {
         self.correlation.is_some()
     }
 
-    /// The message leaves the mailbox. False if it must not be handled, because its sender has cancelled it or
+    /// The message leaves the mailbox to be handled. False if it must not be handled, because its sender has cancelled it or
     /// its deadline has passed (M-7).
     pub fn begin(&mut self) -> bool {
         self.stage = Stage::Begun;
         let (channel, bytes, deadline) = (self.channel, self.bytes, self.deadline);
-        let begin = match self.correlation {
-            Some(correlation) => {
-                let now = Instant::now();
-                self.peer.with(|connection| {
-                    connection.take(channel, bytes);
-                    connection.begin(correlation, deadline, now)
-                })
+        let correlation = self.correlation;
+        let now = Instant::now();
+        match self.peer.with(|connection| connection.begin(channel, bytes, correlation, deadline, now)) {
+            Begin::Proceed => true,
+            Begin::Cancelled | Begin::Expired => {
+                self.stage = Stage::Answered;
+                false
             }
-            None => {
-                self.peer.with(|connection| connection.take(channel, bytes));
-                Begin::Proceed
+            Begin::Left => {
+                self.stage = Stage::InMailbox;
+                let cause = self.peer.our_name().map_or(Cause::ActorStopped, Cause::Stopping);
+                self.answer(&Failure::not_executed(cause));
+                false
             }
-        };
-        if begin != Begin::Proceed {
-            self.stage = Stage::Answered;
         }
-        begin == Begin::Proceed
     }
 
     /// The reply.

@@ -18,6 +18,8 @@ pub enum Begin {
     Cancelled,
     /// No: its deadline has passed. It has been answered.
     Expired,
+    /// No: this side has said goodbye, and what was not taken before that is never taken. To be answered.
+    Left,
 }
 
 impl<T> Connection<T> {
@@ -40,6 +42,10 @@ impl<T> Connection<T> {
     /// A message left its mailbox, whether it is then handled or dropped: its sender gets its credit back, when
     /// enough has gathered.
     pub fn take(&mut self, channel: u32, bytes: u64) {
+        // After the goodbye the credits before it stand: what they leave out was not handled (M-2).
+        if self.we_left {
+            return;
+        }
         let Some(served) = self.served.get_mut(channel as usize) else { return };
         served.take(bytes);
         if served.is_report_due() {
@@ -53,8 +59,27 @@ impl<T> Connection<T> {
         self.out.frame(header, &bytes.to_le_bytes());
     }
 
-    /// Asks whether a request should still be handled; answers it if not.
-    pub fn begin(&mut self, correlation: u64, deadline: Option<Instant>, now: Instant) -> Begin {
+    /// A message leaves its mailbox to be handled: gives its sender the credit back, and says whether it should still
+    /// be handled.
+    pub fn begin(
+        &mut self,
+        channel: u32,
+        bytes: u64,
+        correlation: Option<u64>,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> Begin {
+        if self.we_left {
+            return Begin::Left;
+        }
+        self.take(channel, bytes);
+        match correlation {
+            Some(correlation) => self.begin_call(correlation, deadline, now),
+            None => Begin::Proceed,
+        }
+    }
+
+    fn begin_call(&mut self, correlation: u64, deadline: Option<Instant>, now: Instant) -> Begin {
         let cancelled = self.answering.get(&correlation).is_none_or(|asked| asked.cancelled);
         let begin = match deadline {
             _ if cancelled => Begin::Cancelled,

@@ -56,6 +56,8 @@ pub(super) struct Channel {
     sent_bytes: u64,
     taken_messages: u64,
     taken_bytes: u64,
+    /// A reply came for this message, so it and all before it were taken, whatever was reported.
+    answered: u64,
 }
 
 impl Channel {
@@ -71,6 +73,7 @@ impl Channel {
             sent_bytes: 0,
             taken_messages: 0,
             taken_bytes: 0,
+            answered: 0,
         }
     }
 
@@ -106,9 +109,19 @@ impl Channel {
         self.taken_messages
     }
 
+    /// The message with this number was answered.
+    pub(super) fn answer(&mut self, sequence: u64) {
+        self.answered = self.answered.max(sequence);
+    }
+
+    /// The last message of which we know that it was taken.
+    pub(super) fn known_taken(&self) -> u64 {
+        self.taken_messages.max(self.answered)
+    }
+
     /// Messages of which we don't know whether they were taken.
     pub(super) fn under_way(&self) -> u64 {
-        self.sent_messages - self.taken_messages
+        self.sent_messages - self.known_taken()
     }
 }
 

@@ -30,6 +30,7 @@ impl<T> Connection<T> {
             let Some(index) = self.index_of(key) else { continue };
             let waited = matches!(self.outgoing[index].stage, Stage::Waiting(_));
             let outgoing = self.forget(index, key);
+            self.sweep_queue(outgoing.channel);
             let failure = match waited {
                 true => Failure::not_executed(Cause::TimedOut),
                 false => Failure::unknown(Cause::TimedOut),
@@ -75,8 +76,8 @@ impl<T> Connection<T> {
     /// The pipe has ended: every message of ours without an outcome gets one, with this cause.
     ///
     /// The verdict is `NotExecuted` where it can be proven: the message has not left, or not whole, or the peer
-    /// has said goodbye without having taken it. Otherwise it is `Unknown`. Returns how many casts and tells were
-    /// sent of which nobody knows whether they were taken.
+    /// has said goodbye without having taken it. Otherwise it is `Unknown`. Returns how many messages without a waiting
+    /// sender were sent of which nobody knows whether they were taken: at most so many are lost.
     pub fn handle_lost(&mut self, cause: &Cause) -> u64 {
         self.lost = Some(cause.clone());
         let mut calls = 0;
@@ -87,8 +88,9 @@ impl<T> Connection<T> {
                 Stage::Waiting(_) | Stage::Streaming { .. } => Verdict::NotExecuted,
                 Stage::Sent { ends, .. } if !self.out.has_left(ends) => Verdict::NotExecuted,
                 Stage::Sent { sequence, .. } => {
-                    let taken = self.channels[outgoing.channel as usize].taken();
-                    calls += u64::from(sequence > taken);
+                    let channel = &self.channels[outgoing.channel as usize];
+                    calls += u64::from(sequence > channel.known_taken());
+                    let taken = channel.taken();
                     match self.they_left && sequence > taken {
                         true => Verdict::NotExecuted,
                         false => Verdict::Unknown,

@@ -44,17 +44,29 @@ pub(super) struct Assemblies(FxHashMap<u32, Assembly>);
 #[derive(Debug)]
 struct Assembly {
     header: Header,
-    total: usize,
-    body: Vec<u8>,
+    /// Bytes still to come.
+    left: usize,
+    /// What came so far; nothing if nobody waits for it.
+    body: Option<Vec<u8>>,
 }
 
+/// Large bodies on their way in at the same time: a request each for every message under way, and their replies.
+const MAX_STREAMS: usize = 1 << 16;
+
 impl Assemblies {
-    /// A body begins. Nothing is allocated for what is only announced (H6).
-    pub(super) fn begin(&mut self, header: Header, stream: u32, total: usize) -> Result<(), ProtocolError> {
-        let assembly = Assembly { header, total, body: Vec::new() };
-        match self.0.insert(stream, assembly) {
-            None => Ok(()),
-            Some(_) => Err(ProtocolError::Stream { stream }),
+    /// A body begins. Nothing is allocated for what is only announced (H6), nor for what is not `wanted`.
+    pub(super) fn begin(
+        &mut self,
+        header: Header,
+        stream: u32,
+        total: usize,
+        wanted: bool,
+    ) -> Result<(), ProtocolError> {
+        let assembly = Assembly { header, left: total, body: wanted.then(Vec::new) };
+        let previous = self.0.insert(stream, assembly);
+        match previous.is_none() && self.0.len() <= MAX_STREAMS {
+            true => Ok(()),
+            false => Err(ProtocolError::Stream { stream }),
         }
     }
 
@@ -65,13 +77,17 @@ impl Assemblies {
         bytes: &[u8],
     ) -> Result<Option<(Header, Vec<u8>)>, ProtocolError> {
         let assembly = self.0.get_mut(&stream).ok_or(ProtocolError::Stream { stream })?;
-        if bytes.is_empty() || bytes.len() > assembly.total - assembly.body.len() {
+        if bytes.is_empty() || bytes.len() > assembly.left {
             return Err(ProtocolError::Stream { stream });
         }
-        assembly.body.extend_from_slice(bytes);
-        if assembly.body.len() < assembly.total {
+        assembly.left -= bytes.len();
+        if let Some(body) = &mut assembly.body {
+            body.extend_from_slice(bytes);
+        }
+        if assembly.left > 0 {
             return Ok(None);
         }
-        Ok(self.0.remove(&stream).map(|whole| (whole.header, whole.body)))
+        let whole = self.0.remove(&stream);
+        Ok(whole.and_then(|whole| whole.body.map(|body| (whole.header, body))))
     }
 }

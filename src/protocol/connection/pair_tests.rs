@@ -195,7 +195,7 @@ fn m7_a_cancelled_request_is_not_handled() {
     pair.left.cancel(key);
     pair.step(usize::MAX);
     let correlation = pair.delivered[0].2.expect("call");
-    assert_eq!(pair.right.begin(correlation, None, pair.now), super::Begin::Cancelled);
+    assert_eq!(pair.right.begin(channel, 9, Some(correlation), None, pair.now), super::Begin::Cancelled);
     assert_eq!(pair.right.counters().cancelled, 1);
 }
 
@@ -214,7 +214,10 @@ fn m2_deadlines_travel_and_end_the_call_on_both_sides() {
     pair.left.handle_timeout(sooner);
     pair.step(usize::MAX);
     assert_eq!(pair.outcomes, [Event::Failed { tag: 1, failure: Failure::unknown(Cause::TimedOut) }]);
-    assert_eq!(pair.right.begin(correlation, Some(sooner), sooner), super::Begin::Cancelled);
+    assert_eq!(
+        pair.right.begin(channel, 0, Some(correlation), Some(sooner), sooner),
+        super::Begin::Cancelled
+    );
     assert_eq!(pair.left.poll_timeout(), None);
 }
 
@@ -245,6 +248,38 @@ fn x1_a_message_without_credit_is_a_violation() {
         super::channel::ChannelState::Open(super::channel::Window { messages: 1, bytes: 1 });
     pair.submit(channel, Mode::Try, b"", 1).expect("sent");
     assert_eq!(pair.exchange(usize::MAX), Err(ProtocolError::Window(channel)));
+}
+
+#[test]
+fn m2_nothing_is_begun_after_the_goodbye_that_says_it_never_will_be() {
+    let mut pair = Pair::new();
+    let channel = pair.open();
+    pair.submit(channel, Mode::Call, b"x", 1).expect("sent");
+    pair.step(usize::MAX);
+    pair.right.leave();
+    let correlation = pair.delivered[0].2;
+    assert_eq!(pair.right.begin(channel, 9, correlation, None, pair.now), super::Begin::Left);
+    pair.step(usize::MAX);
+    pair.left.handle_lost(&Cause::NoReply);
+    let failure = Failure::not_executed(Cause::NoReply);
+    assert_eq!(pair.left.poll_event(), Some(Event::Failed { tag: 1, failure }));
+}
+
+#[test]
+fn m5_an_answered_call_is_no_lost_message() {
+    let mut pair = Pair::new();
+    let channel = pair.open();
+    pair.submit(channel, Mode::Call, b"x", 1).expect("sent");
+    pair.submit(channel, Mode::Call, b"x", 2).expect("sent");
+    pair.submit(channel, Mode::Try, b"x", 3).expect("sent");
+    pair.step(usize::MAX);
+    pair.right.reply(pair.delivered[0].2.expect("call"), &());
+    pair.step(usize::MAX);
+    assert_eq!(
+        pair.left.handle_lost(&Cause::NoReply),
+        1,
+        "the cast; the first call was answered, the second fails"
+    );
 }
 
 #[test]

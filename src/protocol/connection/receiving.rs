@@ -116,10 +116,11 @@ impl<T> Connection<T> {
         if total > limit {
             return Err(ProtocolError::TooLarge { bytes: total, limit });
         }
+        let mut wanted = true;
         if header.kind == Kind::Reply {
             // Chunks of a reply that nobody waits for are taken and dropped like the reply itself.
-            let known = self.index_of(header.correlation).is_some();
-            self.counters.late_replies += u64::from(!known);
+            wanted = self.expect_large_reply(header)?;
+            self.counters.late_replies += u64::from(!wanted);
         } else {
             self.receive(header, u64::from(total))?;
             self.served[header.channel as usize].streaming = true;
@@ -127,8 +128,17 @@ impl<T> Connection<T> {
         if total == 0 {
             return Err(ProtocolError::Stream { stream });
         }
-        self.assemblies.begin(header, stream, total as usize)?;
+        self.assemblies.begin(header, stream, total as usize, wanted)?;
         Ok(None)
+    }
+
+    /// Whether somebody waits for this reply; each request may have one.
+    fn expect_large_reply(&mut self, header: Header) -> Result<bool, ProtocolError> {
+        let Some(index) = self.index_of(header.correlation) else { return Ok(false) };
+        match std::mem::replace(&mut self.outgoing[index].reply_announced, true) {
+            false => Ok(true),
+            true => Err(ProtocolError::Correlation(header.correlation)),
+        }
     }
 
     fn on_chunk<'a>(
@@ -191,9 +201,10 @@ impl<T> Connection<T> {
             self.counters.late_replies += u64::from(header.flags & CHUNKED == 0);
             return Ok(None);
         };
-        if !matches!(self.outgoing[index].stage, super::Stage::Sent { .. }) {
+        let super::Stage::Sent { sequence, .. } = self.outgoing[index].stage else {
             return Err(ProtocolError::Correlation(header.correlation));
-        }
+        };
+        self.channels[self.outgoing[index].channel as usize].answer(sequence);
         if header.flags & FAILED == 0 {
             let tag = self.outgoing.remove(index).tag;
             return Ok(Some(Event::Reply { tag, body }));

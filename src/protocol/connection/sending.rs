@@ -12,6 +12,9 @@ use crate::codec::{self, EncodeError};
 use crate::protocol::frame::{Header, Kind};
 use crate::protocol::wire::{Cause, Open};
 
+/// So many deadlines of ended calls cost less than looking for them.
+const KEEP_DEADLINES: usize = 1024;
+
 /// What is wanted of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -193,13 +196,25 @@ impl<T> Connection<T> {
             channel: submit.channel,
             message: submit.message,
             deadline: submit.deadline,
+            reply_announced: false,
             stage,
         });
         let key = self.key_of(index);
         if let Some(deadline) = submit.deadline {
             self.deadlines.push(Reverse((deadline, key)));
+            self.sweep_deadlines();
         }
         key
+    }
+
+    /// Forgets the deadlines of what has ended: of a slow call and many fast ones after it, only the slow one's is
+    /// found from the top.
+    fn sweep_deadlines(&mut self) {
+        if self.deadlines.len() > 2 * self.outgoing.len() + KEEP_DEADLINES {
+            let mut deadlines = std::mem::take(&mut self.deadlines);
+            deadlines.retain(|Reverse((_, key))| self.index_of(*key).is_some());
+            self.deadlines = deadlines;
+        }
     }
 
     pub(super) fn make_ready(&mut self, channel: u32) {
@@ -213,9 +228,21 @@ impl<T> Connection<T> {
     /// the peer is told (M-7). There will be no event for it. Returns whether it had no outcome yet.
     pub fn cancel(&mut self, key: u64) -> bool {
         let Some(index) = self.index_of(key) else { return false };
-        self.forget(index, key);
+        let channel = self.forget(index, key).channel;
+        self.sweep_queue(channel);
         self.check();
         true
+    }
+
+    /// Forgets what was cancelled in a queue, once that is most of it: a sender that gives up and tries again must not
+    /// make the queue of a stuck actor grow.
+    pub(super) fn sweep_queue(&mut self, channel: u32) {
+        let queue = &mut self.channels[channel as usize].queue;
+        if queue.len() > 64 && queue.len() > 2 * self.outgoing.len() {
+            let mut queue = std::mem::take(queue);
+            queue.retain(|key| self.index_of(*key).is_some());
+            self.channels[channel as usize].queue = queue;
+        }
     }
 
     /// Removes an outgoing message without an event, and tells the peer where that helps.
@@ -226,8 +253,9 @@ impl<T> Connection<T> {
                 let bytes = body.len() as u64;
                 self.channels[outgoing.channel as usize].leave_outbox(bytes);
             }
+            Stage::Waiting(_) => {}
             // A cancel that overtakes the request's last chunk would be for nobody: `pump_large` sends it.
-            Stage::Waiting(_) | Stage::Streaming { .. } => {}
+            Stage::Streaming { .. } => {}
             Stage::Sent { .. } => self.out.control(Kind::Cancel, key, 0),
         }
         outgoing
