@@ -33,7 +33,7 @@ pub(super) fn submit<M: ProcMessage>(target: &Target, which: Which, message: M, 
         Ok(id) => id,
         Err(cause) => return Pending::failed(cause, Some(message)),
     };
-    let deadline = Instant::now() + router.identity().ask_timeout;
+    let deadline = Instant::now() + router.ask_timeout();
     if !router.is_local(id) {
         return submit_remote(&router, id, which, message, mode, deadline);
     }
@@ -120,6 +120,7 @@ fn submit_local<M: ProcMessage>(
         Err((cause, message)) => return Pending::failed(cause, Some(message)),
     };
     let slot = Arc::new(CallSlot::<M>::new());
+    slot.set_deadline(deadline);
     let waiting = Arc::clone(&slot);
     let gate = Arc::clone(&exported.gate);
     let actor = exported.actor;
@@ -128,7 +129,6 @@ fn submit_local<M: ProcMessage>(
         let ticket = LocalTicket {
             slot: call.then(|| Arc::clone(&waiting)),
             pass: Some(pass),
-            deadline: call.then_some(deadline),
             name: MessageName(which.name),
             serialise,
         };
@@ -243,7 +243,6 @@ fn send_local_now<M: ProcMessage>(
     let ticket = move |pass| LocalTicket {
         slot: None,
         pass: Some(pass),
-        deadline: None,
         name: MessageName(which.name),
         serialise: false,
     };

@@ -41,8 +41,9 @@ impl<A: ProcActor> Export for ActorExport<A> {
         let Some(entry) = A::messages().iter().find(|entry| entry.id == message) else {
             return Err(Refused::NotAccepted(ticket));
         };
-        match &*self.addr.read().unwrap_or_else(PoisonError::into_inner) {
-            Some(addr) => (entry.deliver)(addr, body, ticket),
+        // Out of the lock: a mailbox that drops the message runs code of others.
+        match self.addr() {
+            Some(addr) => (entry.deliver)(&addr, body, ticket),
             None => {
                 ticket.fail(&Failure::not_executed(Cause::ActorStopped));
                 Ok(())
@@ -52,9 +53,9 @@ impl<A: ProcActor> Export for ActorExport<A> {
 
     fn deliver_local(&self, message: MessageId, envelope: &mut dyn Any) -> bool {
         let Some(entry) = A::messages().iter().find(|entry| entry.id == message) else { return false };
-        match &*self.addr.read().unwrap_or_else(PoisonError::into_inner) {
-            Some(addr) => (entry.deliver_local)(addr, envelope),
-            None => false,
+        match self.addr() {
+            Some(addr) if addr.connected() => (entry.deliver_local)(&addr, envelope),
+            _ => false,
         }
     }
 

@@ -34,7 +34,6 @@ pub(super) enum Answer<M: ProcMessage> {
 pub(super) struct LocalTicket<M: ProcMessage> {
     pub(super) slot: Option<Arc<CallSlot<M>>>,
     pub(super) pass: Option<Pass>,
-    pub(super) deadline: Option<Instant>,
     pub(super) name: MessageName,
     /// Send the result through the codec (a test mode).
     pub(super) serialise: bool,
@@ -134,7 +133,7 @@ impl<M: ProcMessage> LocalTicket<M> {
             self.slot = None;
             return false;
         }
-        let expired = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let expired = slot.is_expired(Instant::now());
         if expired {
             slot.complete(Err((Failure::not_executed(Cause::TimedOut), None)));
             self.slot = None;
@@ -213,8 +212,7 @@ fn answer_later<M: ProcMessage>(answer: Answer<M>, receiver: oneshot::Receiver<M
 
 impl<M: ProcMessage> Inbound<M> {
     fn into_answer(mut self) -> Answer<M> {
-        let done =
-            LocalTicket { slot: None, pass: None, deadline: None, name: MessageName(""), serialise: false };
+        let done = LocalTicket { slot: None, pass: None, name: MessageName(""), serialise: false };
         std::mem::replace(&mut self.answer, Answer::Local(done))
     }
 }

@@ -62,6 +62,7 @@ impl<M: ProcMessage> Pending<M> {
             Route::Local { deadline, timer, .. } => {
                 *deadline = now + timeout;
                 *timer = None;
+                self.slot.set_deadline(*deadline);
             }
         }
     }

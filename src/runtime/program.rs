@@ -68,8 +68,8 @@ impl Program {
         let thread = RootThread::start(self.hosted())?;
         let system = actix::System::with_tokio_rt(worker::tokio_runtime);
         let result = system.block_on(async {
-            let router = thread.enter()?;
-            actix::spawn(std::sync::Arc::clone(&router).run());
+            let entered = thread.enter()?;
+            actix::spawn(std::sync::Arc::clone(entered.router()).run());
             let mut main = Box::pin(main(thread.root()));
             let result = tokio::select! {
                 biased;
@@ -78,11 +78,11 @@ impl Program {
             };
             drop(main);
             thread.shutdown().await;
-            router.stop();
             Ok(result)
         });
-        crate::address::leave();
-        thread.join();
+        // Also when `main` panics: nothing that was deployed outlives this call.
+        drop(thread);
+        crate::process::logs::flush();
         result.map_err(|error: Error| E::from(error))?
     }
 

@@ -65,7 +65,34 @@ pub(super) struct RootThread {
     hosted: Vec<HostedType>,
     interrupted: watch::Receiver<Option<Signal>>,
     done: watch::Receiver<bool>,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// This process is the root for addresses, until this is dropped.
+pub(super) struct Entered(Arc<Router>);
+
+impl Entered {
+    pub(super) fn router(&self) -> &Arc<Router> {
+        &self.0
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.stop();
+        address::leave();
+    }
+}
+
+impl Drop for RootThread {
+    /// Stops what still runs, in order, and waits for it.
+    fn drop(&mut self) {
+        let _ = self.commands.try_send(Command::Shutdown);
+        if let Some(thread) = self.thread.take() {
+            // If it panicked, its message is on stderr, and its workers were killed with it.
+            let _ = thread.join();
+        }
+    }
 }
 
 struct Say(mpsc::Sender<Command>);
@@ -95,7 +122,7 @@ impl RootThread {
         let (finish, done) = watch::channel(false);
         let routing = Arc::clone(&router);
         let thread = std::thread::Builder::new()
-            .name("procession-root".to_owned())
+            .name(crate::process::logs::ROOT_THREAD.to_owned())
             .spawn(move || {
                 let runtime = super::worker::tokio_runtime();
                 let local = tokio::task::LocalSet::new();
@@ -104,13 +131,13 @@ impl RootThread {
                 finish.send_replace(true);
             })
             .map_err(Error::io("start its thread"))?;
-        Ok(RootThread { commands, router, hosted, interrupted, done, thread })
+        Ok(RootThread { commands, router, hosted, interrupted, done, thread: Some(thread) })
     }
 
     /// Makes this process the root for addresses.
-    pub(super) fn enter(&self) -> Result<Arc<Router>> {
+    pub(super) fn enter(&self) -> Result<Entered> {
         match address::enter(Arc::clone(&self.router)) {
-            true => Ok(Arc::clone(&self.router)),
+            true => Ok(Entered(Arc::clone(&self.router))),
             false => Err(Error::AlreadyRunning),
         }
     }
@@ -136,12 +163,6 @@ impl RootThread {
     pub(super) async fn shutdown(&self) {
         let _ = self.commands.send(Command::Shutdown).await;
         let _ = self.done.clone().wait_for(|done| *done).await;
-    }
-
-    pub(super) fn join(self) {
-        // If it panicked, its message is on stderr, and its workers were killed with it.
-        let _ = self.commands.try_send(Command::Shutdown);
-        let _ = self.thread.join();
     }
 }
 
@@ -183,7 +204,6 @@ impl Loop {
                 }
                 command = self.commands.recv() => match command {
                     Some(command) => self.command(command),
-                    // `Program::run` is gone without a word: it panicked.
                     None => self.command(Command::Shutdown),
                 },
                 () = recv(&mut interrupts) => self.signal(Signal(libc::SIGINT)),
@@ -241,7 +261,9 @@ impl Loop {
         let base = self.used;
         launching::rebase(&mut plan, base);
         self.used += u32::try_from(plan.processes.len()).unwrap_or(u32::MAX);
+        self.router.forget_names();
         self.router.learn(launching::everybody(&plan));
+        self.router.set_ask_timeout(plan.ask_timeout);
         let plan = Arc::new(plan);
         let (events, _) = broadcast::channel(EVENTS);
         let (start, started) = oneshot::channel();

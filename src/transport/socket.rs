@@ -89,7 +89,6 @@ impl<L: Lane> Driver<'_, L> {
             }
             tokio::select! {
                 biased;
-                () = self.lane.wanted() => {}
                 ready = self.pipe.readable() => {
                     let mut ready = ready.map_err(Ended::Failed)?;
                     let room = self.reader.room();
@@ -111,6 +110,7 @@ impl<L: Lane> Driver<'_, L> {
                     drop(ready);
                     self.take_frames()?;
                 }
+                () = self.lane.wanted() => {}
                 ready = self.pipe.writable(), if blocked => {
                     // Edge-triggered: ask again only after the kernel has said no since.
                     ready.map_err(Ended::Failed)?.retain_ready();

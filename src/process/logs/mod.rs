@@ -14,9 +14,11 @@ mod collect;
 mod format;
 mod layer;
 mod relay;
+mod sink;
 mod subscriber;
 
 pub use relay::{WORKER_TARGET, relay_line, relay_record};
+pub use sink::{ROOT_THREAD, flush};
 pub use subscriber::{Format, InitError, init, init_if_none, layer as format_layer};
 
 pub(super) use layer::send_to;

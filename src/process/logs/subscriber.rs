@@ -12,6 +12,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use super::format::LineFormat;
 use super::relay::WORKER_TARGET;
+use super::sink::Stderr;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +57,7 @@ fn install(format: Format, unsaid: LevelFilter) -> Result<(), InitError> {
     let colours = wanted && std::io::stderr().is_terminal();
     tracing_subscriber::registry()
         .with(root_filter(unsaid))
-        .with(layer(format, colours, std::io::stderr))
+        .with(layer(format, colours, Stderr))
         .try_init()
         .map_err(InitError)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -68,7 +69,9 @@ impl DeadLetters {
         // Subscribers run outside the lock, so that one of them may send.
         let mut subscribers = std::mem::take(&mut state.subscribers);
         drop(state);
-        subscribers.retain(|subscriber| subscriber(letter));
+        // One that panics has said that it wants no more.
+        subscribers
+            .retain(|subscriber| catch_unwind(AssertUnwindSafe(|| subscriber(letter))).unwrap_or(false));
         if let Ok(mut state) = self.state.lock() {
             subscribers.append(&mut state.subscribers);
             state.subscribers = subscribers;

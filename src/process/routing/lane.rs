@@ -20,6 +20,7 @@ const EXIT_WAIT: Duration = Duration::from_secs(1);
 
 /// Drives one connection from its first message to the last outcome. Runs on the arbiter.
 pub(super) async fn run(router: Arc<Router>, peer: Arc<Peer>) {
+    let finish = Finish { router: &router, peer: &peer };
     let lane = PeerLane { router: &router, peer: &peer };
     let cause = match lane.wait_for_pipe().await {
         Err(cause) => cause,
@@ -29,13 +30,32 @@ pub(super) async fn run(router: Arc<Router>, peer: Arc<Peer>) {
             lane.cause_of(ended).await
         }
     };
-    router.forget(&peer);
-    let lost = peer.with(|connection| connection.handle_lost(&cause));
-    lane.drain();
+    let lost = finish.tell(&cause);
     if lost > 0 && !router.is_stopping() {
         router.dead_letters().bury(&DeadLetter { target: None, message: None, count: lost, cause });
     }
-    router.ended(&peer);
+}
+
+/// Every message gets its outcome when a connection ends, even if it ends by a panic of the task that drives it.
+struct Finish<'a> {
+    router: &'a Arc<Router>,
+    peer: &'a Arc<Peer>,
+}
+
+impl Finish<'_> {
+    fn tell(&self, cause: &Cause) -> u64 {
+        self.router.forget(self.peer);
+        let lost = self.peer.with(|connection| connection.handle_lost(cause));
+        PeerLane { router: self.router, peer: self.peer }.drain();
+        lost
+    }
+}
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        self.tell(&self.peer.death());
+        self.router.ended(self.peer);
+    }
 }
 
 struct PeerLane<'a> {
@@ -53,7 +73,7 @@ impl PeerLane<'_> {
             if let Some(why) = self.peer.unreachable() {
                 return Err(Cause::Unreachable { process: self.peer.process, why });
             }
-            if self.router.is_stopping() {
+            if self.router.may_close() {
                 return Err(Cause::ShuttingDown);
             }
             let timeout = self.peer.with_silently(Connection::poll_timeout);
@@ -61,13 +81,15 @@ impl PeerLane<'_> {
                 () = self.peer.news.notified() => {}
                 // A new message may have an earlier deadline.
                 () = self.peer.wake.notified() => {}
-                () = sleep_until(timeout) => {
-                    let now = Instant::now();
-                    self.peer.with_silently(|connection| connection.handle_timeout(now));
-                    self.drain();
-                }
+                () = sleep_until(timeout) => self.handle_timeout(),
             }
         }
+    }
+
+    fn handle_timeout(&self) {
+        let now = Instant::now();
+        self.peer.with_silently(|connection| connection.handle_timeout(now));
+        self.drain();
     }
 
     fn drain(&self) {
@@ -93,10 +115,12 @@ impl PeerLane<'_> {
             return Cause::Stopping(self.peer.name());
         }
         let deadline = Some(Instant::now() + EXIT_WAIT);
-        while self.peer.exit().is_none() {
+        while self.peer.exit().is_none() && deadline > Some(Instant::now()) {
+            let timeout = self.peer.with_silently(Connection::poll_timeout);
             tokio::select! {
                 () = self.peer.news.notified() => {}
-                () = sleep_until(deadline) => break,
+                () = sleep_until(deadline) => {}
+                () = sleep_until(timeout) => self.handle_timeout(),
             }
         }
         self.peer.death()

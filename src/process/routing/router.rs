@@ -32,7 +32,7 @@ pub struct Identity {
     pub build: BuildId,
     /// What it grants and accepts.
     pub limits: Limits,
-    /// How long an ask waits that names no timeout.
+    /// How long an ask waits that names no timeout, at first.
     pub ask_timeout: Duration,
     /// Serialise also what stays here.
     pub serialise_always: bool,
@@ -59,6 +59,11 @@ pub struct Router {
     stage: AtomicU8,
     /// Messages of other processes that were taken in and are not done with.
     tickets: Arc<AtomicU64>,
+    ask_timeout_ms: AtomicU64,
+}
+
+fn to_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[derive(Default)]
@@ -84,6 +89,7 @@ const CLOSING: u8 = 2;
 impl Router {
     /// A router; `run` must be polled on the arbiter.
     pub fn new(identity: Identity, broker: Box<dyn Broker>) -> Arc<Router> {
+        let ask_timeout_ms = to_ms(identity.ask_timeout);
         Arc::new(Router {
             identity,
             broker,
@@ -95,6 +101,7 @@ impl Router {
             quiet: Notify::new(),
             stage: AtomicU8::new(OPEN),
             tickets: Arc::default(),
+            ask_timeout_ms: AtomicU64::new(ask_timeout_ms),
         })
     }
 
@@ -129,6 +136,21 @@ impl Router {
         names.extend(known.into_iter().map(|actor| (actor.name.clone(), actor)));
     }
 
+    /// Forgets every name: what they meant has ended.
+    pub fn forget_names(&self) {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// How long an ask waits that names no timeout.
+    pub fn ask_timeout(&self) -> Duration {
+        Duration::from_millis(self.ask_timeout_ms.load(Ordering::Relaxed))
+    }
+
+    /// Sets it, for asks that are sent from now on.
+    pub fn set_ask_timeout(&self, timeout: Duration) {
+        self.ask_timeout_ms.store(to_ms(timeout), Ordering::Relaxed);
+    }
+
     /// The actor of a name that this process may reach.
     pub fn look_up(&self, name: &str) -> Option<KnownActor> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
@@ -150,7 +172,8 @@ impl Router {
 
     /// The connection for new messages to an actor of another process; asks the root for one if there is none.
     pub fn peer_for(self: &Arc<Router>, target: ActorId) -> Result<Arc<Peer>, Cause> {
-        if self.is_stopping() {
+        // While it drains, what is still being handled may send on (P-4).
+        if self.may_close() {
             return Err(Cause::ShuttingDown);
         }
         let mut state = self.lock();
@@ -260,7 +283,7 @@ impl Router {
         Hello::new(process, incarnation, build, limits)
     }
 
-    /// Closes intake: what arrives from now on is answered `Stopping`, what is sent fails (P-4).
+    /// Closes intake: what arrives from now on is answered `Stopping` (P-4). What was taken in may still send.
     pub fn stop(&self) {
         self.stage.store(STOPPING, Ordering::Release);
     }
