@@ -1,0 +1,4 @@
+//! x
+pub(crate) fn stories() -> Vec<libtest_mimic::Trial> {
+    vec![]
+}
