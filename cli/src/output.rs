@@ -159,9 +159,12 @@ mod tests {
         for _ in 0..5 {
             shared.push(Stream::Stdout, &half);
         }
-        assert_eq!((shared.lock().queue.len(), shared.lock().lost), (2, 3));
-        let room = shared.lock().queue.pop_front().map_or(0, |(_, text)| text.len());
-        shared.lock().queued_bytes -= room;
+        {
+            let mut state = shared.lock();
+            assert_eq!((state.queue.len(), state.lost), (2, 3));
+            state.queue.pop_front();
+            state.queued_bytes -= half.len();
+        }
         shared.push(Stream::Stderr, b"again");
         let texts: Vec<_> = shared.lock().queue.iter().skip(1).map(|(_, text)| text.clone()).collect();
         assert_eq!(texts, [b"3 lost".to_vec(), b"again".to_vec()]);
