@@ -5,6 +5,8 @@
 //!
 //! The same from a file: `cargo run --release --bin procession -- up examples/wordcount/topology.toml`
 
+#![allow(clippy::print_stdout)] // What it shows, it prints.
+
 mod job;
 mod splitter;
 

@@ -17,7 +17,7 @@ mod relay;
 mod sink;
 mod subscriber;
 
-pub use relay::{WORKER_TARGET, relay_line, relay_record};
+pub use relay::{EVENT_TARGET, WORKER_TARGET, relay_line, relay_record};
 pub use sink::{ROOT_THREAD, flush};
 pub use subscriber::{Format, InitError, init, init_if_none, layer as format_layer};
 
