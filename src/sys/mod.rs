@@ -3,4 +3,7 @@
 //! Each file wraps one facility of Linux 5.10 and newer behind owned descriptors and `io::Result`; what is
 //! sent and when is decided by the floors above. Another operating system is another set of these files.
 
+pub mod inherit;
+pub mod poll;
+pub mod rendezvous;
 pub mod socket;
