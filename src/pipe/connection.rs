@@ -1,16 +1,20 @@
 //! Drives a reader and a writer over a transport: the only loops that block. Knows bytes, not types.
 
+use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::error::{RecvError, SendError};
-use super::frame;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::{RecvError, SendError, TrySendError};
 use super::reader::{Ending, Message, Reader};
 use super::settings::Settings;
 use super::transport::{Socket, Transport};
 use super::writer::{Mark, Writer};
+use super::{format, frame};
 use crate::sys::socket::{Wait, is_peer_gone};
 
 /// A body from this size on is written from where it lies instead of being copied behind its header first. Below
@@ -86,6 +90,14 @@ impl<T: Transport> Connection<T> {
         Connection { transport, reader, writer, settings, ends_outgoing: false, handed_over }
     }
 
+    /// The same end with other limits and another format; what was read ahead stays.
+    pub(super) fn with_settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self.reader = Reader::resume(settings, self.reader.unread());
+        self.writer = Writer::new(settings);
+        self
+    }
+
     /// Says that another process, or another owner in this one, has a descriptor and goes on with it.
     pub(super) fn hand_over(&self) {
         self.handed_over.store(true, Ordering::Relaxed);
@@ -127,6 +139,29 @@ impl<T: Transport> Connection<T> {
         self.reader.take()
     }
 
+    /// As [`Self::receive`], without waiting.
+    pub(super) fn receive_now(&mut self) -> Result<bool, RecvError> {
+        self.receive(Patience::new(Some(Duration::ZERO)))
+    }
+
+    /// The next message as a value; [`Self::receive`] has said that there is one.
+    #[inline]
+    pub(super) fn take_value<V: DeserializeOwned>(&mut self) -> Result<V, RecvError> {
+        let Message { bytes, descriptors } = self.reader.take()?;
+        let value = format::decode(&bytes, descriptors, self.settings).map_err(RecvError::Decode);
+        if let Cow::Owned(vector) = bytes {
+            self.reader.recycle(vector);
+        }
+        value
+    }
+
+    /// Queues a value.
+    #[inline]
+    pub(super) fn push<V: Serialize>(&mut self, value: &V) -> Result<Mark, SendError> {
+        let settings = self.settings;
+        self.writer.push_with(|out| format::encode(value, out, settings))
+    }
+
     /// Writes what is queued; false if the pipe is full and it may not wait.
     #[inline]
     pub(super) fn flush(&mut self, wait: Wait) -> Result<bool, SendError> {
@@ -162,6 +197,33 @@ impl<T: Transport> Connection<T> {
             self.writer.take_back(mark);
         }
         flushed.map(|_| ())
+    }
+
+    /// Queues a message and writes what fits, if something does; the rest of a message that was begun is kept.
+    pub(super) fn try_send(
+        &mut self,
+        queue: impl FnOnce(&mut Self) -> Result<Mark, SendError>,
+    ) -> Result<(), TrySendError> {
+        if !self.flush(Wait::No)? {
+            return Err(TrySendError::Full);
+        }
+        let mark = queue(self)?;
+        let flushed = self.flush(Wait::No);
+        let complete = matches!(flushed, Ok(true));
+        if !complete && self.writer.take_back(mark) && flushed.is_ok() {
+            return Err(TrySendError::Full);
+        }
+        Ok(flushed.map(|_| ())?)
+    }
+
+    /// Ends the outgoing direction.
+    pub(super) fn half_close(&mut self) -> io::Result<()> {
+        self.writer.half_close();
+        match self.transport.shutdown_write() {
+            // The peer is gone altogether.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            other => other,
+        }
     }
 
     /// Sends a body and waits until the kernel has it.

@@ -125,12 +125,7 @@ impl<Out, In, T: Transport> End<Out, In, T> {
     /// When what was fed can't be sent, or the operating system refuses.
     pub fn half_close(&mut self) -> io::Result<()> {
         self.connection.flush(Wait::Yes).map_err(io::Error::other)?;
-        self.connection.writer.half_close();
-        match self.connection.transport.shutdown_write() {
-            // The peer is gone altogether.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            other => other,
-        }
+        self.connection.half_close()
     }
 
     /// Sends what was [fed](Self::feed), and closes the end. Dropping it does the same, but can't say what went
@@ -171,7 +166,7 @@ impl<Out, In> End<Out, In> {
         if self.connection.writer.is_pending() {
             self.connection.flush(Wait::Yes).map_err(io::Error::other)?;
         }
-        let descriptor = self.connection.transport.try_clone()?.into_inner();
+        let descriptor = self.connection.transport.as_owned().try_clone()?;
         self.connection.hand_over();
         Ok((descriptor, self.connection.reader.unread()))
     }

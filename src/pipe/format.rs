@@ -7,7 +7,6 @@ use serde::de::DeserializeOwned;
 
 use super::descriptor;
 use super::error::{DecodeError, SendError};
-use super::reader::Message;
 use super::settings::{Format, Settings};
 use crate::codec;
 use std::os::fd::OwnedFd;
@@ -40,15 +39,6 @@ pub(super) fn decode<T: DeserializeOwned>(
             reason: error.to_string(),
         }),
     })
-}
-
-/// As [`decode`], of a message as the reader gives it.
-#[inline]
-pub(super) fn decode_message<T: DeserializeOwned>(
-    message: &mut Message<'_>,
-    settings: Settings,
-) -> Result<T, DecodeError> {
-    decode(&message.bytes, std::mem::take(&mut message.descriptors), settings)
 }
 
 #[inline]

@@ -8,7 +8,6 @@ use serde::de::DeserializeOwned;
 use super::connection::Patience;
 use super::end::End;
 use super::error::{RecvError, RecvIntoError, TryRecvError};
-use super::format;
 use super::transport::{Socket, Transport};
 
 impl<Out, In: DeserializeOwned, T: Transport> End<Out, In, T> {
@@ -20,7 +19,7 @@ impl<Out, In: DeserializeOwned, T: Transport> End<Out, In, T> {
     #[inline]
     pub fn recv(&mut self) -> Result<In, RecvError> {
         self.connection.receive(Patience::Forever)?;
-        self.take_message()
+        self.connection.take_value()
     }
 
     /// The next message, if it is there as a whole.
@@ -38,7 +37,7 @@ impl<Out, In: DeserializeOwned, T: Transport> End<Out, In, T> {
     /// [`TryRecvError::Empty`] if the time is over; what [`recv`](Self::recv) says otherwise.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<In, TryRecvError> {
         match self.connection.receive(Patience::new(Some(timeout)))? {
-            true => Ok(self.take_message()?),
+            true => Ok(self.connection.take_value()?),
             false => Err(TryRecvError::Empty),
         }
     }
@@ -111,17 +110,6 @@ impl<Out, In: DeserializeOwned, T: Transport> End<Out, In, T> {
     /// Messages until end-of-file, of which no error is made. After any other error it ends.
     pub fn iter(&mut self) -> Messages<'_, Out, In, T> {
         Messages { end: self, over: false }
-    }
-
-    #[inline]
-    pub(super) fn take_message(&mut self) -> Result<In, RecvError> {
-        let settings = self.connection.settings;
-        let mut message = self.connection.take()?;
-        let value = format::decode_message(&mut message, settings).map_err(RecvError::Decode);
-        if let std::borrow::Cow::Owned(vector) = message.bytes {
-            self.connection.reader.recycle(vector);
-        }
-        value
     }
 }
 

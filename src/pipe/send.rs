@@ -6,9 +6,7 @@ use serde::Serialize;
 
 use super::end::End;
 use super::error::{SendError, TrySendError, Unsent};
-use super::format;
 use super::transport::Transport;
-use super::writer::Mark;
 use crate::sys::socket::Wait;
 
 /// How much [`feed`](End::feed) collects before it writes: thousands of small messages in one system call, a quarter
@@ -26,7 +24,7 @@ impl<Out: Serialize, In, T: Transport> End<Out, In, T> {
     /// later sends say [`SendError::Poisoned`].
     #[inline]
     pub fn send(&mut self, message: Out) -> Result<(), Unsent<Out>> {
-        let sent = self.push(&message).and_then(|mark| self.connection.flush_message(mark));
+        let sent = self.connection.push(&message).and_then(|mark| self.connection.flush_message(mark));
         sent.map_err(|error| Unsent { message, error })
     }
 
@@ -38,10 +36,8 @@ impl<Out: Serialize, In, T: Transport> End<Out, In, T> {
     /// # Errors
     /// Gives the message back; [`TrySendError::Full`] if nothing of it was written.
     pub fn try_send(&mut self, message: Out) -> Result<(), Unsent<Out, TrySendError>> {
-        match self.try_send_ref(&message) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(Unsent { message, error }),
-        }
+        let sent = self.connection.try_send(|connection| connection.push(&message));
+        sent.map_err(|error| Unsent { message, error })
     }
 
     /// Takes a message without sending it yet: many small messages go in one write.
@@ -53,11 +49,12 @@ impl<Out: Serialize, In, T: Transport> End<Out, In, T> {
     /// As [`send`](Self::send). Messages that were fed before may not be sent either.
     #[inline]
     pub fn feed(&mut self, message: Out) -> Result<(), Unsent<Out>> {
-        let fed =
-            self.push(&message).and_then(|mark| match self.connection.writer.pending_bytes() < FEED_BYTES {
+        let fed = self.connection.push(&message).and_then(|mark| {
+            match self.connection.writer.pending_bytes() < FEED_BYTES {
                 true => Ok(()),
                 false => self.connection.flush_message(mark),
-            });
+            }
+        });
         fed.map_err(|error| Unsent { message, error })
     }
 
@@ -94,38 +91,6 @@ impl<Out: Serialize, In, T: Transport> End<Out, In, T> {
     /// # Errors
     /// As [`try_send`](Self::try_send).
     pub fn try_send_bytes(&mut self, bytes: &[u8]) -> Result<(), TrySendError> {
-        if !self.connection.flush(Wait::No)? {
-            return Err(TrySendError::Full);
-        }
-        let mark = self.connection.writer.push(bytes, Vec::new())?;
-        self.try_flush_message(mark)
-    }
-
-    fn try_send_ref(&mut self, message: &Out) -> Result<(), TrySendError> {
-        if !self.connection.flush(Wait::No)? {
-            return Err(TrySendError::Full);
-        }
-        let mark = self.push(message)?;
-        self.try_flush_message(mark)
-    }
-
-    fn try_flush_message(&mut self, mark: Mark) -> Result<(), TrySendError> {
-        match self.connection.flush(Wait::No) {
-            Ok(true) => Ok(()),
-            Ok(false) => match self.connection.writer.take_back(mark) {
-                true => Err(TrySendError::Full),
-                false => Ok(()),
-            },
-            Err(error) => {
-                self.connection.writer.take_back(mark);
-                Err(error.into())
-            }
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, message: &Out) -> Result<Mark, SendError> {
-        let settings = self.connection.settings;
-        self.connection.writer.push_with(|out| format::encode(message, out, settings))
+        self.connection.try_send(|connection| connection.writer.push(bytes, Vec::new()))
     }
 }

@@ -113,7 +113,7 @@ pub fn spawn_as<Out, In>(mut program: Command, name: &str, end: End<Out, In>) ->
     if unread_bytes > 0 || unsent_bytes > 0 {
         return Err(SpawnError::InUse { unread_bytes, unsent_bytes });
     }
-    let socket = &end.connection.transport;
+    let socket = end.connection.transport.as_owned();
     let started = inherit::identity(socket.as_fd()).and_then(|Identity { device, inode }| {
         // What this process was given itself is not the child's.
         for (variable, _) in std::env::vars_os() {
@@ -125,7 +125,7 @@ pub fn spawn_as<Out, In>(mut program: Command, name: &str, end: End<Out, In>) ->
         let raw = socket.as_raw_fd();
         program.env(variable(name), raw.to_string());
         program.env(variable(name) + SUFFIX, format!("{direction} {format} {device} {inode}"));
-        inherit::spawn_with(&mut program, socket.as_owned())
+        inherit::spawn_with(&mut program, socket)
     });
     match started {
         Ok(child) => {

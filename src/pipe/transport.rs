@@ -1,7 +1,8 @@
 //! What carries the bytes of a pipe: a socket, or memory with injected faults ([`super::memory`]).
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sys::poll::{self, Interest};
@@ -40,17 +41,17 @@ pub trait Transport {
 
 /// A connected Unix stream socket.
 #[derive(Debug)]
-pub struct Socket(OwnedFd);
+pub struct Socket(Arc<OwnedFd>);
 
 impl Socket {
     /// A socket from a descriptor that is one.
     pub fn new(descriptor: OwnedFd) -> Self {
-        Socket(descriptor)
+        Socket(Arc::new(descriptor))
     }
 
     /// A second descriptor for the same socket, close-on-exec.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Socket(self.0.try_clone()?))
+        Ok(Socket::new(self.0.try_clone()?))
     }
 
     /// The descriptor, without taking it.
@@ -58,21 +59,15 @@ impl Socket {
         &self.0
     }
 
-    /// The descriptor.
-    pub fn into_inner(self) -> OwnedFd {
-        self.0
+    /// A share of the descriptor, which stays open as long as somebody has one.
+    pub(super) fn share(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.0)
     }
 }
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
-    }
-}
-
-impl AsRawFd for Socket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
     }
 }
 

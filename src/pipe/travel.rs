@@ -65,7 +65,7 @@ impl<Out, In> Serialize for End<Out, In> {
                 "an end can't travel while messages with descriptors are unread in it",
             ));
         }
-        let descriptor = connection.transport.try_clone().map_err(S::Error::custom)?.into_inner();
+        let descriptor = connection.transport.as_owned().try_clone().map_err(S::Error::custom)?;
         let travelling = Travelling {
             descriptor: Descriptor(descriptor),
             direction: Direction::of::<Out, In>(),

@@ -5,5 +5,6 @@
 
 pub mod inherit;
 pub mod poll;
+pub mod readiness;
 pub mod rendezvous;
 pub mod socket;
