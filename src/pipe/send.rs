@@ -67,6 +67,14 @@ impl<Out: Serialize, In, T: Transport> End<Out, In, T> {
         self.connection.flush(Wait::Yes).map(|_| ())
     }
 
+    /// As [`flush`](Self::flush), without waiting; true if nothing is left.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn try_flush(&mut self) -> Result<bool, SendError> {
+        self.connection.flush(Wait::No)
+    }
+
     /// Sends bytes as one message, as they are. The peer takes them with `recv_bytes`, as does a Python
     /// `Connection`.
     ///
