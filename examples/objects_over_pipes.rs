@@ -1,11 +1,12 @@
-//! Objects over pipes: one process makes the numbers 0 to 9, a second multiplies each by itself, the parent prints them.
+//! Objects over pipes: one process makes the numbers 0 to 9, a second multiplies each by itself, the parent
+//! prints them.
 //!
 //! ```text
 //!   numbers  --u64-->  squares  --u64-->  parent
 //! ```
 //!
-//! The children are this same executable, started again. Nobody counts: each stage ends when the one before it has
-//! ended and its pipe says end-of-file.
+//! The children are this same executable, started again. Nobody counts: each stage ends when the one before
+//! it has ended and its pipe says end-of-file.
 
 use std::error::Error;
 use std::io::Write;
@@ -30,8 +31,9 @@ fn numbers() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The second child: receives a number, sends its square, until end-of-file. Its one inherited pipe is the one to the
-/// parent; the one from the first child comes through it, because an end is a message like any other.
+/// The second child: receives a number, sends its square, until end-of-file. Its one inherited pipe is the
+/// one to the parent; the one from the first child comes through it, because an end is a message like any
+/// other.
 fn squares() -> Result<(), Box<dyn Error>> {
     let mut parent = pipe::End::<u64, Receiver<u64>>::take("pipe")?;
     let numbers = parent.recv()?;

@@ -1,5 +1,5 @@
-//! Pipes, in four distances: one conformance body over sockets and over memory with faults, properties, stories with real
-//! processes, and strangers that meet, Python among them.
+//! Pipes, in four distances: one conformance body over sockets and over memory with faults, properties,
+//! stories with real processes, and strangers that meet, Python among them.
 
 #[path = "pipe/asynchronous.rs"]
 mod asynchronous;

@@ -1,5 +1,5 @@
-//! The async ends, over tokio. The pipe is the same: either side may be blocking or async, and each end can be turned
-//! into the other kind at any time between two calls.
+//! The async ends, over tokio. The pipe is the same: either side may be blocking or async, and each end can
+//! be turned into the other kind at any time between two calls.
 
 use std::fmt;
 use std::io;
@@ -32,13 +32,13 @@ pub type AsyncReceiver<T> = AsyncEnd<Nothing, T>;
 /// One end of a pipe: sends `Out`, receives `In`, in a tokio runtime with its I/O driver.
 ///
 /// # No deadlock
-/// While `send` waits for room it receives ahead, up to one message of the largest permitted size. So two ends that each
-/// send a message of up to the limit before they receive do not wait for each other.
+/// While `send` waits for room it receives ahead, up to one message of the largest permitted size. So two
+/// ends that each send a message of up to the limit before they receive do not wait for each other.
 ///
 /// # Cancel safety
-/// Every method is cancel safe: a dropped future never leaves half a message in the pipe. A `recv` that was dropped has
-/// lost nothing. A `send` that was dropped before its first byte was written has sent nothing; one that was dropped
-/// later has sent its message, of which the rest goes with the next call that sends.
+/// Every method is cancel safe: a dropped future never leaves half a message in the pipe. A `recv` that was
+/// dropped has lost nothing. A `send` that was dropped before its first byte was written has sent nothing;
+/// one that was dropped later has sent its message, of which the rest goes with the next call that sends.
 pub struct AsyncEnd<Out, In> {
     ready: AsyncFd<Arc<OwnedFd>>,
     connection: Connection<Socket>,
@@ -49,7 +49,8 @@ impl<Out, In> End<Out, In> {
     /// The same end for a tokio runtime. Unread and unsent messages stay with it.
     ///
     /// # Errors
-    /// When this thread is in no tokio runtime, or the runtime can't watch another descriptor. The end is closed then.
+    /// When this thread is in no tokio runtime, or the runtime can't watch another descriptor. The end is
+    /// closed then.
     ///
     /// # Panics
     /// If the runtime was built without its I/O driver.
@@ -89,7 +90,8 @@ impl<Out, In> AsyncEnd<Out, In> {
     /// A half that only sends receives nothing while it waits, so the other half must be polled too.
     ///
     /// # Errors
-    /// When the process has no free descriptor, or the runtime can't watch another one. The end is closed then.
+    /// When the process has no free descriptor, or the runtime can't watch another one. The end is closed
+    /// then.
     pub fn split(self) -> io::Result<(AsyncSender<Out>, AsyncReceiver<In>)> {
         let AsyncEnd { ready, connection, .. } = self;
         drop(ready);
@@ -102,7 +104,8 @@ impl<Out, In> AsyncEnd<Out, In> {
         self.connection.settings
     }
 
-    /// Sends what was fed, and says that this end sends no more: the peer reads what was sent, then end-of-file.
+    /// Sends what was fed, and says that this end sends no more: the peer reads what was sent, then
+    /// end-of-file.
     ///
     /// # Errors
     /// When what was fed can't be sent, or the operating system refuses.

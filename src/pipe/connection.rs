@@ -17,8 +17,8 @@ use super::writer::{Mark, Writer};
 use super::{format, frame};
 use crate::sys::socket::{Wait, is_peer_gone};
 
-/// A body from this size on is written from where it lies instead of being copied behind its header first. Below
-/// it, copying is cheaper than the system call for two parts (measured: equal at 8 to 32 KiB).
+/// A body from this size on is written from where it lies instead of being copied behind its header first.
+/// Below it, copying is cheaper than the system call for two parts (measured: equal at 8 to 32 KiB).
 const GATHERED_BYTES: usize = 16 << 10;
 
 /// How long to wait.
@@ -61,10 +61,11 @@ pub(super) struct Connection<T: Transport> {
     pub(super) reader: Reader,
     pub(super) writer: Writer,
     pub(super) settings: Settings,
-    /// A half of a split end shares its socket with the other half, so that closing its descriptor alone would not
-    /// end its direction: it shuts it down when it is dropped.
+    /// A half of a split end shares its socket with the other half, so that closing its descriptor alone
+    /// would not end its direction: it shuts it down when it is dropped.
     ends_outgoing: bool,
-    /// Another process has a copy and goes on where this one stopped: dropping this one must not end anything.
+    /// Another process has a copy and goes on where this one stopped: dropping this one must not end
+    /// anything.
     handed_over: AtomicBool,
 }
 
@@ -188,8 +189,8 @@ impl<T: Transport> Connection<T> {
         Ok(true)
     }
 
-    /// Writes what is queued, up to and with the message at the mark. If that fails before its first byte, it is
-    /// taken back.
+    /// Writes what is queued, up to and with the message at the mark. If that fails before its first byte, it
+    /// is taken back.
     #[inline]
     pub(super) fn flush_message(&mut self, mark: Mark) -> Result<(), SendError> {
         let flushed = self.flush(Wait::Yes);
@@ -199,7 +200,8 @@ impl<T: Transport> Connection<T> {
         flushed.map(|_| ())
     }
 
-    /// Queues a message and writes what fits, if something does; the rest of a message that was begun is kept.
+    /// Queues a message and writes what fits, if something does; the rest of a message that was begun is
+    /// kept.
     pub(super) fn try_send(
         &mut self,
         queue: impl FnOnce(&mut Self) -> Result<Mark, SendError>,

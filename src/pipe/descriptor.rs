@@ -1,14 +1,15 @@
 //! Descriptors as fields of messages.
 //!
-//! While a message is encoded for a pipe, a field of type [`Descriptor`] puts a duplicate of its descriptor into a
-//! table of this thread and writes the number of its place; the table goes along with the first byte of the
-//! message. While a message is decoded, the number claims what came in that place. What nobody claims is closed.
+//! While a message is encoded for a pipe, a field of type [`Descriptor`] puts a duplicate of its descriptor
+//! into a table of this thread and writes the number of its place; the table goes along with the first byte
+//! of the message. While a message is decoded, the number claims what came in that place. What nobody claims
+//! is closed.
 //!
-//! Outside of a pipe there is no table: then such a field is an error of the serializer that says so, because a
-//! descriptor's number means nothing to anybody else.
+//! Outside of a pipe there is no table: then such a field is an error of the serializer that says so, because
+//! a descriptor's number means nothing to anybody else.
 //!
-//! The number of descriptors of a message is nowhere on the wire but in its body. The frame is Python's and has no
-//! room for it, and no need: each place that the body names is checked against what came.
+//! The number of descriptors of a message is nowhere on the wire but in its body. The frame is Python's and
+//! has no room for it, and no need: each place that the body names is checked against what came.
 
 use std::cell::RefCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,9 +20,9 @@ use super::settings::Settings;
 
 /// A descriptor that travels in a message: to be used as a field.
 ///
-/// Encoding duplicates it, so that the sender's is as open as before until the message is dropped, and the receiver
-/// gets one of its own, close-on-exec. For an `OwnedFd` field write `#[serde(with = "procession::pipe::descriptor")]`
-/// instead.
+/// Encoding duplicates it, so that the sender's is as open as before until the message is dropped, and the
+/// receiver gets one of its own, close-on-exec. For an `OwnedFd` field write `#[serde(with =
+/// "procession::pipe::descriptor")]` instead.
 ///
 /// ```
 /// use procession::pipe::{self, Descriptor};
@@ -92,7 +93,8 @@ pub fn serialize<S: Serializer>(fd: &impl AsFd, serializer: S) -> Result<S::Ok, 
 /// For `#[serde(with = "procession::pipe::descriptor")]` on a field that is a descriptor.
 ///
 /// # Errors
-/// When the message did not come through a pipe, or this descriptor did not come with it or was claimed already.
+/// When the message did not come through a pipe, or this descriptor did not come with it or was claimed
+/// already.
 pub fn deserialize<'de, D: Deserializer<'de>, F: From<OwnedFd>>(deserializer: D) -> Result<F, D::Error> {
     let place = u32::deserialize(deserializer)?;
     TABLE.with_borrow_mut(|table| match table {

@@ -1,4 +1,5 @@
-//! The blocking ends: how they are made, split, taken apart and closed. Sending and receiving are beside this file.
+//! The blocking ends: how they are made, split, taken apart and closed. Sending and receiving are beside this
+//! file.
 
 use std::fmt;
 use std::io;
@@ -10,8 +11,8 @@ use super::settings::Settings;
 use super::transport::{Socket, Transport};
 use crate::sys::socket::{self, Wait};
 
-/// The type of messages in a direction that an end does not have. There are no such messages, and it is neither
-/// `Serialize` nor `DeserializeOwned`, so that the methods of the wrong direction do not exist:
+/// The type of messages in a direction that an end does not have. There are no such messages, and it is
+/// neither `Serialize` nor `DeserializeOwned`, so that the methods of the wrong direction do not exist:
 ///
 /// ```compile_fail,E0277
 /// let (sender, mut receiver) = procession::pipe::simplex::<u32>().unwrap();
@@ -34,15 +35,16 @@ pub type Receiver<T, Tr = Socket> = End<Nothing, T, Tr>;
 /// One end of a pipe: sends `Out`, receives `In`.
 ///
 /// # Blocking
-/// `send` waits until the kernel has taken the message, `recv` until one has come. The kernel holds a few hundred
-/// messages, or about 200 KiB, for each direction. So two blocking ends that both send more than that before they
-/// receive wait for each other for ever, as in Python. Receive in another thread ([`split`](Self::split)), use
-/// [`try_send`](Self::try_send), or use async ends, which receive while they wait.
+/// `send` waits until the kernel has taken the message, `recv` until one has come. The kernel holds a few
+/// hundred messages, or about 200 KiB, for each direction. So two blocking ends that both send more than that
+/// before they receive wait for each other for ever, as in Python. Receive in another thread
+/// ([`split`](Self::split)), use [`try_send`](Self::try_send), or use async ends, which receive while they
+/// wait.
 ///
 /// # Ownership
-/// An end reads ahead, so that it has one owner. To give it to another process, [send it](super) through a pipe or
-/// hand it to a child with [`spawn`](super::spawn). Dropping the last descriptor of an end closes it: the peer reads
-/// what was sent, then end-of-file.
+/// An end reads ahead, so that it has one owner. To give it to another process, [send it](super) through a
+/// pipe or hand it to a child with [`spawn`](super::spawn). Dropping the last descriptor of an end closes it:
+/// the peer reads what was sent, then end-of-file.
 pub struct End<Out, In, T: Transport = Socket> {
     pub(super) connection: Connection<T>,
     pub(super) types: PhantomData<fn(Out) -> In>,
@@ -128,8 +130,8 @@ impl<Out, In, T: Transport> End<Out, In, T> {
         self.connection.half_close()
     }
 
-    /// Sends what was [fed](Self::feed), and closes the end. Dropping it does the same, but can't say what went
-    /// wrong, and does not wait for a full pipe.
+    /// Sends what was [fed](Self::feed), and closes the end. Dropping it does the same, but can't say what
+    /// went wrong, and does not wait for a full pipe.
     ///
     /// # Errors
     /// When what was fed can't be sent.
@@ -161,7 +163,8 @@ impl<Out, In> End<Out, In> {
     /// A new descriptor of the socket, and the bytes that were read from it and not yet received as messages.
     ///
     /// # Errors
-    /// When what was [fed](Self::feed) can't be sent, or the process has no free descriptor. The end is then closed.
+    /// When what was [fed](Self::feed) can't be sent, or the process has no free descriptor. The end is then
+    /// closed.
     pub fn into_parts(mut self) -> io::Result<(OwnedFd, Vec<u8>)> {
         if self.connection.writer.is_pending() {
             self.connection.flush(Wait::Yes).map_err(io::Error::other)?;

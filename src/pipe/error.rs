@@ -30,8 +30,8 @@ pub enum SendError {
         /// What the serializer said.
         reason: String,
     },
-    /// An earlier write failed in the middle of a message, so that nothing sent now would be understood. Close
-    /// the pipe.
+    /// An earlier write failed in the middle of a message, so that nothing sent now would be understood.
+    /// Close the pipe.
     #[error("an earlier message was written in part only; the pipe can't be sent through any more")]
     Poisoned,
     /// This end was closed for sending by `half_close`: wrong use.
@@ -108,8 +108,8 @@ pub enum RecvError {
         /// Bytes of the message that had come.
         received: usize,
     },
-    /// The peer announced a message larger than this end permits: its fault, or a limit set too low. Nothing was
-    /// allocated for it, and nothing can be received after it.
+    /// The peer announced a message larger than this end permits: its fault, or a limit set too low. Nothing
+    /// was allocated for it, and nothing can be received after it.
     #[error("the peer announced a message of {length} bytes, more than the limit of {limit}")]
     TooLarge {
         /// What was announced.
@@ -127,8 +127,8 @@ pub enum RecvError {
     /// can be received.
     #[error("the message can't be decoded: {0}")]
     Decode(#[source] DecodeError),
-    /// More descriptors came with the message than this end takes, or than this process has room for. Those that
-    /// did arrive are closed, the message is consumed, and the next one can be received.
+    /// More descriptors came with the message than this end takes, or than this process has room for. Those
+    /// that did arrive are closed, the message is consumed, and the next one can be received.
     #[error(
         "descriptors of the message were lost; at most {limit} are taken, and the process may be out of them"
     )]
@@ -164,7 +164,8 @@ pub enum DecodeError {
     },
 }
 
-/// Why [`try_recv`](crate::pipe::End::try_recv) or [`recv_timeout`](crate::pipe::End::recv_timeout) has nothing.
+/// Why [`try_recv`](crate::pipe::End::try_recv) or [`recv_timeout`](crate::pipe::End::recv_timeout) has
+/// nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum TryRecvError {
     /// No whole message has come, or not in time.

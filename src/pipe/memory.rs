@@ -1,7 +1,7 @@
 //! A pipe in memory, with faults on demand: for tests of what is built on pipes, and of the pipes themselves.
 //!
-//! The two ends may be used from two threads of one process. Faults come from a seed, so that a run can be repeated;
-//! nothing here reads a clock but to wait.
+//! The two ends may be used from two threads of one process. Faults come from a seed, so that a run can be
+//! repeated; nothing here reads a clock but to wait.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -23,8 +23,8 @@ pub struct Faults {
     pub piece_bytes: usize,
     /// What each direction holds before a writer must wait.
     pub capacity_bytes: usize,
-    /// Every so manieth call, at random, is told `WouldBlock` although it could be served, also when it may wait. 0 is
-    /// none.
+    /// Every so manieth call, at random, is told `WouldBlock` although it could be served, also when it may
+    /// wait. 0 is none.
     pub would_block_one_in: u32,
     /// So many calls in a row find nothing, after each piece that was read.
     pub stalls: u32,
@@ -40,7 +40,8 @@ pub enum Cut {
     /// The reader finds end-of-file, the writer a broken pipe: the peer's process died.
     #[default]
     PeerDied,
-    /// The reader finds a connection reset after the last byte, the writer a broken pipe: it died with input unread.
+    /// The reader finds a connection reset after the last byte, the writer a broken pipe: it died with input
+    /// unread.
     Reset,
     /// The writer is told that there are no buffers, once, and could go on: what poisons a pipe.
     WriteFails,
@@ -199,8 +200,8 @@ impl State {
         }
         let mut bytes = self.piece(most.min(self.bytes.len()), faults);
         let mut descriptors = Vec::new();
-        // As the kernel does: a read ends before the second group of descriptors. Ours ends at the first byte of the
-        // first group as well, which is a split that the kernel may make.
+        // As the kernel does: a read ends before the second group of descriptors. Ours ends at the first byte
+        // of the first group as well, which is a split that the kernel may make.
         if let Some((before, _)) = self.descriptors.front() {
             bytes = bytes.min(before + 1);
             if bytes == before + 1 {

@@ -8,16 +8,16 @@
 //!                                            v  take(): a message, or how it ended
 //! ```
 //!
-//! The order of calls: while [`Reader::is_ready`] is false, read at most [`Want::max_bytes`] bytes to the end of
-//! [`Want::into`] and tell it with [`Reader::handle_read`], or tell the end with [`Reader::handle_end`]; when it
-//! is true, call [`Reader::take`].
+//! The order of calls: while [`Reader::is_ready`] is false, read at most [`Want::max_bytes`] bytes to the end
+//! of [`Want::into`] and tell it with [`Reader::handle_read`], or tell the end with [`Reader::handle_end`];
+//! when it is true, call [`Reader::take`].
 //!
 //! The limit is checked as soon as a header is there, before anything is allocated for its body, and a body's
 //! vector grows as its bytes arrive, so that a length that lies costs at most [`TRUSTED_BYTES`] (H6).
 //!
 //! Descriptors belong to the message that holds the last byte of the read they came with. That is exact: the
-//! sender writes a message that has descriptors by itself, the kernel delivers them with its first byte, and ends
-//! a read where such a write ends.
+//! sender writes a message that has descriptors by itself, the kernel delivers them with its first byte, and
+//! ends a read where such a write ends.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -27,8 +27,8 @@ use super::error::RecvError;
 use super::frame::{self, Header, Parsed};
 use super::settings::Settings;
 
-/// How much is read ahead. A message that does not fit is large. 64 KiB holds thousands of small messages, and
-/// more gains nothing (it is a quarter of the socket's buffer).
+/// How much is read ahead. A message that does not fit is large. 64 KiB holds thousands of small messages,
+/// and more gains nothing (it is a quarter of the socket's buffer).
 pub const AHEAD_BYTES: usize = 64 << 10;
 /// How much is read at once while large messages come: enough to see a header, little to copy out again.
 const PROBE_BYTES: usize = 4 << 10;

@@ -14,8 +14,8 @@ impl<Out, In: DeserializeOwned, T: Transport> End<Out, In, T> {
     /// Waits for the next message.
     ///
     /// # Errors
-    /// [`RecvError::Closed`] when the peer has closed its end and everything was received. See [`RecvError`] for
-    /// which errors the pipe survives.
+    /// [`RecvError::Closed`] when the peer has closed its end and everything was received. See [`RecvError`]
+    /// for which errors the pipe survives.
     #[inline]
     pub fn recv(&mut self) -> Result<In, RecvError> {
         self.connection.receive(Patience::Forever)?;
@@ -30,8 +30,8 @@ impl<Out, In: DeserializeOwned, T: Transport> End<Out, In, T> {
         self.recv_timeout(Duration::ZERO)
     }
 
-    /// Waits for the next message, but not longer than that. A message that has come in part by then is kept, and
-    /// goes on coming.
+    /// Waits for the next message, but not longer than that. A message that has come in part by then is kept,
+    /// and goes on coming.
     ///
     /// # Errors
     /// [`TryRecvError::Empty`] if the time is over; what [`recv`](Self::recv) says otherwise.
@@ -42,8 +42,8 @@ impl<Out, In: DeserializeOwned, T: Transport> End<Out, In, T> {
         }
     }
 
-    /// Waits until [`recv`](Self::recv) would not wait: for a whole message, the end, or an error. False if the time
-    /// is over before. `None` waits for ever; zero only looks.
+    /// Waits until [`recv`](Self::recv) would not wait: for a whole message, the end, or an error. False if
+    /// the time is over before. `None` waits for ever; zero only looks.
     ///
     /// # Errors
     /// When the operating system refuses to read or to wait.
@@ -92,7 +92,8 @@ impl<Out, In: DeserializeOwned, T: Transport> End<Out, In, T> {
     /// Waits for the next message and copies it to the beginning of the buffer; says how long it is.
     ///
     /// # Errors
-    /// [`RecvIntoError::BufferTooShort`] has the message, as in Python; what [`recv`](Self::recv) says otherwise.
+    /// [`RecvIntoError::BufferTooShort`] has the message, as in Python; what [`recv`](Self::recv) says
+    /// otherwise.
     pub fn recv_bytes_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvIntoError> {
         self.connection.receive(Patience::Forever)?;
         let bytes = self.connection.take()?.bytes;

@@ -9,19 +9,19 @@ use super::error::{SendError, TrySendError, Unsent};
 use super::transport::Transport;
 use crate::sys::socket::Wait;
 
-/// How much [`feed`](End::feed) collects before it writes: thousands of small messages in one system call, a quarter
-/// of what the kernel holds.
+/// How much [`feed`](End::feed) collects before it writes: thousands of small messages in one system call, a
+/// quarter of what the kernel holds.
 pub(super) const FEED_BYTES: usize = 64 << 10;
 
 impl<Out: Serialize, In, T: Transport> End<Out, In, T> {
     /// Sends a message, and waits until the kernel has taken all of it.
     ///
-    /// The message is dropped then, and so are the descriptors and ends that it holds: the receiver has its own.
-    /// Messages arrive in the order sent. An empty message is a message.
+    /// The message is dropped then, and so are the descriptors and ends that it holds: the receiver has its
+    /// own. Messages arrive in the order sent. An empty message is a message.
     ///
     /// # Errors
-    /// Gives the message back. See [`SendError`] for whose fault it was. If it failed in the middle of the message,
-    /// later sends say [`SendError::Poisoned`].
+    /// Gives the message back. See [`SendError`] for whose fault it was. If it failed in the middle of the
+    /// message, later sends say [`SendError::Poisoned`].
     #[inline]
     pub fn send(&mut self, message: Out) -> Result<(), Unsent<Out>> {
         let sent = self.connection.push(&message).and_then(|mark| self.connection.flush_message(mark));
@@ -30,8 +30,8 @@ impl<Out: Serialize, In, T: Transport> End<Out, In, T> {
 
     /// Sends a message if the kernel has room, without waiting.
     ///
-    /// If it has room for a part, the rest is kept here and goes before the next message, with the next call that
-    /// sends or with [`flush`](Self::flush); the message counts as sent.
+    /// If it has room for a part, the rest is kept here and goes before the next message, with the next call
+    /// that sends or with [`flush`](Self::flush); the message counts as sent.
     ///
     /// # Errors
     /// Gives the message back; [`TrySendError::Full`] if nothing of it was written.
@@ -42,8 +42,8 @@ impl<Out: Serialize, In, T: Transport> End<Out, In, T> {
 
     /// Takes a message without sending it yet: many small messages go in one write.
     ///
-    /// Writes what was collected when it is more than 64 KiB, and then waits as [`send`](Self::send) does. What is
-    /// left is sent by the next call that sends, by [`flush`](Self::flush) and [`close`](End::close).
+    /// Writes what was collected when it is more than 64 KiB, and then waits as [`send`](Self::send) does.
+    /// What is left is sent by the next call that sends, by [`flush`](Self::flush) and [`close`](End::close).
     ///
     /// # Errors
     /// As [`send`](Self::send). Messages that were fed before may not be sent either.
@@ -58,8 +58,8 @@ impl<Out: Serialize, In, T: Transport> End<Out, In, T> {
         fed.map_err(|error| Unsent { message, error })
     }
 
-    /// Sends what was [fed](Self::feed) or left over by [`try_send`](Self::try_send), and waits until the kernel has
-    /// taken it.
+    /// Sends what was [fed](Self::feed) or left over by [`try_send`](Self::try_send), and waits until the
+    /// kernel has taken it.
     ///
     /// # Errors
     /// See [`SendError`].

@@ -1,14 +1,15 @@
 //! An end for a child process: handed over by one inherited descriptor, taken by name.
 //!
-//! The child learns the number from an environment variable, which is all that a child in another language needs:
+//! The child learns the number from an environment variable, which is all that a child in another language
+//! needs:
 //!
 //! ```text
 //! PROCESSION_PIPE_<name>      7                          the descriptor's number
 //! PROCESSION_PIPE_<name>_IS   duplex bincode 8 23917     directions, format, device and inode of the socket
 //! ```
 //!
-//! Device and inode prove that the number still means what it meant when the variable was written: variables are
-//! inherited by grandchildren, descriptors are not.
+//! Device and inode prove that the number still means what it meant when the variable was written: variables
+//! are inherited by grandchildren, descriptors are not.
 
 use std::ffi::OsString;
 use std::io;
@@ -58,8 +59,8 @@ pub enum SpawnError {
 /// Why a child could not take an end.
 #[derive(Debug, thiserror::Error)]
 pub enum TakeError {
-    /// The environment has no such variable: the parent gave no end of this name, or this process was not started by
-    /// [`spawn`].
+    /// The environment has no such variable: the parent gave no end of this name, or this process was not
+    /// started by [`spawn`].
     #[error("no pipe of the name {name:?} was handed to this process; the variable {variable} is not set")]
     NotGiven {
         /// The name that was asked for.
@@ -87,12 +88,13 @@ pub enum TakeError {
     },
 }
 
-/// Starts a program and hands it an end, which it takes with [`End::take`], or opens by the number in the variable
-/// [`variable`]`("pipe")`.
+/// Starts a program and hands it an end, which it takes with [`End::take`], or opens by the number in the
+/// variable [`variable`]`("pipe")`.
 ///
-/// The child inherits this one descriptor and its standard streams, nothing else that this program opened as Rust
-/// does; the descriptor is blocking. This process's copy is closed when the call returns, so that end-of-file comes
-/// when the child ends. The caller waits for the child, which is the only one to keep it from being a zombie.
+/// The child inherits this one descriptor and its standard streams, nothing else that this program opened as
+/// Rust does; the descriptor is blocking. This process's copy is closed when the call returns, so that
+/// end-of-file comes when the child ends. The caller waits for the child, which is the only one to keep it
+/// from being a zombie.
 ///
 /// # Errors
 /// See [`SpawnError`]. The end is closed then.
@@ -145,8 +147,8 @@ impl<Out, In> End<Out, In> {
     /// Takes the end that the parent process handed over with [`spawn`], which has the name `pipe`, or with
     /// [`spawn_as`]. It can be taken once.
     ///
-    /// The message types must be those of the parent's other end, turned around; nothing checks it before a message
-    /// does not decode.
+    /// The message types must be those of the parent's other end, turned around; nothing checks it before a
+    /// message does not decode.
     ///
     /// # Errors
     /// See [`TakeError`].

@@ -10,8 +10,8 @@ use crate::sys::socket::{self, Received, Wait};
 
 /// A duplex stream of bytes along which descriptors travel.
 pub trait Transport {
-    /// Appends at most `max_bytes`, and at most the spare capacity, to `into`, and takes at most `room` descriptors.
-    /// 0 bytes are end-of-file.
+    /// Appends at most `max_bytes`, and at most the spare capacity, to `into`, and takes at most `room`
+    /// descriptors. 0 bytes are end-of-file.
     ///
     /// # Errors
     /// `WouldBlock` if nothing is there and it may not wait; `ConnectionReset` if the peer left bytes unread.

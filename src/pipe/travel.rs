@@ -1,8 +1,8 @@
 //! Ends that travel through pipes: an end is a field like any other.
 //!
-//! What goes is its descriptor, which directions it has, its format, and the bytes that it had read ahead, so that the
-//! new owner misses nothing. The limits do not go: an end is born with those of the pipe that it came through, since
-//! it is the receiver who bears them.
+//! What goes is its descriptor, which directions it has, its format, and the bytes that it had read ahead, so
+//! that the new owner misses nothing. The limits do not go: an end is born with those of the pipe that it
+//! came through, since it is the receiver who bears them.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -9,8 +9,8 @@ use crate::sys::poll::{self, Interest};
 
 /// Something that can be waited for.
 ///
-/// Implemented for the ends of pipes, for [`Listener`](super::Listener), for the descriptors of the standard library,
-/// and, through [`Sentinel`], for whatever else has one.
+/// Implemented for the ends of pipes, for [`Listener`](super::Listener), for the descriptors of the standard
+/// library, and, through [`Sentinel`], for whatever else has one.
 pub trait Waitable {
     /// The descriptor that becomes readable.
     fn descriptor(&self) -> BorrowedFd<'_>;
@@ -21,8 +21,8 @@ pub trait Waitable {
     }
 }
 
-/// Anything that has a descriptor, as something to wait for: a pidfd, which becomes readable when its process ends, a
-/// timerfd, another library's socket.
+/// Anything that has a descriptor, as something to wait for: a pidfd, which becomes readable when its process
+/// ends, a timerfd, another library's socket.
 #[derive(Clone, Copy, Debug)]
 pub struct Sentinel<F>(pub F);
 
@@ -67,12 +67,14 @@ waitable!(
     std::process::ChildStdout,
 );
 
-/// Waits until at least one of them is ready, and gives the places, in ascending order, of all that are. None are if the
-/// time is over. A timeout of `None` waits for ever, zero only looks; with nothing to wait for it sleeps.
+/// Waits until at least one of them is ready, and gives the places, in ascending order, of all that are. None
+/// are if the time is over. A timeout of `None` waits for ever, zero only looks; with nothing to wait for it
+/// sleeps.
 ///
-/// An end is ready when its next receive has something to begin with: a message, a part of one, end-of-file or an error.
-/// Whoever must not wait for the rest of a message receives with [`End::try_recv`]. A descriptor is ready when reading
-/// from it would not block, end-of-file included. Interruptions by signals do not show, and do not prolong the wait.
+/// An end is ready when its next receive has something to begin with: a message, a part of one, end-of-file
+/// or an error. Whoever must not wait for the rest of a message receives with [`End::try_recv`]. A descriptor
+/// is ready when reading from it would not block, end-of-file included. Interruptions by signals do not show,
+/// and do not prolong the wait.
 ///
 /// # Errors
 /// `InvalidInput` when a descriptor is not open; what else poll(2) says.

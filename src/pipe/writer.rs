@@ -6,11 +6,12 @@
 //!                        and such a message is a chunk by itself
 //! ```
 //!
-//! The order of calls: [`Writer::push`] as often as wanted; then, while [`Writer::chunk`] gives bytes, write them
-//! and tell with [`Writer::handle_sent`] how many were taken, or with [`Writer::handle_failed`] that none ever will be.
+//! The order of calls: [`Writer::push`] as often as wanted; then, while [`Writer::chunk`] gives bytes, write
+//! them and tell with [`Writer::handle_sent`] how many were taken, or with [`Writer::handle_failed`] that
+//! none ever will be.
 //!
-//! The writer owns the bytes and the offset (H11): who gives up waiting leaves them here, and the next one to send
-//! continues where they stopped. What fails in the middle of a message poisons the writer.
+//! The writer owns the bytes and the offset (H11): who gives up waiting leaves them here, and the next one to
+//! send continues where they stopped. What fails in the middle of a message poisons the writer.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -103,8 +104,8 @@ impl Writer {
         Ok(mark)
     }
 
-    /// Queues a message whose body `encode` appends, and whose descriptors it returns. If that fails, nothing is
-    /// queued.
+    /// Queues a message whose body `encode` appends, and whose descriptors it returns. If that fails, nothing
+    /// is queued.
     pub fn push_with(
         &mut self,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<Vec<OwnedFd>, SendError>,
@@ -120,7 +121,12 @@ impl Writer {
         match encoded {
             Ok((body_bytes, descriptors)) => {
                 let header = frame::encode(body_bytes);
-                self.out.splice(mark.0..body_begin, header.as_bytes().iter().copied());
+                match header.as_bytes() {
+                    short if short.len() == SHORT_HEADER_BYTES => {
+                        self.out[mark.0..body_begin].copy_from_slice(short);
+                    }
+                    long => drop(self.out.splice(mark.0..body_begin, long.iter().copied())),
+                }
                 self.attach(mark, descriptors);
                 Ok(mark)
             }

@@ -1,8 +1,8 @@
 //! One descriptor that a child process inherits, and its adoption in the child.
 //!
 //! Everything else that a program opens is close-on-exec (H8), so the one descriptor is passed by taking that
-//! flag off in the child alone, between fork and exec. In the parent the flag never goes, so no other child that
-//! is started at the same moment gets a copy.
+//! flag off in the child alone, between fork and exec. In the parent the flag never goes, so no other child
+//! that is started at the same moment gets a copy.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -37,9 +37,9 @@ pub fn spawn_with(command: &mut Command, descriptor: &OwnedFd) -> io::Result<Chi
     make_blocking(descriptor)?;
     let raw = descriptor.as_raw_fd();
     // SAFETY: the closure runs in the forked child of a program that may have threads, so it may only make
-    // async-signal-safe calls (H24): it makes two fcntl calls on a number that it captured by value, and turns
-    // errno into an io::Error, which allocates nothing. The number is open there, because `descriptor` is
-    // borrowed until the child was forked.
+    // async-signal-safe calls (H24): it makes two fcntl calls on a number that it captured by value, and
+    // turns errno into an io::Error, which allocates nothing. The number is open there, because `descriptor`
+    // is borrowed until the child was forked.
     unsafe {
         command.pre_exec(move || {
             let fd = BorrowedFd::borrow_raw(raw);
@@ -76,8 +76,8 @@ pub fn adopt(raw: RawFd, expected: Identity) -> io::Result<OwnedFd> {
         return Err(io::Error::new(io::ErrorKind::NotFound, "a negative number is no descriptor"));
     }
     let flags = {
-        // SAFETY: the number is used for fstat and fcntl only, which answer EBADF if nothing is open there, and
-        // the borrow ends with this block.
+        // SAFETY: the number is used for fstat and fcntl only, which answer EBADF if nothing is open there,
+        // and the borrow ends with this block.
         let fd = unsafe { BorrowedFd::borrow_raw(raw) };
         if identity(fd).ok() != Some(expected) {
             return Err(not_inherited());
@@ -89,9 +89,9 @@ pub fn adopt(raw: RawFd, expected: Identity) -> io::Result<OwnedFd> {
         return Err(not_inherited());
     }
     adopted.insert(raw);
-    // SAFETY: what is open at this number came through exec, since it is not close-on-exec and has the identity
-    // that the parent wrote down; nothing in this process opened it, so nothing owns it yet, and ADOPTED gives
-    // it away only once.
+    // SAFETY: what is open at this number came through exec, since it is not close-on-exec and has the
+    // identity that the parent wrote down; nothing in this process opened it, so nothing owns it yet, and
+    // ADOPTED gives it away only once.
     let descriptor = unsafe { OwnedFd::from_raw_fd(raw) };
     fcntl(&descriptor, FcntlArg::F_SETFD(flags.union(FdFlag::FD_CLOEXEC)))?;
     Ok(descriptor)

@@ -19,7 +19,7 @@ pub fn watch(descriptor: Arc<OwnedFd>, interest: Interest) -> io::Result<AsyncFd
     if tokio::runtime::Handle::try_current().is_err() {
         return Err(io::Error::other("this must be called within a tokio runtime"));
     }
-    // SAFETY: the descriptor must stay open, under the same number, until the AsyncFd is dropped. The AsyncFd owns
-    // a share of the OwnedFd, which never changes its number and is closed with its last share.
+    // SAFETY: the descriptor must stay open, under the same number, until the AsyncFd is dropped. The AsyncFd
+    // owns a share of the OwnedFd, which never changes its number and is closed with its last share.
     Ok(unsafe { AsyncFd::register_with_interest(descriptor, interest) }?)
 }

@@ -139,7 +139,8 @@ pub fn recv_append(
     if length == 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no room to read into"));
     }
-    // SAFETY: the first `length` bytes of the spare capacity are ours alone, and the call only writes to them.
+    // SAFETY: the first `length` bytes of the spare capacity are ours alone, and the call only writes to
+    // them.
     let received = unsafe { recv_raw(socket, spare.as_mut_ptr().cast(), length, room, wait)? };
     // SAFETY: the kernel has just initialised that many bytes after the old end, within the capacity.
     unsafe { into.set_len(into.len() + received.bytes) };
@@ -174,8 +175,9 @@ unsafe fn recv_raw(
     }
     let flags = (wait.flags() | MsgFlags::MSG_CMSG_CLOEXEC).bits();
     let bytes = retry(|| {
-        // SAFETY: the header points to `slice`, which points to what the caller vouches for, and to `control`;
-        // all outlive the call, are exclusively ours, and their lengths are the ones written in the header.
+        // SAFETY: the header points to `slice`, which points to what the caller vouches for, and to
+        // `control`; all outlive the call, are exclusively ours, and their lengths are the ones written in
+        // the header.
         let bytes = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
         nix::errno::Errno::result(bytes)
     })?;
@@ -196,10 +198,10 @@ fn descriptors_of(header: &libc::msghdr) -> Vec<OwnedFd> {
         return descriptors;
     }
     // SAFETY: the caller's header was filled by recvmsg, its control buffer is alive and aligned, and
-    // msg_controllen is what the kernel wrote; the CMSG functions walk within it, so that nothing is read that
-    // the kernel has not initialised. Each number in an SCM_RIGHTS
-    // part was opened by the kernel for this call alone, so adopting it once makes us its only owner. The
-    // numbers need not be aligned, hence read_unaligned.
+    // msg_controllen is what the kernel wrote; the CMSG functions walk within it, so that nothing is read
+    // that the kernel has not initialised. Each number in an SCM_RIGHTS part was opened by the kernel for
+    // this call alone, so adopting it once makes us its only owner. The numbers need not be aligned, hence
+    // read_unaligned.
     unsafe {
         let mut part = libc::CMSG_FIRSTHDR(header);
         while !part.is_null() {

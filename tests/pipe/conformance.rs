@@ -11,11 +11,13 @@ use procession::pipe::{
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
+/// The two ends of a pipe.
+type Ends<Out, In, T> = (End<Out, In, T>, End<In, Out, T>);
+
 /// What makes pipes of one kind.
 trait Maker {
     type Carrier: Transport + Send + 'static;
-    fn pipe<Out, In>(&self, settings: Settings)
-    -> (End<Out, In, Self::Carrier>, End<In, Out, Self::Carrier>);
+    fn pipe<Out, In>(&self, settings: Settings) -> Ends<Out, In, Self::Carrier>;
     fn simplex<T>(&self) -> (Sender<T, Self::Carrier>, Receiver<T, Self::Carrier>);
 }
 
@@ -144,13 +146,18 @@ fn an_empty_message_is_a_message(maker: &impl Maker) {
     receiver.recv().expect("receive");
 }
 
+/// The byte at a place.
+fn pattern(at: usize) -> u8 {
+    u8::try_from(at % 251).expect("below 251")
+}
+
 /// CPython: the 16 MiB message of `_TestConnection.test_connection`; here on both sides of every threshold.
 fn large_messages_arrive(maker: &impl Maker) {
     let (mut sender, mut receiver) = maker.simplex::<()>();
     let lengths = [0, 1, 4092, 16_383, 16_384, 16_385, 65_532, 65_533, 65_536, 100_000, 300_001];
     let sending = thread::spawn(move || {
         for length in lengths {
-            let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let bytes: Vec<u8> = (0..length).map(pattern).collect();
             sender.send_bytes(&bytes).expect("send");
         }
     });
@@ -164,7 +171,7 @@ fn large_messages_arrive(maker: &impl Maker) {
             }
         };
         assert_eq!(bytes.len(), length);
-        assert!(bytes.iter().enumerate().all(|(at, byte)| *byte == (at % 251) as u8));
+        assert!(bytes.iter().enumerate().all(|(at, byte)| *byte == pattern(at)));
     }
     sending.join().expect("sender");
 }

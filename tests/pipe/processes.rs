@@ -11,7 +11,7 @@ use crate::children::{command, finish, open_descriptors, start};
 fn bytes_go_to_a_child_and_back_until_it_ends() {
     let (mut end, theirs) = pipe::pipe::<(), ()>().expect("pipe");
     let child = start("echo", theirs);
-    let large: Vec<u8> = (0..16 << 20).map(|at| (at % 251) as u8).collect();
+    let large: Vec<u8> = (0..16_u32 << 20).map(|at| u8::try_from(at % 251).expect("below 251")).collect();
     for message in [&b"hello world"[..], b"\0", &large] {
         end.send_bytes(message).expect("send");
         assert!(end.recv_bytes().expect("receive") == message);

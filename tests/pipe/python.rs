@@ -1,7 +1,8 @@
 //! Pipes to Python programs that use nothing but their standard library.
 //!
-//! Each story runs with every Python 3 that is found: `python3`, and those of pyenv. The challenge of 3.12 and later is
-//! told by `modern.py` too, so that it is tested where there is an older Python only. No Python at all is a failure.
+//! Each story runs with every Python 3 that is found: `python3`, and those of pyenv. The challenge of 3.12
+//! and later is told by `modern.py` too, so that it is tested where there is an older Python only. No Python
+//! at all is a failure.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -48,7 +49,8 @@ fn bytes_of_every_length_go_there_and_back() {
         let (mut end, theirs) = pipe::pipe::<(), ()>().expect("pipe");
         let child = python(program, "peer.py", &["echo"], theirs);
         for length in [0, 1, 16_384, 16_385, 3 << 20] {
-            let bytes: Vec<u8> = (0..length).map(|at: u32| (at % 251) as u8).collect();
+            let bytes: Vec<u8> =
+                (0..length).map(|at: u32| u8::try_from(at % 251).expect("below 251")).collect();
             end.send_bytes(&bytes).expect("send");
             assert!(end.recv_bytes().expect("receive") == bytes, "{length} bytes");
         }

@@ -1,7 +1,8 @@
 //! Signals that interrupt system calls do not show: after CPython's `TestIgnoreEINTR` and `_TestPollEintr`.
 //!
-//! A handler alone does not make `recv` fail with `EINTR`, but poll(2) is never restarted, so that `wait`, `poll`,
-//! `recv_timeout` and `accept` are interrupted by each of these signals. The tests of `sys` interrupt the others.
+//! A handler alone does not make `recv` fail with `EINTR`, but poll(2) is never restarted, so that `wait`,
+//! `poll`, `recv_timeout` and `accept` are interrupted by each of these signals. The tests of `sys` interrupt
+//! the others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -121,7 +121,8 @@ fn fed_messages_go_when_the_end_is_dropped() {
     assert_eq!(received, [1, 2]);
 }
 
-/// CPython: `TestInvalidHandle.test_invalid_handles`. A number that is no descriptor can't be written down in Rust.
+/// CPython: `TestInvalidHandle.test_invalid_handles`. A number that is no descriptor can't be written down in
+/// Rust.
 #[test]
 fn a_descriptor_that_is_no_socket_is_an_error_of_every_call() {
     let file = std::fs::File::open("/dev/null").expect("open");
@@ -150,7 +151,8 @@ fn h12_blocking_ends_wait_on_non_blocking_sockets() {
     assert_eq!(echo.join().expect("echo"), 1 << 20);
 }
 
-/// CPython: `_TestConnection.test_sendbytes`. Slices do what offset and size do there, and can't be out of range.
+/// CPython: `_TestConnection.test_sendbytes`. Slices do what offset and size do there, and can't be out of
+/// range.
 #[test]
 fn any_slice_can_be_sent() {
     let (mut a, mut b) = pipe::pipe::<(), ()>().expect("pipe");

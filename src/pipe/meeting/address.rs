@@ -9,8 +9,9 @@ use crate::sys::rendezvous::Place;
 
 /// Where a listener is: a socket file, or a name in Linux's abstract namespace.
 ///
-/// A file is protected by the permissions of its directory. An abstract name is not protected at all, and anybody on the
-/// machine (in the network namespace) may take it first: ask for a key or check the peer's user there.
+/// A file is protected by the permissions of its directory. An abstract name is not protected at all, and
+/// anybody on the machine (in the network namespace) may take it first: ask for a key or check the peer's
+/// user there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
     /// A socket file.

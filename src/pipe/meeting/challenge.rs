@@ -7,8 +7,8 @@
 //!   verdict               #WELCOME# or #FAILURE#            the same
 //! ```
 //!
-//! The digest is over all that follows `#CHALLENGE#`, the name in braces included, so that nobody in between can change
-//! the name. An old peer takes a new challenge as one long message and answers with MD5.
+//! The digest is over all that follows `#CHALLENGE#`, the name in braces included, so that nobody in between
+//! can change the name. An old peer takes a new challenge as one long message and answers with MD5.
 
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;

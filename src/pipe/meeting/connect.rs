@@ -51,8 +51,8 @@ impl Connector {
         Connector { peers, ..self }
     }
 
-    /// Connects, and waits while the listener's queue is full. With a key, it also waits until the listener accepts, and
-    /// up to 20 seconds for its answers.
+    /// Connects, and waits while the listener's queue is full. With a key, it also waits until the listener
+    /// accepts, and up to 20 seconds for its answers.
     ///
     /// # Errors
     /// See [`ConnectError`].

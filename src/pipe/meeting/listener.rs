@@ -105,8 +105,9 @@ pub struct Listener {
 impl Listener {
     /// Begins to listen.
     ///
-    /// The socket file of a dead listener is replaced. The file of a living one is not touched, nor is any file that is
-    /// no socket. Two programs that begin at the same moment are kept apart by a lock on the directory.
+    /// The socket file of a dead listener is replaced. The file of a living one is not touched, nor is any
+    /// file that is no socket. Two programs that begin at the same moment are kept apart by a lock on the
+    /// directory.
     ///
     /// # Errors
     /// See [`BindError`].
@@ -178,8 +179,8 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         let (Address::Path(path), Some(file)) = (&self.address, self.file) else { return };
-        // Nobody else may put a new file there between the look and the removal. If this fails the file stays, and
-        // the next listener finds it dead.
+        // Nobody else may put a new file there between the look and the removal. If this fails the file
+        // stays, and the next listener finds it dead.
         let _lock = rendezvous::lock_directory(&directory(path));
         if identity(path).ok() == Some(file) {
             let _ = fs::remove_file(path);

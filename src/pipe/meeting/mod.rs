@@ -1,6 +1,8 @@
-//! Pipes between strangers: one listens at an address, the other connects, and each may ask the other for a secret.
+//! Pipes between strangers: one listens at an address, the other connects, and each may ask the other for a
+//! secret.
 //!
-//! What Python's `multiprocessing.connection.Listener` and `Client` do for `AF_UNIX`, and compatible with them.
+//! What Python's `multiprocessing.connection.Listener` and `Client` do for `AF_UNIX`, and compatible with
+//! them.
 
 mod address;
 mod authentication;
