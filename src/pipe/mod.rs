@@ -1,4 +1,35 @@
-//! Typed object pipes for those who need no actor.
+//! Typed object pipes between processes, for those who need no actor.
+//!
+//! [`pipe`] gives two [`End`]s, of which each sends what the other receives; [`simplex`] a [`Sender`] and a
+//! [`Receiver`]. They block, and need no runtime; [`End::into_async`] makes [`AsyncEnd`]s of them, for tokio.
+//! [`spawn`] hands an end to a child process, which [takes](End::take) it by name; an end is also a message like
+//! any other, and can be sent through another pipe to a third process, as can [descriptors](descriptor).
+//! [`wait()`] waits for many. [`Listener`] and [`connect`] join strangers.
+//!
+//! The frame on the wire is that of Python's `multiprocessing.connection`, so that a Python program talks to an
+//! end with nothing but its standard library. `docs/PIPES.md` is the guide, with a table from Python to Rust.
+//!
+//! What it is not for: actors, which have addresses instead of pipes, and whose connections carry many
+//! conversations at once. The floors above use `sys` for those, not this.
+//!
+//! ```
+//! let (mut left, mut right) = procession::pipe::pipe::<Vec<u32>, u32>()?;
+//! left.send(vec![1, 2, 3])?;
+//! let numbers = right.recv()?;
+//! right.send(numbers.iter().sum())?;
+//! assert_eq!(left.recv()?, 6);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # How it is built
+//!
+//! ```text
+//!   End, AsyncEnd          typed; blocking or async
+//!     connection           the loops that wait
+//!       reader, writer     the state of a stream, without I/O
+//!       transport          a socket, or memory with injected faults
+//! ```
+
 pub mod descriptor;
 pub mod frame;
 pub mod memory;
