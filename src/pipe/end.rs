@@ -14,12 +14,12 @@ use crate::sys::socket::{self, Wait};
 /// The type of messages in a direction that an end does not have. There are no such messages, and it is
 /// neither `Serialize` nor `DeserializeOwned`, so that the methods of the wrong direction do not exist:
 ///
-/// ```compile_fail,E0277
+/// ```compile_fail,E0599
 /// let (sender, mut receiver) = procession::pipe::simplex::<u32>().unwrap();
 /// receiver.send(1);
 /// ```
 ///
-/// ```compile_fail,E0277
+/// ```compile_fail,E0599
 /// let (mut sender, receiver) = procession::pipe::simplex::<u32>().unwrap();
 /// sender.recv();
 /// ```

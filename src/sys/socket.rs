@@ -286,4 +286,64 @@ mod tests {
         let error = send(left.as_fd(), b"x", Wait::Yes).expect_err("nobody reads");
         assert!(is_peer_gone(&error));
     }
+
+    /// Runs a blocking call in a thread, interrupts it ten times while it sleeps, and then lets it go on.
+    #[allow(unsafe_code)]
+    fn interrupted<R: Send + 'static>(call: impl FnOnce() -> R + Send + 'static, go_on: impl FnOnce()) -> R {
+        use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+        extern "C" fn nothing(_: i32) {}
+        // Without SA_RESTART, so that the kernel does not hide the interruption.
+        let action = SigAction::new(SigHandler::Handler(nothing), SaFlags::empty(), SigSet::empty());
+        // SAFETY: the handler does nothing, which is async-signal-safe, and no other test uses this signal.
+        unsafe { sigaction(Signal::SIGUSR2, &action) }.expect("sigaction");
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let thread = std::thread::spawn(move || {
+            tell.send(nix::unistd::gettid()).expect("tell");
+            call()
+        });
+        let tid = told.recv().expect("told");
+        for _ in 0..10 {
+            // The call is the only thing that the thread can sleep in.
+            while !std::fs::read_to_string(format!("/proc/self/task/{tid}/stat"))
+                .expect("the thread lives")
+                .rsplit_once(") ")
+                .is_some_and(|(_, state)| state.starts_with('S'))
+            {
+                std::thread::yield_now();
+            }
+            // SAFETY: a system call with three numbers; the thread is one of this process, and has a handler.
+            let killed = unsafe { libc::tgkill(nix::unistd::getpid().as_raw(), tid.as_raw(), libc::SIGUSR2) };
+            assert_eq!(killed, 0);
+        }
+        go_on();
+        thread.join().expect("join")
+    }
+
+    #[test]
+    fn interruptions_of_a_receive_do_not_show() {
+        let (left, right) = pair().expect("pair");
+        let receive = move || {
+            let mut buffer = Vec::with_capacity(8);
+            recv_append(right.as_fd(), &mut buffer, 8, 0, Wait::Yes).map(|_| buffer)
+        };
+        let received = interrupted(receive, || {
+            send(left.as_fd(), b"x", Wait::Yes).expect("send");
+        });
+        assert_eq!(received.expect("receive"), b"x");
+    }
+
+    #[test]
+    fn interruptions_of_a_send_do_not_show() {
+        let (left, right) = pair().expect("pair");
+        while send(left.as_fd(), &[0; 4096], Wait::No).is_ok() {}
+        let sent = interrupted(
+            move || send_parts(left.as_fd(), &[IoSlice::new(b"x")], &[], Wait::Yes),
+            || {
+                let mut buffer = vec![0; 1 << 20];
+                recv(right.as_fd(), &mut buffer, Wait::Yes).expect("receive");
+            },
+        );
+        assert_eq!(sent.expect("send"), 1);
+    }
 }
