@@ -6,8 +6,11 @@
 pub mod environment;
 pub mod executable;
 pub mod exit;
+pub mod inherit;
 pub mod pidfd;
+pub mod poll;
 pub mod readiness;
+pub mod rendezvous;
 pub mod signals;
 pub mod socket;
 pub mod spawn;

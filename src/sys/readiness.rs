@@ -43,3 +43,21 @@ fn register(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<Owned
     // lends it only by shared reference, so nobody can close or swap it before the registration ends.
     Ok(unsafe { AsyncFd::register_with_interest(descriptor, interest) }?)
 }
+
+/// As [`watch`], of a descriptor that others hold, too, and for an interest of the caller's; outside a tokio runtime an
+/// error and no panic.
+///
+/// # Errors
+/// When this thread is in no tokio runtime, or the descriptor can't be watched.
+///
+/// # Panics
+/// If the runtime was built without its I/O driver.
+#[allow(unsafe_code)]
+pub fn watch_shared(descriptor: Arc<OwnedFd>, interest: Interest) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Err(io::Error::other("this must be called within a tokio runtime"));
+    }
+    // SAFETY: the AsyncFd owns a share of the OwnedFd, which never changes its number and is closed with its last
+    // share, so it stays open until the registration ends.
+    Ok(unsafe { AsyncFd::register_with_interest(descriptor, interest) }?)
+}

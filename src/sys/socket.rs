@@ -5,6 +5,7 @@
 //! (H12). Whoever must not block says so for each call with [`Wait::No`].
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::sys::socket::{self, AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sockopt};
@@ -55,7 +56,24 @@ pub fn send_with_descriptors(
     if descriptors.is_empty() {
         return send(socket, bytes, wait);
     }
-    if bytes.is_empty() || descriptors.len() > MAX_DESCRIPTORS {
+    send_parts(socket, &[IoSlice::new(bytes)], descriptors, wait)
+}
+
+/// As [`send_with_descriptors`], gathering the bytes from several places.
+///
+/// # Errors
+/// `InvalidInput` for descriptors without bytes, or for more than [`MAX_DESCRIPTORS`] of them.
+pub fn send_parts(
+    socket: BorrowedFd<'_>,
+    parts: &[IoSlice<'_>],
+    descriptors: &[BorrowedFd<'_>],
+    wait: Wait,
+) -> io::Result<usize> {
+    let flags = wait.flags() | MsgFlags::MSG_NOSIGNAL;
+    if descriptors.is_empty() {
+        return retry(|| socket::sendmsg::<()>(socket.as_raw_fd(), parts, &[], flags, None));
+    }
+    if parts.iter().all(|part| part.is_empty()) || descriptors.len() > MAX_DESCRIPTORS {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "descriptors travel with at least one byte, and at most 253 at once",
@@ -63,9 +81,7 @@ pub fn send_with_descriptors(
     }
     let raw: Vec<RawFd> = descriptors.iter().map(|fd| fd.as_raw_fd()).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
-    let slices = [IoSlice::new(bytes)];
-    let flags = wait.flags() | MsgFlags::MSG_NOSIGNAL;
-    retry(|| socket::sendmsg::<()>(socket.as_raw_fd(), &slices, &rights, flags, None))
+    retry(|| socket::sendmsg::<()>(socket.as_raw_fd(), parts, &rights, flags, None))
 }
 
 /// Reads what is there into `buffer`; 0 is end-of-file. Descriptors that come along are closed by the kernel.
@@ -101,24 +117,67 @@ pub fn recv_with_descriptors(
     room: usize,
     wait: Wait,
 ) -> io::Result<Received> {
+    // SAFETY: the pointer and length are those of one exclusive slice, and bytes are all it can be given.
+    unsafe { recv_raw(socket, buffer.as_mut_ptr(), buffer.len(), room, wait) }
+}
+
+/// As [`recv_with_descriptors`], but appends at most `max` bytes to `into`, whose spare capacity need not be
+/// initialised: a buffer of a mebibyte is not filled with zeroes before it is filled with a message.
+///
+/// Reads at most the spare capacity that there is; the caller reserves it. No room is `InvalidInput`, because
+/// the kernel's answer to it would look like end-of-file.
+#[allow(unsafe_code)]
+pub fn recv_append(
+    socket: BorrowedFd<'_>,
+    into: &mut Vec<u8>,
+    max: usize,
+    room: usize,
+    wait: Wait,
+) -> io::Result<Received> {
+    let spare = into.spare_capacity_mut();
+    let length = spare.len().min(max);
+    if length == 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no room to read into"));
+    }
+    // SAFETY: the first `length` bytes of the spare capacity are ours alone, and the call only writes to
+    // them.
+    let received = unsafe { recv_raw(socket, spare.as_mut_ptr().cast(), length, room, wait)? };
+    // SAFETY: the kernel has just initialised that many bytes after the old end, within the capacity.
+    unsafe { into.set_len(into.len() + received.bytes) };
+    Ok(received)
+}
+
+/// One `recvmsg`.
+///
+/// # Safety
+/// `start` must be writable for `length` bytes during the call. They need not be initialised.
+#[allow(unsafe_code)]
+unsafe fn recv_raw(
+    socket: BorrowedFd<'_>,
+    start: *mut u8,
+    length: usize,
+    room: usize,
+    wait: Wait,
+) -> io::Result<Received> {
     let room = u32::try_from(room.min(MAX_DESCRIPTORS)).unwrap_or(0);
     // SAFETY: CMSG_SPACE only computes with its argument.
     let space = unsafe { libc::CMSG_SPACE(room * DESCRIPTOR_BYTES) } as usize;
-    // u64, so that the buffer is aligned for cmsghdr.
-    let mut control = vec![0_u64; space.div_ceil(size_of::<u64>())];
-    let mut slice = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // u64, so that the buffer is aligned for cmsghdr; on the stack, because this is called for every message.
+    let mut control = [const { MaybeUninit::<u64>::uninit() }; CONTROL_WORDS];
+    let mut slice = libc::iovec { iov_base: start.cast(), iov_len: length };
     // SAFETY: msghdr is plain data for which all zeroes mean "nothing".
     let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
     header.msg_iov = &raw mut slice;
     header.msg_iovlen = 1;
     if room > 0 {
         header.msg_control = control.as_mut_ptr().cast();
-        header.msg_controllen = space;
+        header.msg_controllen = space.min(size_of_val(&control));
     }
     let flags = (wait.flags() | MsgFlags::MSG_CMSG_CLOEXEC).bits();
     let bytes = retry(|| {
-        // SAFETY: the header points to `slice`, which points to `buffer`, and to `control`; all three outlive
-        // the call, are exclusively ours, and their lengths are the ones written in the header.
+        // SAFETY: the header points to `slice`, which points to what the caller vouches for, and to
+        // `control`; all outlive the call, are exclusively ours, and their lengths are the ones written in
+        // the header.
         let bytes = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
         nix::errno::Errno::result(bytes)
     })?;
@@ -126,19 +185,23 @@ pub fn recv_with_descriptors(
     Ok(Received { bytes: bytes.unsigned_abs(), descriptors: descriptors_of(&header), truncated })
 }
 
+/// Room for the control part of [`MAX_DESCRIPTORS`] descriptors: a header of 16 bytes and 4 bytes for each.
+const CONTROL_WORDS: usize = 2 + MAX_DESCRIPTORS.div_ceil(2);
+
 const DESCRIPTOR_BYTES: u32 = 4;
 
 /// Takes every descriptor out of a message that recvmsg has just filled.
 #[allow(unsafe_code)]
 fn descriptors_of(header: &libc::msghdr) -> Vec<OwnedFd> {
     let mut descriptors = Vec::new();
-    if header.msg_control.is_null() {
+    if header.msg_control.is_null() || header.msg_controllen == 0 {
         return descriptors;
     }
     // SAFETY: the caller's header was filled by recvmsg, its control buffer is alive and aligned, and
-    // msg_controllen is what the kernel wrote; the CMSG functions walk within it. Each number in an SCM_RIGHTS
-    // part was opened by the kernel for this call alone, so adopting it once makes us its only owner. The
-    // numbers need not be aligned, hence read_unaligned.
+    // msg_controllen is what the kernel wrote; the CMSG functions walk within it, so that nothing is read
+    // that the kernel has not initialised. Each number in an SCM_RIGHTS part was opened by the kernel for
+    // this call alone, so adopting it once makes us its only owner. The numbers need not be aligned, hence
+    // read_unaligned.
     unsafe {
         let mut part = libc::CMSG_FIRSTHDR(header);
         while !part.is_null() {
@@ -222,5 +285,65 @@ mod tests {
         drop(right);
         let error = send(left.as_fd(), b"x", Wait::Yes).expect_err("nobody reads");
         assert!(is_peer_gone(&error));
+    }
+
+    /// Runs a blocking call in a thread, interrupts it ten times while it sleeps, and then lets it go on.
+    #[allow(unsafe_code)]
+    fn interrupted<R: Send + 'static>(call: impl FnOnce() -> R + Send + 'static, go_on: impl FnOnce()) -> R {
+        use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+        extern "C" fn nothing(_: i32) {}
+        // Without SA_RESTART, so that the kernel does not hide the interruption.
+        let action = SigAction::new(SigHandler::Handler(nothing), SaFlags::empty(), SigSet::empty());
+        // SAFETY: the handler does nothing, which is async-signal-safe, and no other test uses this signal.
+        unsafe { sigaction(Signal::SIGUSR2, &action) }.expect("sigaction");
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let thread = std::thread::spawn(move || {
+            tell.send(nix::unistd::gettid()).expect("tell");
+            call()
+        });
+        let tid = told.recv().expect("told");
+        for _ in 0..10 {
+            // The call is the only thing that the thread can sleep in.
+            while !std::fs::read_to_string(format!("/proc/self/task/{tid}/stat"))
+                .expect("the thread lives")
+                .rsplit_once(") ")
+                .is_some_and(|(_, state)| state.starts_with('S'))
+            {
+                std::thread::yield_now();
+            }
+            // SAFETY: a system call with three numbers; the thread is one of this process, and has a handler.
+            let killed = unsafe { libc::tgkill(nix::unistd::getpid().as_raw(), tid.as_raw(), libc::SIGUSR2) };
+            assert_eq!(killed, 0);
+        }
+        go_on();
+        thread.join().expect("join")
+    }
+
+    #[test]
+    fn interruptions_of_a_receive_do_not_show() {
+        let (left, right) = pair().expect("pair");
+        let receive = move || {
+            let mut buffer = Vec::with_capacity(8);
+            recv_append(right.as_fd(), &mut buffer, 8, 0, Wait::Yes).map(|_| buffer)
+        };
+        let received = interrupted(receive, || {
+            send(left.as_fd(), b"x", Wait::Yes).expect("send");
+        });
+        assert_eq!(received.expect("receive"), b"x");
+    }
+
+    #[test]
+    fn interruptions_of_a_send_do_not_show() {
+        let (left, right) = pair().expect("pair");
+        while send(left.as_fd(), &[0; 4096], Wait::No).is_ok() {}
+        let sent = interrupted(
+            move || send_parts(left.as_fd(), &[IoSlice::new(b"x")], &[], Wait::Yes),
+            || {
+                let mut buffer = vec![0; 1 << 20];
+                recv(right.as_fd(), &mut buffer, Wait::Yes).expect("receive");
+            },
+        );
+        assert_eq!(sent.expect("send"), 1);
     }
 }

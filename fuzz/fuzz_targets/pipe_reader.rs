@@ -1,0 +1,50 @@
+//! Any bytes, in any pieces, to the reader of pipes: no panic, no message over the limit, no memory beyond
+//! what came and what is trusted, and the same messages as in one piece.
+//!
+//! `cargo +nightly fuzz run pipe_reader`; or, without cargo-fuzz, `RUSTFLAGS="-Cpasses=sancov-module
+//! -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Zsanitizer=address"
+//! cargo +nightly run --release --target x86_64-unknown-linux-gnu --bin pipe_reader`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use procession::pipe::Settings;
+use procession::pipe::reader::{AHEAD_BYTES, Ending, Reader, TRUSTED_BYTES};
+
+const LIMIT: usize = 1 << 20;
+
+/// The messages in a stream that comes in pieces of these lengths, and the text of the error at its end.
+fn read(mut bytes: &[u8], mut piece: impl FnMut() -> usize) -> (Vec<Vec<u8>>, String) {
+    let mut reader = Reader::new(Settings::new().message_bytes(LIMIT));
+    let mut messages = Vec::new();
+    loop {
+        while !reader.is_ready() && !bytes.is_empty() {
+            let want = reader.want();
+            let room = want.into.capacity() - want.into.len();
+            assert!(room > 0 && want.max_bytes > 0, "it wants bytes and has no room");
+            assert!(want.into.capacity() <= TRUSTED_BYTES.max(2 * AHEAD_BYTES), "it allocated for a promise");
+            let (now, later) = bytes.split_at(piece().max(1).min(room).min(want.max_bytes).min(bytes.len()));
+            want.into.extend_from_slice(now);
+            bytes = later;
+            reader.handle_read(Vec::new(), false);
+        }
+        if !reader.is_ready() {
+            reader.handle_end(Ending::Closed);
+        }
+        match reader.take() {
+            Ok(message) => {
+                assert!(message.bytes.len() <= LIMIT);
+                messages.push(message.bytes.into_owned());
+            }
+            Err(error) => return (messages, error.to_string()),
+        }
+    }
+}
+
+fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
+    let (pieces, bytes) = input;
+    let mut cycle = pieces.iter().map(|piece| usize::from(*piece)).cycle();
+    let split = read(&bytes, || cycle.next().unwrap_or(1));
+    let whole = read(&bytes, || usize::MAX);
+    assert_eq!(split, whole);
+});
