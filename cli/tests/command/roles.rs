@@ -164,7 +164,7 @@ impl Actor for Asker {
 
     fn started(&mut self, context: &mut Context<Self>) {
         let answer = self.speaker.send(HowMuch);
-        context.spawn(async move { answer.await }.into_actor(self).map(|answer, _, _| {
+        context.spawn(answer.into_actor(self).map(|answer, _, _| {
             println!("the answer is {answer:?}");
             procession::finish(answer.map_or(99, |count| i32::try_from(count).unwrap_or(98)));
         }));

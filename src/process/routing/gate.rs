@@ -1,6 +1,7 @@
 //! The window of this process to an actor of its own: what a connection's credit is between processes (M-3).
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Counts the messages that this process has under way to one of its own actors, and holds the senders that wait
@@ -61,7 +62,7 @@ impl Gate {
     /// Room now, or none.
     pub fn try_pass(self: &Arc<Gate>) -> Option<Pass> {
         let mut state = self.lock();
-        if state.free == 0 || !state.waiting.is_empty() {
+        if state.free == 0 || !state.waiting.is_empty() || state.handing_out {
             return None;
         }
         state.free -= 1;
@@ -118,7 +119,11 @@ impl Drop for Pass {
             state.outbox_free += u32::from(waiting.in_outbox);
             state.free -= 1;
             drop(state);
-            (waiting.deliver)(Pass(Arc::clone(&self.0)));
+            let pass = Pass(Arc::clone(&self.0));
+            // Others' code may run in there, a waker or a `Drop`; whoever waits next must not pay for its panic.
+            if catch_unwind(AssertUnwindSafe(|| (waiting.deliver)(pass))).is_err() {
+                tracing::error!(target: "procession", "a message panicked while it was delivered");
+            }
             state = self.0.lock();
         }
         state.handing_out = false;

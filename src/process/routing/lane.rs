@@ -20,7 +20,7 @@ const EXIT_WAIT: Duration = Duration::from_secs(1);
 
 /// Drives one connection from its first message to the last outcome. Runs on the arbiter.
 pub(super) async fn run(router: Arc<Router>, peer: Arc<Peer>) {
-    let finish = Finish { router: &router, peer: &peer };
+    let mut finish = Finish { router: &router, peer: &peer, told: false };
     let lane = PeerLane { router: &router, peer: &peer };
     let cause = match lane.wait_for_pipe().await {
         Err(cause) => cause,
@@ -40,10 +40,12 @@ pub(super) async fn run(router: Arc<Router>, peer: Arc<Peer>) {
 struct Finish<'a> {
     router: &'a Arc<Router>,
     peer: &'a Arc<Peer>,
+    told: bool,
 }
 
 impl Finish<'_> {
-    fn tell(&self, cause: &Cause) -> u64 {
+    fn tell(&mut self, cause: &Cause) -> u64 {
+        self.told = true;
         self.router.forget(self.peer);
         let lost = self.peer.with(|connection| connection.handle_lost(cause));
         PeerLane { router: self.router, peer: self.peer }.drain();
@@ -53,7 +55,9 @@ impl Finish<'_> {
 
 impl Drop for Finish<'_> {
     fn drop(&mut self) {
-        self.tell(&self.peer.death());
+        if !self.told {
+            self.tell(&self.peer.death());
+        }
         self.router.ended(self.peer);
     }
 }

@@ -10,7 +10,7 @@ use super::{Asked, Connection, Event, MAX_CHANNELS, ProtocolError};
 use crate::codec;
 use crate::protocol::control::{PROTOCOL_VERSION, PreambleError};
 use crate::protocol::frame::{CHUNKED, FAILED, Frame, Header, Kind};
-use crate::protocol::wire::{Cause, Failure, Hello, Large, Open, Opened};
+use crate::protocol::wire::{Cause, Failure, Hello, Large, Open, Opened, Verdict};
 
 impl<T> Connection<T> {
     /// Takes one frame. What it leads to is returned, or was appended to the bytes to transmit or the events.
@@ -204,12 +204,17 @@ impl<T> Connection<T> {
         let super::Stage::Sent { sequence, .. } = self.outgoing[index].stage else {
             return Err(ProtocolError::Correlation(header.correlation));
         };
-        self.channels[self.outgoing[index].channel as usize].answer(sequence);
+        let channel = self.outgoing[index].channel as usize;
         if header.flags & FAILED == 0 {
+            self.channels[channel].answer(sequence);
             let tag = self.outgoing.remove(index).tag;
             return Ok(Some(Event::Reply { tag, body }));
         }
         let failure: Failure = parse(Kind::Reply, &body)?;
+        // What was not executed may have been refused on arrival, out of its turn: it proves nothing of those before.
+        if failure.verdict == Verdict::Failed {
+            self.channels[channel].answer(sequence);
+        }
         let tag = self.outgoing.remove(index).tag;
         Ok(Some(Event::Failed { tag, failure }))
     }
