@@ -38,7 +38,7 @@ pub enum Waiter {
     },
 }
 
-/// See the [module](self).
+/// A connection, its driver and those who send on it meet here.
 pub struct Peer {
     /// Whom we want to reach, or were introduced to.
     pub process: ProcessId,

@@ -48,7 +48,7 @@ pub struct Exported {
     key: u64,
 }
 
-/// See the [module](self).
+/// Who lives in this process, by slot.
 #[derive(Default)]
 pub struct Registry {
     slots: RwLock<Slots>,

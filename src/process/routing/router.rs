@@ -44,7 +44,7 @@ pub trait Broker: Send + Sync {
     fn say(&self, what: ToRoot);
 }
 
-/// See the [module](self).
+/// Knows the actors of this process and the connections with others.
 pub struct Router {
     identity: Identity,
     broker: Box<dyn Broker>,
