@@ -16,6 +16,7 @@ pub struct FileCatalog {
 impl Catalog for FileCatalog {
     fn program(&self, program: &ProgramRef) -> Result<ProgramFacts, ProgramProblem> {
         let path = match program {
+            ProgramRef::Deployer if self.deployer.is_empty() => return Err(ProgramProblem::HostsNothing),
             ProgramRef::Deployer => {
                 let path = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
                 return Ok(ProgramFacts { path, types: Some(self.deployer.clone()) });

@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 use crate::id::{Exit, Incarnation, ProcessName};
 use crate::process::event::Death;
 use crate::process::failure::LaunchFailure;
+use crate::process::logs::EVENT_TARGET;
 use crate::protocol::control::PanicReport;
 
 /// One thing that happened. Its `Display` is one line for people.
@@ -141,6 +142,18 @@ impl Event {
         }
     }
 
+    /// The life of the process that it is about.
+    pub fn incarnation(&self) -> Option<Incarnation> {
+        match self {
+            Event::Started { incarnation, .. }
+            | Event::Ready { incarnation, .. }
+            | Event::StartFailed { incarnation, .. }
+            | Event::Panicked { incarnation, .. }
+            | Event::Exited { incarnation, .. } => Some(*incarnation),
+            _ => None,
+        }
+    }
+
     /// Whether it is bad news.
     pub fn is_failure(&self) -> bool {
         match self {
@@ -151,12 +164,18 @@ impl Event {
         }
     }
 
-    /// Writes it to the log.
+    /// Writes it to the log, with its `details` as a JSON object.
     pub(super) fn log(&self) {
         let (kind, process) = (self.kind(), self.process().map(ProcessName::as_str));
+        let incarnation = self.incarnation().map(|incarnation| incarnation.0);
+        let details = super::event_details::details(self).to_string();
         match self.is_failure() {
-            true => tracing::warn!(target: "procession", event = kind, process, "{self}"),
-            false => tracing::info!(target: "procession", event = kind, process, "{self}"),
+            true => {
+                tracing::warn!(target: EVENT_TARGET, event = kind, process, incarnation, details, "{self}")
+            }
+            false => {
+                tracing::info!(target: EVENT_TARGET, event = kind, process, incarnation, details, "{self}")
+            }
         }
     }
 }

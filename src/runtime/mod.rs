@@ -19,6 +19,7 @@ mod describe;
 mod drain;
 mod error;
 mod event;
+mod event_details;
 mod handle;
 mod host;
 mod launching;

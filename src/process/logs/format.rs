@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::clock::{Rfc3339, TimeOfDay};
 use super::collect::Fields;
-use super::relay::WORKER_TARGET;
+use super::relay::{EVENT_TARGET, WORKER_TARGET};
 use super::subscriber::Format;
 
 /// No event is formatted beyond this; a relayed record is far below it.
@@ -49,8 +49,11 @@ where
 struct Said {
     time_us: u64,
     level: Level,
-    /// Name and incarnation of a worker; `None` for the root itself.
-    process: Option<(String, u32)>,
+    /// The worker that said it, or that an event of the root is about.
+    process: Option<String>,
+    incarnation: Option<u32>,
+    /// For what happened in a deployment: what, and its parts.
+    event: Option<(String, serde_json::Value)>,
     target: String,
     spans: String,
     message: String,
@@ -75,11 +78,18 @@ impl Said {
         {
             return Said::relayed(level, process, message, fields);
         }
+        if event.metadata().target() == EVENT_TARGET
+            && let Some(kind) = fields.take("event")
+        {
+            return Said::happened(level, kind, message, fields);
+        }
         let scope = context.event_scope().into_iter().flat_map(|scope| scope.from_root());
         Said {
             time_us: now_us(),
             level,
             process: None,
+            incarnation: None,
+            event: None,
             target: fields.take("log.target").unwrap_or_else(|| event.metadata().target().to_owned()),
             spans: scope.map(|span| span.name()).collect::<Vec<_>>().join(":"),
             message,
@@ -90,13 +100,15 @@ impl Said {
     }
 
     fn relayed(level: Level, process: String, message: String, mut fields: Fields) -> Said {
-        let mut number = |name| fields.take(name).and_then(|text| text.parse::<u64>().ok());
-        let incarnation = number("incarnation").and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
-        let (time_us, lost) = (number("time_us").unwrap_or_else(now_us), number("lost").unwrap_or(0));
+        let incarnation = number(&mut fields, "incarnation");
+        let time_us = number(&mut fields, "time_us").unwrap_or_else(now_us);
+        let lost = number(&mut fields, "lost").unwrap_or(0);
         Said {
             time_us,
             level,
-            process: Some((process, incarnation)),
+            process: Some(process),
+            incarnation,
+            event: None,
             target: fields.take("target").unwrap_or_default(),
             spans: fields.take("spans").unwrap_or_default(),
             message,
@@ -109,21 +121,48 @@ impl Said {
         }
     }
 
+    fn happened(level: Level, kind: String, message: String, mut fields: Fields) -> Said {
+        let details = fields.take("details").and_then(|json| serde_json::from_str(&json).ok());
+        Said {
+            time_us: now_us(),
+            level,
+            process: fields.take("process"),
+            incarnation: number(&mut fields, "incarnation"),
+            event: Some((kind, details.unwrap_or_else(|| serde_json::Value::Object(serde_json::Map::new())))),
+            target: EVENT_TARGET.to_owned(),
+            spans: String::new(),
+            message,
+            fields: Pairs(Vec::new()),
+            stream: None,
+            lost: 0,
+        }
+    }
+
     fn write_human(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let (colour, dim, plain) = match writer.has_ansi_escapes() {
             true => (colour(self.level), "\x1b[2m", "\x1b[0m"),
             false => ("", "", ""),
         };
+        let who = Process(self.process.as_deref(), self.incarnation);
+        let own = if writer.has_ansi_escapes() { own_colour(self.process.as_deref()) } else { "" };
         if self.lost > 0 {
-            let who = Process(self.process.as_ref());
             writeln!(writer, "{dim}{who} | ({} lost before this line){plain}", self.lost)?;
         }
-        let who = Process(self.process.as_ref());
         if self.stream.is_some() {
-            return writeln!(writer, "{dim}{who} |{plain} {}", Shown(&self.message));
+            return writeln!(writer, "{own}{who} |{plain} {}", Shown(&self.message));
         }
         let time = TimeOfDay(self.time_us);
-        write!(writer, "{dim}{time}{plain} {colour}{:>5}{plain} {who} {dim}", self.level.as_str())?;
+        write!(writer, "{dim}{time}{plain} {colour}{:>5}{plain} ", self.level.as_str())?;
+        if self.event.is_some() {
+            // The name stands out where the sentence begins with it.
+            let name = if self.process.is_some() { who.to_string() } else { String::new() };
+            let (name, rest) = match self.message.strip_prefix(&name) {
+                Some(rest) => (name.as_str(), rest),
+                None => ("", self.message.as_str()),
+            };
+            return writeln!(writer, "{own}{name}{plain}{}", Shown(rest));
+        }
+        write!(writer, "{own}{who}{plain} {dim}")?;
         if !self.spans.is_empty() {
             write!(writer, "{}:", Shown(&self.spans))?;
         }
@@ -140,9 +179,14 @@ impl Serialize for Said {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("time", &Rfc3339(self.time_us).to_string())?;
         map.serialize_entry("level", self.level.as_str())?;
-        if let Some((process, incarnation)) = &self.process {
+        if let Some((kind, _)) = &self.event {
+            map.serialize_entry("event", kind)?;
+        }
+        if let Some(process) = &self.process {
             map.serialize_entry("process", process)?;
-            map.serialize_entry("incarnation", incarnation)?;
+        }
+        if let Some(incarnation) = self.incarnation {
+            map.serialize_entry("incarnation", &incarnation)?;
         }
         if let Some(stream) = &self.stream {
             map.serialize_entry("stream", stream)?;
@@ -153,7 +197,10 @@ impl Serialize for Said {
             map.serialize_entry("spans", &self.spans)?;
         }
         map.serialize_entry("message", &self.message)?;
-        map.serialize_entry("fields", &self.fields)?;
+        match &self.event {
+            Some((_, details)) => map.serialize_entry("fields", details)?,
+            None => map.serialize_entry("fields", &self.fields)?,
+        }
         if self.lost > 0 {
             map.serialize_entry("lost", &self.lost)?;
         }
@@ -161,14 +208,19 @@ impl Serialize for Said {
     }
 }
 
+fn number<N: std::str::FromStr>(fields: &mut Fields, name: &str) -> Option<N> {
+    fields.take(name)?.parse().ok()
+}
+
 /// `name#incarnation`, or `root`.
-struct Process<'a>(Option<&'a (String, u32)>);
+struct Process<'a>(Option<&'a str>, Option<u32>);
 
 impl fmt::Display for Process<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some((name, incarnation)) => write!(f, "{name}#{incarnation}"),
-            None => f.write_str("root"),
+        match (self.0, self.1) {
+            (Some(name), Some(incarnation)) => write!(f, "{name}#{incarnation}"),
+            (Some(name), None) => f.write_str(name),
+            (None, _) => f.write_str("root"),
         }
     }
 }
@@ -219,6 +271,16 @@ impl<'de> Deserialize<'de> for Pairs {
         }
         deserializer.deserialize_map(InOrder)
     }
+}
+
+/// Always the same colour for the same process, and none that a level has; the root is plain.
+fn own_colour(process: Option<&str>) -> &'static str {
+    const COLOURS: [&str; 6] =
+        ["\x1b[36m", "\x1b[94m", "\x1b[95m", "\x1b[96m", "\x1b[38;5;173m", "\x1b[38;5;108m"];
+    let Some(name) = process else { return "" };
+    // Any sum that tells `right-1` from `right-2` will do.
+    let sum = name.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
+    COLOURS[sum % COLOURS.len()]
 }
 
 fn colour(level: Level) -> &'static str {

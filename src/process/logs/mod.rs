@@ -16,7 +16,7 @@ mod layer;
 mod relay;
 mod subscriber;
 
-pub use relay::{WORKER_TARGET, relay_line, relay_record};
+pub use relay::{EVENT_TARGET, WORKER_TARGET, relay_line, relay_record};
 pub use subscriber::{Format, InitError, init, init_if_none, layer as format_layer};
 
 pub(super) use layer::send_to;

@@ -9,6 +9,10 @@ use crate::protocol::control::{LogLevel, LogRecord};
 /// The target of everything that workers say.
 pub const WORKER_TARGET: &str = "procession::worker";
 
+/// The target of what the root itself says. What has a field `event` beside tells what happened in a deployment: that
+/// word, and where they apply `process`, `incarnation` and `details` (a JSON object).
+pub const EVENT_TARGET: &str = "procession";
+
 /// Emits a worker's event as an event of the root, at its level, with the fields `process`, `incarnation`,
 /// `target`, `spans`, `fields` (a JSON object of texts), `time_us` and `lost`.
 pub fn relay_record(process: &ProcessName, incarnation: Incarnation, record: &LogRecord) {

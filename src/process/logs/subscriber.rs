@@ -20,14 +20,15 @@ pub enum Format {
     ///
     /// ```text
     /// 12:00:00.123  INFO left#1 demo::counter: counted total=3
-    /// 12:00:00.124  WARN root procession: left was started again
+    /// 12:00:00.124  WARN left#1 killed by SIGSEGV after 3.2s
     /// left#2 | a raw line of stdout or stderr
     /// ```
     #[default]
     Human,
     /// For programs: one object a line, with `time` (RFC 3339), `level`, `target`, `message`, `fields` (an object of
     /// texts), and where they apply `process`, `incarnation`, `stream`, `spans` (a text) and `lost` (how many were
-    /// lost just before). Events of the root have no `process`.
+    /// lost just before). What the root says itself has no `process`, except for what happened in a deployment: that has
+    /// `event` (one word), where it applies `process` and `incarnation`, and its parts as `fields`.
     Json,
 }
 
