@@ -71,6 +71,7 @@ pub(super) struct Deployment {
     events: broadcast::Sender<Event>,
     started: Option<oneshot::Sender<Result<()>>>,
     ended: watch::Sender<Option<Ending>>,
+    ending: Option<Ending>,
 }
 
 /// The life of the root: there is one.
@@ -105,6 +106,7 @@ impl Deployment {
             events,
             started,
             ended,
+            ending: None,
         }
     }
 
@@ -319,7 +321,9 @@ impl Deployment {
             Note::StartDeadlinePassed { .. } => {}
             Note::GroupGaveUp { child, restarts, period, .. } => {
                 let process = self.name(self.process_of(child));
-                let why = format!("{process} and its group failed {restarts} times within {period:?}");
+                let why = format!(
+                    "{process} failed, and its group was restarted {restarts} times within {period:?}"
+                );
                 self.tell(Event::StaysDown { process, why });
             }
             Note::Ending(outcome) => {
@@ -345,7 +349,14 @@ impl Deployment {
         }
         let failed = ending.result().map_or(true, |exit| !exit.is_success());
         self.tell(Event::Ended { why: self.describe(outcome), failed });
-        if let Some(started) = self.started.take() {
+        self.ending = Some(ending);
+    }
+
+    /// Tells those who wait for the end. Apart from the end itself, so that the signal that caused it is known to them
+    /// first.
+    pub(super) fn announce(self) {
+        let Some(ending) = self.ending else { return };
+        if let Some(started) = self.started {
             let _ = started.send(ending.result().and(Err(Error::Ended)));
         }
         self.ended.send_replace(Some(ending));

@@ -74,7 +74,11 @@ impl Program {
             let result = tokio::select! {
                 biased;
                 signal = thread.interrupted() => Err(Error::Interrupted(signal).into()),
-                result = std::future::poll_fn(|context| main.as_mut().poll(context)) => result,
+                result = std::future::poll_fn(|context| main.as_mut().poll(context)) => match thread.signal() {
+                    // `main` saw the end before this did.
+                    Some(signal) => Err(Error::Interrupted(signal).into()),
+                    None => result,
+                },
             };
             drop(main);
             thread.shutdown().await;

@@ -18,6 +18,7 @@ use super::launching;
 use crate::address;
 use crate::id::{Incarnation, ProcessId, Signal};
 use crate::process::event::Report;
+use crate::process::logs::EVENT_TARGET;
 use crate::process::routing::{self, Identity, Router};
 use crate::protocol::Limits;
 use crate::protocol::control::ToRoot;
@@ -132,6 +133,11 @@ impl RootThread {
         }
     }
 
+    /// The signal that has stopped everything, if one has.
+    pub(super) fn signal(&self) -> Option<Signal> {
+        *self.interrupted.borrow()
+    }
+
     /// Stops what runs and ends the thread.
     pub(super) async fn shutdown(&self) {
         let _ = self.commands.send(Command::Shutdown).await;
@@ -194,11 +200,11 @@ impl Loop {
                     }
                 }
             }
-            if self.deployment.as_ref().is_some_and(Deployment::is_ended) {
-                self.deployment = None;
+            if let Some(ended) = self.deployment.take_if(|deployment| deployment.is_ended()) {
                 if self.signal.is_some() {
                     self.interrupt.send_replace(self.signal);
                 }
+                ended.announce();
             }
         }
     }
@@ -267,10 +273,13 @@ impl Loop {
         self.signal = Some(signal);
         match &mut self.deployment {
             Some(deployment) if first => {
-                tracing::info!(target: "procession", "{signal}: stopping in order; once more stops by force");
+                tracing::info!(target: EVENT_TARGET, event = "signal", "{signal}: stopping in order; once more stops by force");
                 deployment.stop();
             }
-            Some(deployment) => deployment.kill(),
+            Some(deployment) => {
+                tracing::warn!(target: EVENT_TARGET, event = "signal", "{signal} once more: killing what is left");
+                deployment.kill();
+            }
             None => {
                 self.interrupt.send_replace(Some(signal));
             }
