@@ -64,9 +64,15 @@ pub enum ProgramProblem {
     /// There is no such file.
     #[error("there is no such file")]
     Missing,
+    /// There is no such file, and its build command will not be run any more, so that this is no matter of waiting.
+    #[error("there is no such file")]
+    NotBuilt,
     /// There is one, but it is not an executable file for this user.
     #[error("the file can't be executed")]
     NotExecutable,
+    /// It is the program that deploys, and that hosts no actors, as the `procession` command.
+    #[error("it hosts no actors")]
+    HostsNothing,
     /// It runs, but does not answer as a program that says `Program::run`.
     #[error("it is not a procession program: {detail}")]
     NotProcession {

@@ -58,16 +58,26 @@ fn complaint(
         let message = format!("{program} is still to be built");
         return Diagnostic::warning(path, message).help(format!("`procession up` does it: {build}"));
     }
+    if *problem == ProgramProblem::HostsNothing {
+        let message =
+            format!("`{}` names no program, and the one that deploys hosts no actors", process.name);
+        return Diagnostic::error(path, message).help("say which program hosts them: program = \"...\"");
+    }
+    if let (ProgramProblem::NotBuilt, Some(build)) = (problem, &merged.build) {
+        let message = format!("{program} can't be a worker: {problem}");
+        return Diagnostic::error(path, message)
+            .help(format!("make it: {build}; or mend `build` or `program`"));
+    }
     let mend = match (program, problem) {
         (ProgramRef::Deployer, _) => "say which program to run: program = \"...\"".to_owned(),
-        (ProgramRef::Path(_), ProgramProblem::Missing) => {
+        (ProgramRef::Path(_), ProgramProblem::Missing | ProgramProblem::NotBuilt) => {
             "build it, or say how: build = \"cargo build --release\"".to_owned()
         }
-        (ProgramRef::Named(name), ProgramProblem::Missing) => {
+        (ProgramRef::Named(name), ProgramProblem::Missing | ProgramProblem::NotBuilt) => {
             format!("a bare name is looked for in PATH; a file beside this one is \"./{name}\"")
         }
         (_, ProgramProblem::NotExecutable) => "chmod +x, or another file".to_owned(),
-        (_, ProgramProblem::NotProcession { .. }) => {
+        (_, ProgramProblem::HostsNothing | ProgramProblem::NotProcession { .. }) => {
             "its `main` starts with Program::new(), the actors it hosts, and run".to_owned()
         }
     };
