@@ -36,6 +36,10 @@ const READ_BYTES: usize = 64 << 10;
 /// hold.
 const SWEEP_BYTES: usize = 1 << 20;
 
+/// How many turns the root gets to make room. It takes a hundred events in one, so a few are enough unless it is
+/// not listening.
+const PATIENCE_TURNS: u32 = 16;
+
 /// Where lines go, and whose they are.
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -65,18 +69,19 @@ impl Lines {
             last: VecDeque::with_capacity(LAST_LINES),
             dropped: 0,
             lost: 0,
+            patience: PATIENCE_TURNS,
         };
         let mut buffer = vec![0; READ_BYTES];
         let mut over = std::pin::pin!(passed(until));
         let drained = loop {
             tokio::select! {
                 biased;
-                () = &mut over => break relay.sweep(&pipe, &mut buffer),
+                () = &mut over => break relay.sweep(&pipe, &mut buffer).await,
                 ready = pipe.readable() => {
                     // Readiness of a registered descriptor fails only when the runtime shuts down.
                     let Ok(mut ready) = ready else { break false };
                     match ready.try_io(|pipe| read(pipe, &mut buffer)) {
-                        Ok(Ok(count)) if count > 0 => relay.take(&buffer[..count]),
+                        Ok(Ok(count)) if count > 0 => relay.take(&buffer[..count]).await,
                         Ok(_) => break true,
                         Err(_would_block) => {}
                     }
@@ -85,7 +90,7 @@ impl Lines {
             // A flood on this pipe leaves the root's thread to others in between.
             tokio::task::yield_now().await;
         };
-        relay.finish(drained)
+        relay.finish(drained).await
     }
 }
 
@@ -105,25 +110,37 @@ struct Relay {
     /// Lost since the last line that was handed on.
     dropped: u64,
     lost: u64,
+    /// How many turns the root may still have to make room.
+    patience: u32,
 }
 
 impl Relay {
-    fn take(&mut self, bytes: &[u8]) {
-        let mut splitter = std::mem::take(&mut self.splitter);
-        splitter.feed(bytes, |text| self.hand_on(text));
-        self.splitter = splitter;
+    async fn take(&mut self, bytes: &[u8]) {
+        let mut texts = Vec::new();
+        self.splitter.feed(bytes, |text| texts.push(text));
+        for text in texts {
+            self.hand_on(text).await;
+        }
     }
 
-    fn hand_on(&mut self, text: String) {
+    /// One read can hold more short lines than there is room for, so the root, on whose thread this is, gets some
+    /// turns to take them. If it uses none of them, it does not keep up, and no further line waits for it.
+    async fn hand_on(&mut self, text: String) {
+        while self.is_crowded() && self.patience > 0 {
+            self.patience -= 1;
+            tokio::task::yield_now().await;
+        }
+        if !self.is_crowded() {
+            self.patience = PATIENCE_TURNS;
+        }
         if self.last.len() == LAST_LINES {
             self.last.pop_front();
         }
         self.last.push_back(text.clone());
         let Lines { process, incarnation, stream, events } = &self.lines;
         let line = Line { stream: *stream, text, dropped: self.dropped };
-        // The last quarter of the room is for frames, which are not dropped and would have to wait.
-        let crowded = events.capacity() < events.max_capacity() / 4;
-        match crowded || events.try_send((*process, *incarnation, WorkerEvent::Line(line))).is_err() {
+        match self.is_crowded() || events.try_send((*process, *incarnation, WorkerEvent::Line(line))).is_err()
+        {
             true => {
                 self.dropped += 1;
                 self.lost += 1;
@@ -132,21 +149,27 @@ impl Relay {
         }
     }
 
+    /// The last quarter of the room is for frames, which are not dropped and would have to wait.
+    fn is_crowded(&self) -> bool {
+        let events = &self.lines.events;
+        events.capacity() < events.max_capacity() / 4
+    }
+
     /// Takes what is in the pipe of a dead process that somebody else still holds. Whether it ended after all.
-    fn sweep(&mut self, pipe: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> bool {
+    async fn sweep(&mut self, pipe: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> bool {
         for _ in 0..SWEEP_BYTES / READ_BYTES {
             match read(pipe, buffer) {
                 Ok(0) => return true,
-                Ok(count) => self.take(&buffer[..count]),
+                Ok(count) => self.take(&buffer[..count]).await,
                 Err(_) => return false,
             }
         }
         false
     }
 
-    fn finish(mut self, drained: bool) -> Rest {
+    async fn finish(mut self, drained: bool) -> Rest {
         if let Some(text) = self.splitter.finish() {
-            self.hand_on(text);
+            self.hand_on(text).await;
         }
         Rest { last: self.last.into(), lost: self.lost, drained }
     }

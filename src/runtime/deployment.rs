@@ -323,7 +323,9 @@ impl Deployment {
             Note::StartDeadlinePassed { .. } => {}
             Note::GroupGaveUp { child, restarts, period, .. } => {
                 let process = self.name(self.process_of(child));
-                let why = format!("{process} and its group failed {restarts} times within {period:?}");
+                let why = format!(
+                    "{process} failed, and its group was restarted {restarts} times within {period:?}"
+                );
                 self.tell(Event::StaysDown { process, why });
             }
             Note::Ending(outcome) => {

@@ -27,7 +27,9 @@ pub enum Error {
         failure: Box<LaunchFailure>,
     },
     /// A process failed too often, and the topology was stopped.
-    #[error("process {process} failed {restarts} times within {period:?}, more than its group may")]
+    #[error(
+        "process {process} failed once more after {restarts} restarts within {period:?}, which is all that its group may have"
+    )]
     GaveUp {
         /// Which failed last.
         process: ProcessName,

@@ -35,10 +35,18 @@ fn significant_code(stage: Stage) {
 }
 
 fn significant_signal(stage: Stage) {
-    stage.topology(&batch("\"abort\""));
-    let done = stage.run(&["up", "demo.toml"]);
-    assert_eq!(done.code, Some(128 + 6), "{}", done.stderr);
-    assert!(done.stderr.contains("batch#1 killed by SIGABRT"), "{}", done.stderr);
+    stage.topology(
+        "[process.batch]\nsignificant = true\nrestart = { policy = \"temporary\" }\n\
+         actor.b = { type = \"command::roles::Speaker\", args = {} }\n",
+    );
+    let mut up = stage.up(&[]);
+    up.running().pop().expect("the batch").signal(SIGKILL).unwrap();
+    assert_eq!(up.end(), Some(128 + 9));
+    let ended = up.said.last().expect("it spoke");
+    assert_eq!(
+        (&ended["event"], &ended["message"]),
+        (&"ended".into(), &"ended: batch killed by SIGKILL".into())
+    );
 }
 
 fn talk(stage: Stage) {
@@ -89,8 +97,10 @@ fn restarted(stage: Stage) {
     );
     let mut up = stage.up(&[]);
     let first = up.event("started", "left");
-    up.wait_for("the last words", |line| line["message"] == "last words");
-    up.wait_for("running", |line| line["event"] == "running");
+    up.wait_for_all(
+        "its last words and that it runs",
+        &[&|line| line["message"] == "last words", &|line| line["event"] == "running"],
+    );
     Pidfd::open(pid(&first)).unwrap().signal(SIGKILL).unwrap();
     let exit = up.event("exited", "left");
     assert_eq!((exit["incarnation"].as_u64(), exit["level"].as_str()), (Some(1), Some("WARN")));

@@ -23,6 +23,8 @@ pub(crate) struct Words {
     debug: Vec<String>,
     /// So many numbered lines to stdout, as fast as they can be written.
     flood: u32,
+    /// Makes this file, for stories that can't hear the command.
+    touch: Option<String>,
 }
 
 #[derive(Message, Serialize, Deserialize)]
@@ -40,13 +42,16 @@ impl Actor for Speaker {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Context<Self>) {
-        let Words { stdout, stderr, info, debug, flood } = &self.words;
+        let Words { stdout, stderr, info, debug, flood, touch } = &self.words;
         stdout.iter().for_each(|line| println!("{line}"));
         stderr.iter().for_each(|line| eprintln!("{line}"));
         info.iter().for_each(|line| tracing::info!(target: "demo", length = line.len(), "{line}"));
         debug.iter().for_each(|line| tracing::debug!(target: "demo", "{line}"));
         let numbered: String = (0..*flood).map(|number| format!("line {number}\n")).collect();
         print!("{numbered}");
+        if let Some(file) = touch {
+            std::fs::File::create(file).expect("the folder is writable");
+        }
     }
 }
 
@@ -57,7 +62,7 @@ impl Handler<HowMuch> for Speaker {
     }
 }
 
-/// Ends its process when it starts: with a code, by a signal that it sends itself, or by a panic.
+/// Ends its process when it starts.
 #[derive(ProcActor)]
 #[proc_actor(messages())]
 pub(crate) struct Batch {
@@ -68,7 +73,6 @@ pub(crate) struct Batch {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum End {
     Code(i32),
-    Abort,
     /// Says the lines on stderr, then exits at once with this code, in every life.
     Fail(Vec<String>, i32),
 }
@@ -86,7 +90,6 @@ impl Actor for Batch {
     fn started(&mut self, _: &mut Context<Self>) {
         match &self.end {
             End::Code(code) => procession::finish(*code),
-            End::Abort => std::process::abort(),
             End::Fail(lines, code) => {
                 lines.iter().for_each(|line| eprintln!("{line}"));
                 procession::finish(*code);

@@ -1,8 +1,10 @@
 //! Ctrl-C, SIGTERM, and a command that is killed.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
+use procession::sys::pidfd::Pidfd;
 
 use crate::stage::{SIGINT, SIGKILL, SIGTERM, Stage, gone, story};
 
@@ -61,12 +63,10 @@ fn sigterm(stage: Stage) {
 fn second_ctrl_c(stage: Stage) {
     stage.topology(STUCK);
     let mut up = stage.up(&[]);
-    // It says that it is stuck before or after all are ready.
-    for _ in 0..2 {
-        up.wait_for("that it is stuck and that all are ready", |line| {
-            line["message"] == "stuck" || line["event"] == "running"
-        });
-    }
+    up.wait_for_all(
+        "that it is stuck and that all are ready",
+        &[&|line| line["message"] == "stuck", &|line| line["event"] == "running"],
+    );
     up.signal(SIGINT);
     up.wait_for("stopping", |line| line["event"] == "stopping");
     up.signal(SIGINT);
@@ -86,22 +86,18 @@ fn killed(stage: Stage) {
     assert_eq!(up.end(), None);
 }
 
-/// A pager that nobody pages: the pipe is full, and Ctrl-C works all the same (H29).
+/// A pager that nobody pages: its pipe is full, and Ctrl-C works all the same (H29).
 fn unread(stage: Stage) {
     stage.topology(
         "[process.loud]\nactor.a = { type = \"command::roles::Speaker\", args = { flood = 100000 } }\n\
-         [process.quiet]\nactor.b = { type = \"command::roles::Speaker\", args = {} }\n",
+         [process.last]\nactor.b = { type = \"command::roles::Speaker\", args = { touch = \"started\" } }\n",
     );
-    let (unread, writer) = std::io::pipe().unwrap();
-    let mut command = stage.command(&["up", "demo.toml"]);
-    let stderr = stage.path().join("stderr");
-    command.stdout(writer).stderr(std::fs::File::create(&stderr).unwrap());
-    let mut child = command.spawn().unwrap();
-    drop(command);
-    let _unread = unread;
-    // Nothing that the command says can be waited for: what comes after the flood waits behind it.
-    let up = procession::sys::pidfd::Pidfd::open(i32::try_from(child.id()).unwrap()).unwrap();
+    let (unread, full) = std::io::pipe().unwrap();
+    let mut child = stage.command(&["up", "demo.toml"]).stdout(full).stderr(Stdio::null()).spawn().unwrap();
+    // What the command says waits behind the flood, so the last process tells by a file that all have started.
+    stage.wait_for_file("started");
+    let up = Pidfd::open(i32::try_from(child.id()).unwrap()).unwrap();
     up.signal(SIGTERM).unwrap();
-    let code = child.wait().unwrap();
-    assert!(code.code() == Some(143) || std::os::unix::process::ExitStatusExt::signal(&code) == Some(15));
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    drop(unread);
 }

@@ -49,6 +49,15 @@ impl Stage {
         path
     }
 
+    /// Waits until a process has made this file.
+    pub(crate) fn wait_for_file(&self, name: &str) {
+        let deadline = Instant::now() + HANGS;
+        while !self.path().join(name).exists() {
+            assert!(Instant::now() < deadline, "nobody made {name}");
+            std::thread::yield_now();
+        }
+    }
+
     /// Writes `demo.toml`, whose processes run this very program.
     pub(crate) fn topology(&self, processes: &str) {
         let program = std::env::current_exe().unwrap();
@@ -129,6 +138,13 @@ impl Up {
             if wanted(&line) {
                 return line;
             }
+        }
+    }
+
+    /// Waits until each of these was said, in whatever order.
+    pub(crate) fn wait_for_all(&mut self, what: &str, wanted: &[&dyn Fn(&Value) -> bool]) {
+        while !wanted.iter().all(|wanted| self.said.iter().any(wanted)) {
+            self.wait_for(what, |_| true);
         }
     }
 

@@ -102,6 +102,19 @@ fn the_root_s_own_events_look_alike() {
 }
 
 #[test]
+fn what_happened_is_a_sentence_for_people_and_parts_for_programs() {
+    let say = || {
+        let (event, process, details) = ("started", "left", r#"{"pid":7}"#);
+        tracing::info!(target: "procession", event, process, incarnation = 2, details, "left#2 started as pid 7");
+    };
+    assert_eq!(&written(Format::Human, false, say)[12..], "  INFO left#2 started as pid 7\n");
+    let value: serde_json::Value =
+        serde_json::from_str(&written(Format::Json, false, say)).expect("an object");
+    assert_eq!((&value["event"], &value["process"]), (&"started".into(), &"left".into()));
+    assert_eq!((&value["incarnation"], &value["fields"]), (&2.into(), &serde_json::json!({ "pid": 7 })));
+}
+
+#[test]
 fn colours_come_only_when_asked_for() {
     let say = || relay_record(&left(), Incarnation(2), &record());
     assert!(written(Format::Human, true, say).contains("\x1b[33m WARN\x1b[0m"));
