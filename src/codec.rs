@@ -57,7 +57,8 @@ pub fn encode_into<T: Serialize + ?Sized>(
 ) -> Result<(), EncodeError> {
     let start = out.len();
     let mut writer = Bounded { end: start.saturating_add(limit_bytes), out, full: false };
-    match bincode::serde::encode_into_writer(value, &mut writer, BASE) {
+    let encoded = contained(|| bincode::serde::encode_into_writer(value, &mut writer, BASE));
+    match encoded.unwrap_or(Err(bincode::error::EncodeError::Other(PANICKED))) {
         Ok(()) => Ok(()),
         Err(error) => {
             let full = writer.full;
@@ -82,12 +83,13 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, limit_bytes: usize) -> Result<Ve
 /// Allocates at most in proportion to `bytes.len()`.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     // The budget is a constant of the decoder's type, so the next larger of a few is taken.
-    let decoded = match bytes.len() {
+    let decoded = contained(|| match bytes.len() {
         length if length <= SMALL => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<SMALL>()),
         length if length <= MEDIUM => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<MEDIUM>()),
         length if length <= LARGE => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<LARGE>()),
         _ => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<HUGE>()),
-    };
+    });
+    let decoded = decoded.unwrap_or(Err(bincode::error::DecodeError::Other(PANICKED)));
     let type_name = std::any::type_name::<T>();
     match decoded {
         Ok((value, read)) if read == bytes.len() => Ok(value),
@@ -104,6 +106,15 @@ pub fn round_trip<T: Serialize + DeserializeOwned>(value: &T) -> Result<T, Strin
     let bytes = encode(value, HUGE).map_err(|error| error.to_string())?;
     decode(&bytes).map_err(|error| error.to_string())
 }
+
+/// `Serialize` and `Deserialize` are code of users, and run where a panic would take a connection with it: there it
+/// is an error like any other. The panic hook has told of it.
+fn contained<R>(act: impl FnOnce() -> R) -> Option<R> {
+    // What it may leave half done is cut off or dropped.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).ok()
+}
+
+const PANICKED: &str = "its serde implementation panicked";
 
 const BASE: Configuration<LittleEndian, Fixint> =
     bincode::config::standard().with_little_endian().with_fixed_int_encoding();

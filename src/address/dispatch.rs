@@ -120,6 +120,7 @@ fn submit_local<M: ProcMessage>(
         Err((cause, message)) => return Pending::failed(cause, Some(message)),
     };
     let slot = Arc::new(CallSlot::<M>::new());
+    slot.set_deadline(deadline);
     let waiting = Arc::clone(&slot);
     let gate = Arc::clone(&exported.gate);
     let actor = exported.actor;
@@ -128,7 +129,6 @@ fn submit_local<M: ProcMessage>(
         let ticket = LocalTicket {
             slot: call.then(|| Arc::clone(&waiting)),
             pass: Some(pass),
-            deadline: call.then_some(deadline),
             name: MessageName(which.name),
             serialise,
         };
@@ -150,7 +150,8 @@ fn submit_local<M: ProcMessage>(
         }
         None => Some(gate.wait(deliver)),
     };
-    Pending::new(slot, None, Route::Local { gate, ticket, deadline, timer: None })
+    let route = Route::Local { gate, ticket, deadline, timer: None };
+    Pending::new(slot, None, route)
 }
 
 /// Why an actor of this process did not take a message.
@@ -243,7 +244,6 @@ fn send_local_now<M: ProcMessage>(
     let ticket = move |pass| LocalTicket {
         slot: None,
         pass: Some(pass),
-        deadline: None,
         name: MessageName(which.name),
         serialise: false,
     };
@@ -255,13 +255,24 @@ fn send_local_now<M: ProcMessage>(
         let cause = not_taken(exported.actor.is_alive(), exported.actor.type_name());
         return Err((cause, envelope.and_then(Inbound::give_back)));
     }
-    if mode == Mode::Try {
-        return Err((Cause::Full, Some(message)));
-    }
     let actor = exported.actor;
-    let queued = exported.gate.wait_in_outbox(move |pass| {
+    let message = Arc::new(std::sync::Mutex::new(Some(message)));
+    let kept = Arc::clone(&message);
+    let deliver = move |pass| {
+        let message = message.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         // If the actor is gone by then, dropping the envelope makes it a dead letter.
-        actor.deliver_local(which.id, &mut Some(Inbound::local(message, ticket(pass))) as &mut dyn Any);
-    });
-    if queued { Ok(()) } else { Err((Cause::Full, None)) }
+        let mut envelope = message.map(|message| Inbound::local(message, ticket(pass)));
+        actor.deliver_local(which.id, &mut envelope as &mut dyn Any);
+    };
+    let queued = match mode {
+        Mode::Try => exported.gate.wait_if_room(deliver),
+        _ => exported.gate.wait_in_outbox(deliver),
+    };
+    match queued {
+        true => Ok(()),
+        false => {
+            let message = kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            Err((Cause::Full, message))
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! A message on its way through a mailbox, with the duty to answer it.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use actix::dev::{MessageResponse, OneshotSender, ToEnvelope};
@@ -9,6 +9,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::actor::{Accepts, ProcActor, ProcMessage};
+use super::export::Held;
 use super::slot::CallSlot;
 use crate::codec;
 use crate::process::handling;
@@ -34,7 +35,6 @@ pub(super) enum Answer<M: ProcMessage> {
 pub(super) struct LocalTicket<M: ProcMessage> {
     pub(super) slot: Option<Arc<CallSlot<M>>>,
     pub(super) pass: Option<Pass>,
-    pub(super) deadline: Option<Instant>,
     pub(super) name: MessageName,
     /// Send the result through the codec (a test mode).
     pub(super) serialise: bool,
@@ -79,6 +79,21 @@ impl<M: ProcMessage> Inbound<M> {
     {
         let inbound = envelope.downcast_mut::<Option<Inbound<M>>>().and_then(Option::take);
         inbound.map(|inbound| addr.do_send(inbound)).is_some()
+    }
+
+    /// Takes a message out of its envelope, for an actor that is still to be born.
+    pub(super) fn hold_local<A>(envelope: &mut dyn Any) -> Option<Held<A>>
+    where
+        A: Actor + Handler<Inbound<M>>,
+        A::Context: ToEnvelope<A, Inbound<M>>,
+    {
+        let inbound = envelope.downcast_mut::<Option<Inbound<M>>>().and_then(Option::take)?;
+        let inbound = Mutex::new(Some(inbound));
+        Some(Box::new(move |addr| {
+            if let Some(inbound) = inbound.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                addr.do_send(inbound);
+            }
+        }))
     }
 
     /// The message leaves the mailbox; nothing if it must not be handled.
@@ -134,7 +149,7 @@ impl<M: ProcMessage> LocalTicket<M> {
             self.slot = None;
             return false;
         }
-        let expired = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let expired = slot.is_expired(Instant::now());
         if expired {
             slot.complete(Err((Failure::not_executed(Cause::TimedOut), None)));
             self.slot = None;
@@ -202,9 +217,14 @@ where
 }
 
 fn answer_later<M: ProcMessage>(answer: Answer<M>, receiver: oneshot::Receiver<M::Result>) {
+    let panics = handling::panics();
     let wait = async move {
         match receiver.await {
             Ok(result) => answer.reply(result),
+            // Its future was dropped on this thread: by a panic, if there was one since.
+            Err(_) if handling::panics() != panics => {
+                answer.fail(Failure::failed(Cause::Panicked(handling::last_panic())));
+            }
             Err(_) => answer.fail(Failure::failed(Cause::NoReply)),
         }
     };
@@ -213,8 +233,7 @@ fn answer_later<M: ProcMessage>(answer: Answer<M>, receiver: oneshot::Receiver<M
 
 impl<M: ProcMessage> Inbound<M> {
     fn into_answer(mut self) -> Answer<M> {
-        let done =
-            LocalTicket { slot: None, pass: None, deadline: None, name: MessageName(""), serialise: false };
+        let done = LocalTicket { slot: None, pass: None, name: MessageName(""), serialise: false };
         std::mem::replace(&mut self.answer, Answer::Local(done))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 use std::task::{Poll, Waker};
+use std::time::Instant;
 
 use super::actor::ProcMessage;
 use super::error::SendError;
@@ -12,6 +13,8 @@ use crate::protocol::wire::{Cause, Failure};
 /// Shared by the future that waits and by whatever will know.
 pub(super) struct CallSlot<M: ProcMessage> {
     state: Mutex<State<M>>,
+    /// When a request within the process is no longer handled; the connection keeps the time of any other.
+    deadline: Mutex<Option<Instant>>,
 }
 
 enum State<M: ProcMessage> {
@@ -23,11 +26,20 @@ enum State<M: ProcMessage> {
 
 impl<M: ProcMessage> CallSlot<M> {
     pub(super) fn new() -> CallSlot<M> {
-        CallSlot { state: Mutex::new(State::Waiting(None)) }
+        CallSlot { state: Mutex::new(State::Waiting(None)), deadline: Mutex::new(None) }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_deadline(&self, deadline: Instant) {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadline);
+    }
+
+    pub(super) fn is_expired(&self, now: Instant) -> bool {
+        let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        deadline.is_some_and(|deadline| deadline <= now)
     }
 
     /// The first outcome counts.

@@ -10,6 +10,7 @@ use crate::protocol::control::Handling;
 
 thread_local! {
     static LAST_PANIC: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) };
+    static PANICS: Cell<u64> = const { Cell::new(0) };
     static CURRENT: Cell<Option<(&'static str, &'static str)>> = const { Cell::new(None) };
 }
 
@@ -44,11 +45,17 @@ pub fn current() -> Option<Handling> {
 
 /// Keeps the message of a panic for the answer to whoever waits for the handler that panicked.
 pub fn remember_panic(message: &str) {
+    let _ = PANICS.try_with(|panics| panics.set(panics.get() + 1));
     let _ = LAST_PANIC.try_with(|last| {
         if let Ok(mut last) = last.try_borrow_mut() {
             message.clone_into(&mut last);
         }
     });
+}
+
+/// How often this thread has panicked.
+pub fn panics() -> u64 {
+    PANICS.try_with(Cell::get).unwrap_or_default()
 }
 
 /// The message of the last panic of this thread; empty if nobody kept it.

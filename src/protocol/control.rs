@@ -219,6 +219,9 @@ pub enum Unreachable {
     /// The topology is being stopped.
     #[error("the topology is stopping")]
     Stopping,
+    /// The root could not make a pipe: it has too many open files. Another send asks again.
+    #[error("the root has no descriptor left for a pipe: raise its limit of open files")]
+    NoPipe,
 }
 
 /// A worker is ready.

@@ -11,6 +11,7 @@ use super::broker::{Broker, Life, Say};
 use super::error::{Error, Result};
 use super::event::{Event, ProcessStatus};
 use super::launching;
+use super::root_thread::Number;
 use crate::id::{Exit, Incarnation, ProcessId, ProcessName};
 use crate::process::event::{Death, Report, WorkerEvent};
 use crate::process::failure::LaunchFailure;
@@ -106,6 +107,10 @@ impl Deployment {
             started,
             ended,
         }
+    }
+
+    pub(super) fn number(&self) -> Number {
+        self.base
     }
 
     pub(super) fn start(&mut self) {
@@ -323,6 +328,7 @@ impl Deployment {
                 self.tell(Event::StaysDown { process, why });
             }
             Note::Ending(outcome) => {
+                self.broker.ending();
                 let why = self.describe(outcome);
                 self.tell(Event::Stopping { why });
             }
@@ -371,7 +377,13 @@ impl Deployment {
                     self.hand(right.0, ToWorker::Introduce(self.peer(left)), Some(to_right));
                 }
                 Err(error) => {
-                    // Both keep waiting until their deadlines; the next request tries again.
+                    // Who waits is told, and the next request tries again.
+                    self.broker.not_introduced(left, right);
+                    self.hand(
+                        left.0,
+                        ToWorker::Unreachable { process: right.0, why: Unreachable::NoPipe },
+                        None,
+                    );
                     tracing::error!(target: "procession", %error, "no pipe for an introduction: raise the limit of open files");
                 }
             },

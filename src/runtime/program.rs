@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::future::Future as _;
+use std::time::Duration;
 
 use super::describe::{self, Description};
 use super::error::{Error, Result};
@@ -66,9 +67,12 @@ impl Program {
         crate::process::logs::init_if_none();
         crate::process::panics::remember();
         let thread = RootThread::start(self.hosted())?;
+        let router = thread.enter()?;
+        // Before the system in order of death: if `main` panics, what it deployed is stopped all the same.
+        let presence = Presence(Some(thread));
         let system = actix::System::with_tokio_rt(worker::tokio_runtime);
         let result = system.block_on(async {
-            let router = thread.enter()?;
+            let thread = presence.thread();
             actix::spawn(std::sync::Arc::clone(&router).run());
             let mut main = Box::pin(main(thread.root()));
             let result = tokio::select! {
@@ -78,12 +82,16 @@ impl Program {
             };
             drop(main);
             thread.shutdown().await;
-            router.stop();
-            Ok(result)
+            // Requests of other threads end, too.
+            let _ = tokio::time::timeout(CLOSE_GRACE, router.close()).await;
+            // `main` may have heard of the end before we did.
+            match thread.signalled() {
+                Some(signal) => Err(Error::Interrupted(signal).into()),
+                None => result,
+            }
         });
-        crate::address::leave();
-        thread.join();
-        result.map_err(|error: Error| E::from(error))?
+        drop(presence);
+        result
     }
 
     /// As worker: as [`run`](Program::run). Started in any other way, it says how it is meant to be used: for
@@ -119,6 +127,27 @@ impl Program {
 
     fn hosted(&self) -> Vec<HostedType> {
         self.factories.values().map(|factory| factory.hosted()).collect()
+    }
+}
+
+/// How long connections may take to close when every worker is dead already.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// This process is a root as long as this lives.
+struct Presence(Option<RootThread>);
+
+impl Presence {
+    fn thread(&self) -> &RootThread {
+        self.0.as_ref().expect("it is taken by drop alone")
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        crate::address::leave();
+        if let Some(thread) = self.0.take() {
+            thread.join();
+        }
     }
 }
 

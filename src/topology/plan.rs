@@ -141,7 +141,9 @@ impl Plan {
 
     /// The process of this number; none for the root.
     pub fn process_by_id(&self, id: ProcessId) -> Option<&PlannedProcess> {
-        let index = usize::try_from(id.0).ok()?.checked_sub(1)?;
+        // Numbers follow one another; they need not begin at 1, since a root numbers all that it ever deploys.
+        let first = self.processes.first()?.id.0;
+        let index = usize::try_from(id.0.checked_sub(first)?).ok()?;
         self.processes.get(index)
     }
 

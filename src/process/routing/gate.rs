@@ -5,6 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Counts the messages that this process has under way to one of its own actors, and holds the senders that wait
 /// in order (M-1).
+///
+/// Whoever makes or finds room delivers for those who wait, one thread at a time and in order: `is_delivering`.
+/// While one does, nobody passes by, and whoever comes joins the line; so a delivery that ends at once (the actor is
+/// gone) makes the next one a turn of a loop, not a deeper call.
 pub struct Gate {
     state: Mutex<State>,
 }
@@ -16,12 +20,13 @@ struct State {
     outbox_free: u32,
     next_ticket: u64,
     waiting: VecDeque<Waiting>,
+    is_delivering: bool,
 }
 
 struct Waiting {
     ticket: u64,
     in_outbox: bool,
-    deliver: Option<Deliver>,
+    deliver: Deliver,
 }
 
 type Deliver = Box<dyn FnOnce(Pass) + Send>;
@@ -39,6 +44,7 @@ impl Gate {
                 outbox_free: window,
                 next_ticket: 0,
                 waiting: VecDeque::new(),
+                is_delivering: false,
             }),
         })
     }
@@ -54,10 +60,10 @@ impl Gate {
         state.free == state.window && state.waiting.is_empty()
     }
 
-    /// Room now, or none.
+    /// Room now, for who is next; or none.
     pub fn try_pass(self: &Arc<Gate>) -> Option<Pass> {
         let mut state = self.lock();
-        if state.free == 0 || !state.waiting.is_empty() {
+        if state.free == 0 || !state.waiting.is_empty() || state.is_delivering {
             return None;
         }
         state.free -= 1;
@@ -65,39 +71,72 @@ impl Gate {
     }
 
     /// Calls `deliver` once there is room, on the thread that makes it. The ticket cancels.
-    pub fn wait(&self, deliver: impl FnOnce(Pass) + Send + 'static) -> u64 {
+    pub fn wait(self: &Arc<Gate>, deliver: impl FnOnce(Pass) + Send + 'static) -> u64 {
+        let ticket = Self::push(&mut self.lock(), false, Box::new(deliver));
+        self.deliver();
+        ticket
+    }
+
+    /// As `wait`, for `try_send`: false, and nothing is called, if there is no room for it now.
+    pub fn wait_if_room(self: &Arc<Gate>, deliver: impl FnOnce(Pass) + Send + 'static) -> bool {
         let mut state = self.lock();
-        Self::push(&mut state, false, Box::new(deliver))
+        if state.waiting.len() >= state.free as usize {
+            return false;
+        }
+        Self::push(&mut state, false, Box::new(deliver));
+        drop(state);
+        self.deliver();
+        true
     }
 
     /// As `wait`, for `do_send`: false if as many wait already as the window is wide.
-    pub fn wait_in_outbox(&self, deliver: impl FnOnce(Pass) + Send + 'static) -> bool {
+    pub fn wait_in_outbox(self: &Arc<Gate>, deliver: impl FnOnce(Pass) + Send + 'static) -> bool {
         let mut state = self.lock();
         if state.outbox_free == 0 {
             return false;
         }
         state.outbox_free -= 1;
         Self::push(&mut state, true, Box::new(deliver));
+        drop(state);
+        self.deliver();
         true
     }
 
     fn push(state: &mut State, in_outbox: bool, deliver: Deliver) -> u64 {
         state.next_ticket += 1;
         let ticket = state.next_ticket;
-        state.waiting.push_back(Waiting { ticket, in_outbox, deliver: Some(deliver) });
+        state.waiting.push_back(Waiting { ticket, in_outbox, deliver });
         ticket
     }
 
     /// Whoever waits with this ticket waits no more; its `deliver` is dropped. Returns whether it still waited.
     pub fn cancel(&self, ticket: u64) -> bool {
         let mut state = self.lock();
-        let dropped = state
-            .waiting
-            .iter_mut()
-            .find(|waiting| waiting.ticket == ticket)
-            .and_then(|waiting| waiting.deliver.take());
+        // Tickets rise along the line.
+        let Ok(at) = state.waiting.binary_search_by_key(&ticket, |waiting| waiting.ticket) else {
+            return false;
+        };
+        let cancelled = state.waiting.remove(at);
         drop(state);
-        dropped.is_some()
+        drop(cancelled);
+        true
+    }
+
+    /// Lets in who waits, as long as there is room, unless another does so already.
+    fn deliver(self: &Arc<Gate>) {
+        let mut state = self.lock();
+        if std::mem::replace(&mut state.is_delivering, true) {
+            return;
+        }
+        while state.free > 0 {
+            let Some(waiting) = state.waiting.pop_front() else { break };
+            state.outbox_free += u32::from(waiting.in_outbox);
+            state.free -= 1;
+            drop(state);
+            (waiting.deliver)(Pass(Arc::clone(self)));
+            state = self.lock();
+        }
+        state.is_delivering = false;
     }
 }
 
@@ -105,17 +144,10 @@ impl Drop for Pass {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.free += 1;
-        let next = loop {
-            let Some(waiting) = state.waiting.pop_front() else { break None };
-            state.outbox_free += u32::from(waiting.in_outbox);
-            if let Some(deliver) = waiting.deliver {
-                state.free -= 1;
-                break Some(deliver);
-            }
-        };
+        let somebody_waits = !state.waiting.is_empty();
         drop(state);
-        if let Some(deliver) = next {
-            deliver(Pass(Arc::clone(&self.0)));
+        if somebody_waits {
+            self.0.deliver();
         }
     }
 }

@@ -53,7 +53,7 @@ impl PeerLane<'_> {
             if let Some(why) = self.peer.unreachable() {
                 return Err(Cause::Unreachable { process: self.peer.process, why });
             }
-            if self.router.is_stopping() {
+            if self.router.may_close() {
                 return Err(Cause::ShuttingDown);
             }
             let timeout = self.peer.with_silently(Connection::poll_timeout);

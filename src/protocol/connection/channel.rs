@@ -56,6 +56,8 @@ pub(super) struct Channel {
     sent_bytes: u64,
     taken_messages: u64,
     taken_bytes: u64,
+    /// The newest message that was answered by its handler: a mailbox keeps order, so all before it were taken.
+    answered: u64,
 }
 
 impl Channel {
@@ -71,7 +73,13 @@ impl Channel {
             sent_bytes: 0,
             taken_messages: 0,
             taken_bytes: 0,
+            answered: 0,
         }
+    }
+
+    /// A handler has answered this message.
+    pub(super) fn answered(&mut self, sequence: u64) {
+        self.answered = self.answered.max(sequence);
     }
 
     pub(super) fn admits(&self, bytes: u64) -> bool {
@@ -103,12 +111,12 @@ impl Channel {
 
     /// How many messages the receiver has taken, as far as we were told.
     pub(super) fn taken(&self) -> u64 {
-        self.taken_messages
+        self.taken_messages.max(self.answered)
     }
 
     /// Messages of which we don't know whether they were taken.
     pub(super) fn under_way(&self) -> u64 {
-        self.sent_messages - self.taken_messages
+        self.sent_messages - self.taken()
     }
 }
 

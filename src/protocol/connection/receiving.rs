@@ -191,10 +191,14 @@ impl<T> Connection<T> {
             self.counters.late_replies += u64::from(header.flags & CHUNKED == 0);
             return Ok(None);
         };
-        if !matches!(self.outgoing[index].stage, super::Stage::Sent { .. }) {
+        let (super::Stage::Sent { sequence, .. }, channel) =
+            (&self.outgoing[index].stage, self.outgoing[index].channel)
+        else {
             return Err(ProtocolError::Correlation(header.correlation));
-        }
+        };
+        let sequence = *sequence;
         if header.flags & FAILED == 0 {
+            self.channels[channel as usize].answered(sequence);
             let tag = self.outgoing.remove(index).tag;
             return Ok(Some(Event::Reply { tag, body }));
         }

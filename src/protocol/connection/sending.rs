@@ -318,6 +318,7 @@ impl<T> Connection<T> {
     }
 
     fn send_waiting(&mut self, key: u64, index: usize, now: Instant) {
+        let limit = self.limit();
         let outgoing = &mut self.outgoing[index];
         let (channel, kind, message) = (outgoing.channel, outgoing.kind, outgoing.message);
         let Stage::Waiting(body) = std::mem::replace(&mut outgoing.stage, Stage::Streaming { sequence: 0 })
@@ -327,6 +328,13 @@ impl<T> Connection<T> {
         let bytes = body.len() as u64;
         if outgoing.in_outbox {
             self.channels[channel as usize].leave_outbox(bytes);
+        }
+        // It was encoded before the peer had said what it accepts.
+        if body.len() > limit {
+            let tag = self.outgoing.remove(index).tag;
+            let failure = Failure::not_executed(self.cause_of(EncodeError::TooLarge { limit }));
+            self.events.push_back(Event::Failed { tag, failure });
+            return;
         }
         let sequence = self.channels[channel as usize].send(bytes);
         let deadline = outgoing.deadline;
