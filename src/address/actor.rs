@@ -6,6 +6,7 @@ use actix::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::export::Held;
 use super::inbound::Inbound;
 use crate::process::routing::{Refused, Ticket};
 use crate::protocol::wire::MessageId;
@@ -73,6 +74,7 @@ pub struct MessageEntry<A: Actor> {
     pub name: &'static str,
     pub(super) deliver: Deliver<A>,
     pub(super) deliver_local: fn(&Addr<A>, &mut dyn Any) -> bool,
+    pub(super) hold_local: fn(&mut dyn Any) -> Option<Held<A>>,
 }
 
 impl<A: ProcActor> MessageEntry<A> {
@@ -88,6 +90,7 @@ impl<A: ProcActor> MessageEntry<A> {
             name: <A as Accepts<M>>::NAME,
             deliver: Inbound::<M>::deliver::<A>,
             deliver_local: Inbound::<M>::deliver_local::<A>,
+            hold_local: Inbound::<M>::hold_local::<A>,
         }
     }
 }

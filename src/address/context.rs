@@ -46,6 +46,11 @@ pub fn enter(router: Arc<Router>) -> bool {
 
 /// Ends what `enter` began.
 pub fn leave() {
-    *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    let router = CURRENT.lock().unwrap_or_else(PoisonError::into_inner).take();
     VERSION.fetch_add(1, Ordering::Release);
+    if let Some(router) = router {
+        // Who still has an address of it, another thread for example, keeps no actor and no runtime with it.
+        router.registry().clear();
+    }
+    let _ = current();
 }

@@ -150,7 +150,8 @@ fn submit_local<M: ProcMessage>(
         }
         None => Some(gate.wait(deliver)),
     };
-    Pending::new(slot, None, Route::Local { gate, ticket, deadline, timer: None })
+    let route = Route::Local { gate, ticket, deadline, timer: None };
+    Pending::new(slot, None, route)
 }
 
 /// Why an actor of this process did not take a message.
@@ -254,13 +255,24 @@ fn send_local_now<M: ProcMessage>(
         let cause = not_taken(exported.actor.is_alive(), exported.actor.type_name());
         return Err((cause, envelope.and_then(Inbound::give_back)));
     }
-    if mode == Mode::Try {
-        return Err((Cause::Full, Some(message)));
-    }
     let actor = exported.actor;
-    let queued = exported.gate.wait_in_outbox(move |pass| {
+    let message = Arc::new(std::sync::Mutex::new(Some(message)));
+    let kept = Arc::clone(&message);
+    let deliver = move |pass| {
+        let message = message.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         // If the actor is gone by then, dropping the envelope makes it a dead letter.
-        actor.deliver_local(which.id, &mut Some(Inbound::local(message, ticket(pass))) as &mut dyn Any);
-    });
-    if queued { Ok(()) } else { Err((Cause::Full, None)) }
+        let mut envelope = message.map(|message| Inbound::local(message, ticket(pass)));
+        actor.deliver_local(which.id, &mut envelope as &mut dyn Any);
+    };
+    let queued = match mode {
+        Mode::Try => exported.gate.wait_if_room(deliver),
+        _ => exported.gate.wait_in_outbox(deliver),
+    };
+    match queued {
+        true => Ok(()),
+        false => {
+            let message = kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            Err((Cause::Full, message))
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! A message on its way through a mailbox, with the duty to answer it.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use actix::dev::{MessageResponse, OneshotSender, ToEnvelope};
@@ -9,6 +9,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::actor::{Accepts, ProcActor, ProcMessage};
+use super::export::Held;
 use super::slot::CallSlot;
 use crate::codec;
 use crate::process::handling;
@@ -78,6 +79,21 @@ impl<M: ProcMessage> Inbound<M> {
     {
         let inbound = envelope.downcast_mut::<Option<Inbound<M>>>().and_then(Option::take);
         inbound.map(|inbound| addr.do_send(inbound)).is_some()
+    }
+
+    /// Takes a message out of its envelope, for an actor that is still to be born.
+    pub(super) fn hold_local<A>(envelope: &mut dyn Any) -> Option<Held<A>>
+    where
+        A: Actor + Handler<Inbound<M>>,
+        A::Context: ToEnvelope<A, Inbound<M>>,
+    {
+        let inbound = envelope.downcast_mut::<Option<Inbound<M>>>().and_then(Option::take)?;
+        let inbound = Mutex::new(Some(inbound));
+        Some(Box::new(move |addr| {
+            if let Some(inbound) = inbound.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                addr.do_send(inbound);
+            }
+        }))
     }
 
     /// The message leaves the mailbox; nothing if it must not be handled.
@@ -201,9 +217,14 @@ where
 }
 
 fn answer_later<M: ProcMessage>(answer: Answer<M>, receiver: oneshot::Receiver<M::Result>) {
+    let panics = handling::panics();
     let wait = async move {
         match receiver.await {
             Ok(result) => answer.reply(result),
+            // Its future was dropped on this thread: by a panic, if there was one since.
+            Err(_) if handling::panics() != panics => {
+                answer.fail(Failure::failed(Cause::Panicked(handling::last_panic())));
+            }
             Err(_) => answer.fail(Failure::failed(Cause::NoReply)),
         }
     };

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 
 use super::actor::ProcMessage;
+use super::context;
 use super::error::SendError;
 use super::slot::CallSlot;
 use crate::process::routing::{Gate, Peer};
@@ -61,6 +62,7 @@ impl<M: ProcMessage> Pending<M> {
             }
             Route::Local { deadline, timer, .. } => {
                 *deadline = now + timeout;
+                self.slot.set_deadline(*deadline);
                 *timer = None;
                 self.slot.set_deadline(*deadline);
             }
@@ -73,7 +75,7 @@ impl<M: ProcMessage> Pending<M> {
             return Poll::Ready(outcome);
         }
         let Route::Local { gate, ticket, deadline, timer } = &mut self.route else { return Poll::Pending };
-        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until((*deadline).into())));
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(*deadline)));
         ready!(timer.as_mut().poll(context));
         let waited = ticket.is_some_and(|ticket| gate.cancel(ticket));
         let failure = match waited {
@@ -84,6 +86,16 @@ impl<M: ProcMessage> Pending<M> {
         self.done = true;
         self.slot.poll(context.waker(), &mut self.message)
     }
+}
+
+/// On whatever thread: one without a runtime of its own waits with that of the arbiter.
+fn sleep_until(deadline: Instant) -> Sleep {
+    let arbiter = match tokio::runtime::Handle::try_current() {
+        Ok(_) => None,
+        Err(_) => context::current().and_then(|router| router.arbiter()),
+    };
+    let _entered = arbiter.as_ref().map(tokio::runtime::Handle::enter);
+    tokio::time::sleep_until(deadline.into())
 }
 
 impl<M: ProcMessage> Drop for Pending<M> {

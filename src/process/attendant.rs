@@ -97,16 +97,18 @@ impl Attendant {
 
     /// Everything until the worker is dead, drained and reported.
     pub(super) async fn attend(self, child: Child, exit: AsyncFd<Arc<Pidfd>>, pipes: Pipes, start: Start) {
-        let Pipes { control, stdout, stderr } = pipes;
+        let Pipes { control: pipe, stdout, stderr } = pipes;
         let Start { greeting, queue, at: started, deadline: start_deadline } = start;
         let (reaped, control, unsent_frames, stdout, stderr, ()) = tokio::join!(
             self.reap(child, exit),
-            self.listen(&control),
-            self.write(&control, greeting, queue),
+            self.listen(&pipe),
+            self.write(&pipe, greeting, queue),
             self.lines(Stream::Stdout).relay(stdout, self.end.subscribe()),
             self.lines(Stream::Stderr).relay(stderr, self.end.subscribe()),
             self.watch_start(started + start_deadline, start_deadline),
         );
+        // Whoever hears of the death finds its descriptors closed.
+        drop(pipe);
         let (Reaped { exit, resources }, died) = reaped;
         let Rest { last: last_stderr, lost, drained } = stderr;
         let death = Death {

@@ -13,6 +13,7 @@ const MAX_PANIC_BYTES: usize = 1 << 10;
 
 thread_local! {
     static LAST_PANIC: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) };
+    static PANICS: Cell<u64> = const { Cell::new(0) };
     static CURRENT: Cell<Option<(&'static str, &'static str)>> = const { Cell::new(None) };
 }
 
@@ -47,11 +48,17 @@ pub fn current() -> Option<Handling> {
 
 /// Keeps the message of a panic for the answer to whoever waits for the handler that panicked.
 pub fn remember_panic(message: &str) {
+    let _ = PANICS.try_with(|panics| panics.set(panics.get() + 1));
     let _ = LAST_PANIC.try_with(|last| {
         if let Ok(mut last) = last.try_borrow_mut() {
             super::text::cut(message.to_owned(), MAX_PANIC_BYTES).clone_into(&mut last);
         }
     });
+}
+
+/// How often this thread has panicked.
+pub fn panics() -> u64 {
+    PANICS.try_with(Cell::get).unwrap_or_default()
 }
 
 /// The message of the last panic of this thread; empty if nobody kept it.

@@ -262,6 +262,14 @@ impl<T> Connection<T> {
         self.outgoing.len()
     }
 
+    /// Whether tells or casts wait for credit, or are not yet whole in the outgoing bytes, or those are not written.
+    pub fn has_casts_waiting(&self) -> bool {
+        !self.is_over()
+            && (!self.out.pending().is_empty()
+                || !self.large.turn.is_empty()
+                || self.outgoing.iter().any(|(_, outgoing)| outgoing.kind == Kind::Cast))
+    }
+
     /// Requests of the peer without an answer.
     pub fn answering_count(&self) -> usize {
         self.answering.len()

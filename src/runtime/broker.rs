@@ -49,6 +49,8 @@ pub(super) struct Broker {
     /// Who reported a broken pipe to whom, and when that is believed.
     suspected: Vec<(Instant, Life, Life)>,
     say: Vec<Say>,
+    /// The topology stops: nobody who is away comes back.
+    ending: bool,
 }
 
 impl Broker {
@@ -73,6 +75,22 @@ impl Broker {
         if let Some(state @ State::Here(_)) = self.processes.get_mut(&process) {
             *state = State::Away;
         }
+        self.dismiss_if_ending();
+    }
+
+    /// The topology stops: who waits for somebody who is away waits in vain.
+    pub(super) fn ending(&mut self) {
+        self.ending = true;
+        self.dismiss_if_ending();
+    }
+
+    fn dismiss_if_ending(&mut self) {
+        if self.ending {
+            let waiting = std::mem::take(&mut self.waiting).into_iter();
+            let told =
+                waiting.map(|(target, asker)| Say::Unreachable(asker.0, target, Unreachable::Stopping));
+            self.say.extend(told);
+        }
     }
 
     /// A life is over: those that had a pipe to it are told.
@@ -88,12 +106,15 @@ impl Broker {
             self.say.push(Say::Down(survivor.0, dead, exit));
         }
         self.waiting.retain(|(_, asker)| *asker != dead);
+        self.dismiss_if_ending();
         for (when, asker, target) in std::mem::take(&mut self.suspected) {
             // Whichever of the two is dead, the other waits for its next life: both may have asked.
             if target == dead {
                 self.waiting.insert((target.0, asker));
+                self.dismiss_if_ending();
             } else if asker == dead {
                 self.waiting.insert((asker.0, target));
+                self.dismiss_if_ending();
             } else {
                 self.suspected.push((when, asker, target));
             }
@@ -124,6 +145,7 @@ impl Broker {
             Some(State::Gone(why)) => self.say.push(Say::Unreachable(asker.0, target, *why)),
             Some(State::Away) => {
                 self.waiting.insert((target, asker));
+                self.dismiss_if_ending();
             }
             Some(State::Here(incarnation)) if broken == Some(*incarnation) => {
                 let target = (target, *incarnation);

@@ -11,6 +11,7 @@ use super::broker::{Broker, Life, Say};
 use super::error::{Error, Result};
 use super::event::{Event, ProcessStatus};
 use super::launching;
+use super::root_thread::Number;
 use crate::id::{Exit, Incarnation, ProcessId, ProcessName};
 use crate::process::event::{Death, Report, WorkerEvent};
 use crate::process::failure::LaunchFailure;
@@ -108,6 +109,10 @@ impl Deployment {
             ended,
             ending: None,
         }
+    }
+
+    pub(super) fn number(&self) -> Number {
+        self.base
     }
 
     pub(super) fn start(&mut self) {
@@ -329,6 +334,7 @@ impl Deployment {
                 self.tell(Event::StaysDown { process, why });
             }
             Note::Ending(outcome) => {
+                self.broker.ending();
                 let why = self.describe(outcome);
                 self.tell(Event::Stopping { why });
             }

@@ -8,7 +8,7 @@ use super::catalog::FileCatalog;
 use super::deployment::Ending;
 use super::error::{Error, Result};
 use super::event::{Event, Events, ProcessStatus};
-use super::root_thread::{Command, Deployed};
+use super::root_thread::{Command, Deployed, Number};
 use crate::address::{ProcActor, ProcAddr};
 use crate::id::Exit;
 use crate::process::routing::{DeadLetter, Router};
@@ -50,9 +50,9 @@ impl Root {
     /// As `deploy`.
     pub async fn deploy_plan(&self, plan: Plan) -> Result<Running> {
         let (running, started) = self.launch(plan).await?;
-        let mut stop = StopOnDrop(Some(self.commands.clone()));
+        let stop = StopOnDrop(Some((self.commands.clone(), running.number)));
         let result = started.await.unwrap_or(Err(Error::Ended));
-        stop.0 = None;
+        stop.disarm();
         result.map(|()| running)
     }
 
@@ -65,9 +65,10 @@ impl Root {
         let (reply, deployed) = oneshot::channel();
         let command = Command::Deploy { plan: Box::new(plan), reply };
         self.commands.send(command).await.map_err(|_| Error::Ended)?;
-        let Deployed { plan, started, ended, events } = deployed.await.map_err(|_| Error::Ended)??;
+        let Deployed { number, plan, started, ended, events } =
+            deployed.await.map_err(|_| Error::Ended)??;
         let commands = self.commands.clone();
-        Ok((Running { plan, commands, ended, events }, started))
+        Ok((Running { number, plan, commands, ended, events }, started))
     }
 
     /// Shows each dead letter of this process to `subscriber`, until it returns false.
@@ -76,12 +77,18 @@ impl Root {
     }
 }
 
-struct StopOnDrop(Option<mpsc::Sender<Command>>);
+struct StopOnDrop(Option<(mpsc::Sender<Command>, Number)>);
+
+impl StopOnDrop {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        if let Some(commands) = &self.0 {
-            let _ = commands.try_send(Command::Stop);
+        if let Some((commands, number)) = &self.0 {
+            let _ = commands.try_send(Command::Stop(*number));
         }
     }
 }
@@ -90,6 +97,7 @@ impl Drop for StopOnDrop {
 /// returns.
 #[derive(Clone)]
 pub struct Running {
+    number: Number,
     plan: Arc<Plan>,
     commands: mpsc::Sender<Command>,
     ended: watch::Receiver<Option<Ending>>,
@@ -121,8 +129,11 @@ impl Running {
     /// When the topology has ended.
     pub async fn processes(&self) -> Result<Vec<ProcessStatus>> {
         let (reply, status) = oneshot::channel();
-        self.commands.send(Command::Status { reply }).await.map_err(|_| Error::Ended)?;
-        status.await.map_err(|_| Error::Ended)
+        self.commands
+            .send(Command::Status { deployment: self.number, reply })
+            .await
+            .map_err(|_| Error::Ended)?;
+        status.await.map_err(|_| Error::Ended)?
     }
 
     /// Stops one process in order and starts it again. Does not count against its intensity.
@@ -131,7 +142,7 @@ impl Running {
     /// No such process, or it is being stopped or restarted already.
     pub async fn restart(&self, process: &str) -> Result<()> {
         let (reply, done) = oneshot::channel();
-        let command = Command::Restart { process: process.to_owned(), reply };
+        let command = Command::Restart { deployment: self.number, process: process.to_owned(), reply };
         self.commands.send(command).await.map_err(|_| Error::Ended)?;
         done.await.map_err(|_| Error::Ended)?
     }
@@ -146,7 +157,7 @@ impl Running {
     /// # Errors
     /// The topology had ended by itself, with a failure.
     pub async fn shutdown(self) -> Result<()> {
-        let _ = self.commands.send(Command::Stop).await;
+        let _ = self.commands.send(Command::Stop(self.number)).await;
         self.wait().await.map(|_| ())
     }
 

@@ -134,7 +134,13 @@ impl<A: Spawn> Hosted<A> {
     }
 
     /// Starts the actor anew whenever a panic ended it (P-5), and gives up when that is too often.
-    async fn keep_alive(self: Rc<Self>, mut running: JoinHandle<()>) {
+    async fn keep_alive(self: Rc<Self>, running: JoinHandle<()>) {
+        self.restart_while_it_panics(running).await;
+        // What waits for the next life learns that there is none.
+        self.export.set(None);
+    }
+
+    async fn restart_while_it_panics(&self, mut running: JoinHandle<()>) {
         loop {
             let panicked = matches!(running.await, Err(error) if error.is_panic());
             if !panicked || self.host.router.is_stopping() {

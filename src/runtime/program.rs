@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::future::Future as _;
+use std::time::Duration;
 
 use super::describe::{self, Description};
 use super::error::{Error, Result};
@@ -74,7 +75,7 @@ impl Program {
             let result = tokio::select! {
                 biased;
                 signal = thread.interrupted() => Err(Error::Interrupted(signal).into()),
-                result = std::future::poll_fn(|context| main.as_mut().poll(context)) => match thread.signal() {
+                result = std::future::poll_fn(|context| main.as_mut().poll(context)) => match thread.signalled() {
                     // `main` saw the end before this did.
                     Some(signal) => Err(Error::Interrupted(signal).into()),
                     None => result,
@@ -82,6 +83,8 @@ impl Program {
             };
             drop(main);
             thread.shutdown().await;
+            // Requests of other threads end, too.
+            let _ = tokio::time::timeout(CLOSE_GRACE, entered.router().close()).await;
             Ok(result)
         });
         // Also when `main` panics: nothing that was deployed outlives this call.
@@ -125,6 +128,9 @@ impl Program {
         self.factories.values().map(|factory| factory.hosted()).collect()
     }
 }
+
+/// How long connections may take to close when every worker is dead already.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 impl std::fmt::Debug for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

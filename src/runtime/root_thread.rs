@@ -31,21 +31,28 @@ pub(super) enum Command {
         plan: Box<Plan>,
         reply: oneshot::Sender<Result<Deployed>>,
     },
-    Stop,
+    /// Stops this deployment, if it still runs.
+    Stop(Number),
     Restart {
+        deployment: Number,
         process: String,
         reply: oneshot::Sender<Result<()>>,
     },
     Status {
-        reply: oneshot::Sender<Vec<ProcessStatus>>,
+        deployment: Number,
+        reply: oneshot::Sender<Result<Vec<ProcessStatus>>>,
     },
     FromRoot(ToRoot),
     /// Stop what runs, and end.
     Shutdown,
 }
 
+/// Which deployment of this root: how many processes were deployed before it.
+pub(super) type Number = u32;
+
 /// A deployment that was accepted.
 pub(super) struct Deployed {
+    pub(super) number: Number,
     pub(super) plan: Arc<Plan>,
     pub(super) started: oneshot::Receiver<Result<()>>,
     pub(super) ended: watch::Receiver<Option<Ending>>,
@@ -65,6 +72,7 @@ pub(super) struct RootThread {
     router: Arc<Router>,
     hosted: Vec<HostedType>,
     interrupted: watch::Receiver<Option<Signal>>,
+    signalled: watch::Receiver<Option<Signal>>,
     done: watch::Receiver<bool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -120,19 +128,29 @@ impl RootThread {
         };
         let router = Router::new(identity, Box::new(Say(commands.clone())));
         let (interrupt, interrupted) = watch::channel(None);
+        let (signal, signalled) = watch::channel(None);
         let (finish, done) = watch::channel(false);
         let routing = Arc::clone(&router);
+        let (listening, heard) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name(crate::process::logs::ROOT_THREAD.to_owned())
             .spawn(move || {
                 let runtime = super::worker::tokio_runtime();
                 let local = tokio::task::LocalSet::new();
-                local.block_on(&runtime, Loop::new(queue, routing, interrupt).run());
+                let serve = async {
+                    let signals = Signals::listen();
+                    let _ = listening.send(());
+                    Loop::new(queue, routing, interrupt, signal).run(signals).await;
+                };
+                local.block_on(&runtime, serve);
                 // What is left of attendants finishes: they reap the last workers.
                 finish.send_replace(true);
             })
             .map_err(Error::io("start its thread"))?;
-        Ok(RootThread { commands, router, hosted, interrupted, done, thread: Some(thread) })
+        // A signal that comes as soon as `main` runs is one to stop in order.
+        let _ = heard.recv();
+        let thread = Some(thread);
+        Ok(RootThread { commands, router, hosted, interrupted, signalled, done, thread })
     }
 
     /// Makes this process the root for addresses.
@@ -160,15 +178,30 @@ impl RootThread {
         }
     }
 
-    /// The signal that has stopped everything, if one has.
-    pub(super) fn signal(&self) -> Option<Signal> {
-        *self.interrupted.borrow()
+    /// The signal that asked to stop, if one did.
+    pub(super) fn signalled(&self) -> Option<Signal> {
+        *self.signalled.borrow()
     }
 
     /// Stops what runs and ends the thread.
     pub(super) async fn shutdown(&self) {
         let _ = self.commands.send(Command::Shutdown).await;
         let _ = self.done.clone().wait_for(|done| *done).await;
+    }
+}
+
+/// The signals that ask a root to stop.
+struct Signals {
+    interrupts: Option<tokio::signal::unix::Signal>,
+    terminations: Option<tokio::signal::unix::Signal>,
+}
+
+impl Signals {
+    fn listen() -> Signals {
+        Signals {
+            interrupts: signal(SignalKind::interrupt()).ok(),
+            terminations: signal(SignalKind::terminate()).ok(),
+        }
     }
 }
 
@@ -182,7 +215,7 @@ struct Loop {
     /// The highest process number that was ever used.
     used: u32,
     /// The signal that asked to stop.
-    signal: Option<Signal>,
+    signal: watch::Sender<Option<Signal>>,
     ending: bool,
 }
 
@@ -191,15 +224,15 @@ impl Loop {
         commands: mpsc::Receiver<Command>,
         router: Arc<Router>,
         interrupt: watch::Sender<Option<Signal>>,
+        signal: watch::Sender<Option<Signal>>,
     ) -> Loop {
         let (report, reports) = mpsc::channel(REPORTS);
-        let (deployment, used, signal, ending) = (None, 0, None, false);
+        let (deployment, used, ending) = (None, 0, false);
         Loop { commands, router, interrupt, reports, report, deployment, used, signal, ending }
     }
 
-    async fn run(mut self) {
-        let mut interrupts = signal(SignalKind::interrupt()).ok();
-        let mut terminations = signal(SignalKind::terminate()).ok();
+    async fn run(mut self, signals: Signals) {
+        let Signals { mut interrupts, mut terminations } = signals;
         while !(self.ending && self.deployment.is_none()) {
             let timeout = self.deployment.as_ref().and_then(Deployment::poll_timeout);
             tokio::select! {
@@ -221,8 +254,9 @@ impl Loop {
                 }
             }
             if let Some(ended) = self.deployment.take_if(|deployment| deployment.is_ended()) {
-                if self.signal.is_some() {
-                    self.interrupt.send_replace(self.signal);
+                let signal = *self.signal.borrow();
+                if signal.is_some() {
+                    self.interrupt.send_replace(signal);
                 }
                 ended.announce();
             }
@@ -232,21 +266,25 @@ impl Loop {
     fn command(&mut self, command: Command) {
         match command {
             Command::Deploy { plan, reply } => self.deploy(*plan, reply),
-            Command::Stop => self.stop(),
+            Command::Stop(number) => {
+                if self.running(number).is_some() {
+                    self.stop();
+                }
+            }
             Command::Shutdown => {
                 self.ending = true;
                 self.stop();
             }
-            Command::Restart { process, reply } => {
-                let result = match &mut self.deployment {
+            Command::Restart { deployment, process, reply } => {
+                let result = match self.running(deployment) {
                     Some(deployment) => deployment.restart(&process),
                     None => Err(Error::Ended),
                 };
                 let _ = reply.send(result);
             }
-            Command::Status { reply } => {
-                let status = self.deployment.as_ref().map(Deployment::status);
-                let _ = reply.send(status.unwrap_or_default());
+            Command::Status { deployment, reply } => {
+                let status = self.running(deployment).map(|deployment| deployment.status());
+                let _ = reply.send(status.ok_or(Error::Ended));
             }
             Command::FromRoot(said) => match &mut self.deployment {
                 Some(deployment) => deployment.root_says(said),
@@ -255,12 +293,16 @@ impl Loop {
         }
     }
 
+    fn running(&mut self, number: Number) -> Option<&mut Deployment> {
+        self.deployment.as_mut().filter(|deployment| deployment.number() == number)
+    }
+
     fn deploy(&mut self, mut plan: Plan, reply: oneshot::Sender<Result<Deployed>>) {
         if self.deployment.is_some() {
             let _ = reply.send(Err(Error::AlreadyDeployed));
             return;
         }
-        if self.ending || self.signal.is_some() {
+        if self.ending || self.signal.borrow().is_some() {
             let _ = reply.send(Err(Error::Ended));
             return;
         }
@@ -274,7 +316,8 @@ impl Loop {
         let (events, _) = broadcast::channel(EVENTS);
         let (start, started) = oneshot::channel();
         let (end, ended) = watch::channel(None);
-        let deployed = Deployed { plan: Arc::clone(&plan), started, ended, events: events.clone() };
+        let deployed =
+            Deployed { number: base, plan: Arc::clone(&plan), started, ended, events: events.clone() };
         if reply.send(Ok(deployed)).is_err() {
             return;
         }
@@ -291,8 +334,7 @@ impl Loop {
 
     /// The first signal stops in order, the second by force.
     fn signal(&mut self, signal: Signal) {
-        let first = self.signal.is_none();
-        self.signal = Some(signal);
+        let first = self.signal.send_replace(Some(signal)).is_none();
         match &mut self.deployment {
             Some(deployment) if first => {
                 tracing::info!(target: EVENT_TARGET, event = "signal", "{signal}: stopping in order; once more stops by force");

@@ -62,6 +62,18 @@ pub async fn drive<L: Lane>(lane: &L, pipe: OwnedFd) -> Ended {
     }
 }
 
+/// What may be written before others of the thread have their turn: a peer that reads as fast as we write would
+/// otherwise keep a huge message going to its end while everything else waits (M-4).
+const TURN_BYTES: usize = 256 << 10;
+
+/// Why writing ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    All,
+    Blocked,
+    Enough,
+}
+
 struct Driver<'a, L: Lane> {
     lane: &'a L,
     pipe: AsyncFd<OwnedFd>,
@@ -75,7 +87,7 @@ impl<L: Lane> Driver<'_, L> {
         tokio::pin!(timer);
         let mut armed: Option<Instant> = None;
         loop {
-            let blocked = self.write()?;
+            let written = self.write()?;
             // After writing, since filling the outgoing bytes is what tells that a message has left its queue.
             self.drain_events()?;
             if self.lane.is_done() && !self.lane.with(|connection| connection.has_pending()) {
@@ -111,7 +123,7 @@ impl<L: Lane> Driver<'_, L> {
                     self.take_frames()?;
                 }
                 () = self.lane.wanted() => {}
-                ready = self.pipe.writable(), if blocked => {
+                ready = self.pipe.writable(), if written == Written::Blocked => {
                     // Edge-triggered: ask again only after the kernel has said no since.
                     ready.map_err(Ended::Failed)?.retain_ready();
                 }
@@ -120,6 +132,8 @@ impl<L: Lane> Driver<'_, L> {
                     let now = Instant::now();
                     self.lane.with(|connection| connection.handle_timeout(now));
                 }
+                // Others of this thread come first, the readers of what has arrived among them.
+                () = tokio::task::yield_now(), if written == Written::Enough => {}
             }
         }
     }
@@ -131,9 +145,10 @@ impl<L: Lane> Driver<'_, L> {
         }
     }
 
-    /// Writes until nothing is pending or the kernel takes no more; says whether the latter.
-    fn write(&mut self) -> Result<bool, Ended> {
+    /// Writes until nothing is pending, the kernel takes no more, or it is enough for one turn.
+    fn write(&mut self) -> Result<Written, Ended> {
         let now = Instant::now();
+        let mut left = TURN_BYTES;
         loop {
             let pipe = self.pipe.get_ref().as_fd();
             let sent: io::Result<usize> = self.lane.with(|connection| {
@@ -146,14 +161,19 @@ impl<L: Lane> Driver<'_, L> {
                 Ok(sent)
             });
             match sent {
-                Ok(0) => return Ok(false),
-                Ok(_) => {}
+                Ok(0) => return Ok(Written::All),
+                Ok(bytes) => {
+                    left = left.saturating_sub(bytes);
+                    if left == 0 {
+                        return Ok(Written::Enough);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.forget_writable();
-                    return Ok(true);
+                    return Ok(Written::Blocked);
                 }
                 // The peer's last words may still be unread: reading finds the end (H9).
-                Err(error) if socket::is_peer_gone(&error) => return Ok(false),
+                Err(error) if socket::is_peer_gone(&error) => return Ok(Written::All),
                 Err(error) => return Err(Ended::Failed(error)),
             }
         }

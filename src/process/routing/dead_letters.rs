@@ -1,6 +1,6 @@
 //! What could not be delivered: counted by reason, logged within limits, shown to who asks (M-5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -45,9 +45,15 @@ pub struct DeadLetters {
 struct State {
     by_reason: BTreeMap<&'static str, u64>,
     subscribers: Vec<Subscriber>,
+    /// Whether some thread shows letters to the subscribers; it shows those that die meanwhile, too.
+    is_showing: bool,
+    unseen: VecDeque<DeadLetter>,
     last_logged: Option<Instant>,
     since_logged: u64,
 }
+
+/// Letters that wait for slow subscribers; those past it are counted and logged, and not shown (M-3).
+const MOST_UNSEEN: usize = 4096;
 
 /// One log line for all that die within this time: a flood of them must not become a flood of lines.
 const LOG_EVERY: Duration = Duration::from_secs(1);
@@ -67,15 +73,27 @@ impl DeadLetters {
             tracing::warn!(target: "procession::dead_letters", actor = %target, message, count, "dead letter: {}", letter.cause);
         }
         // Subscribers run outside the lock, so that one of them may send.
-        let mut subscribers = std::mem::take(&mut state.subscribers);
-        drop(state);
-        // One that panics has said that it wants no more.
-        subscribers
-            .retain(|subscriber| catch_unwind(AssertUnwindSafe(|| subscriber(letter))).unwrap_or(false));
-        if let Ok(mut state) = self.state.lock() {
+        if state.subscribers.is_empty() && !state.is_showing {
+            return;
+        }
+        if state.unseen.len() < MOST_UNSEEN {
+            state.unseen.push_back(letter.clone());
+        }
+        if std::mem::replace(&mut state.is_showing, true) {
+            return;
+        }
+        while let Some(letter) = state.unseen.pop_front() {
+            let mut subscribers = std::mem::take(&mut state.subscribers);
+            drop(state);
+            // One that panics has said that it wants no more.
+            subscribers
+                .retain(|subscriber| catch_unwind(AssertUnwindSafe(|| subscriber(&letter))).unwrap_or(false));
+            let Ok(locked) = self.state.lock() else { return };
+            state = locked;
             subscribers.append(&mut state.subscribers);
             state.subscribers = subscribers;
         }
+        state.is_showing = false;
     }
 
     /// Shows each dead letter to `subscriber` until it returns false.

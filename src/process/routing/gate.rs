@@ -6,6 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Counts the messages that this process has under way to one of its own actors, and holds the senders that wait
 /// in order (M-1).
+///
+/// Whoever makes or finds room delivers for those who wait, one thread at a time and in order: `is_delivering`.
+/// While one does, nobody passes by, and whoever comes joins the line; so a delivery that ends at once (the actor is
+/// gone) makes the next one a turn of a loop, not a deeper call.
 pub struct Gate {
     state: Mutex<State>,
 }
@@ -17,9 +21,7 @@ struct State {
     outbox_free: u32,
     next_ticket: u64,
     waiting: VecDeque<Waiting>,
-    /// Somebody hands out what becomes free: whoever frees more meanwhile only counts it, so that a mailbox that drops
-    /// what it is given leads to a loop and not to a recursion.
-    handing_out: bool,
+    is_delivering: bool,
 }
 
 struct Waiting {
@@ -43,7 +45,7 @@ impl Gate {
                 outbox_free: window,
                 next_ticket: 0,
                 waiting: VecDeque::new(),
-                handing_out: false,
+                is_delivering: false,
             }),
         })
     }
@@ -59,10 +61,10 @@ impl Gate {
         state.free == state.window && state.waiting.is_empty()
     }
 
-    /// Room now, or none.
+    /// Room now, for who is next; or none.
     pub fn try_pass(self: &Arc<Gate>) -> Option<Pass> {
         let mut state = self.lock();
-        if state.free == 0 || !state.waiting.is_empty() || state.handing_out {
+        if state.free == 0 || !state.waiting.is_empty() || state.is_delivering {
             return None;
         }
         state.free -= 1;
@@ -70,19 +72,34 @@ impl Gate {
     }
 
     /// Calls `deliver` once there is room, on the thread that makes it. The ticket cancels.
-    pub fn wait(&self, deliver: impl FnOnce(Pass) + Send + 'static) -> u64 {
+    pub fn wait(self: &Arc<Gate>, deliver: impl FnOnce(Pass) + Send + 'static) -> u64 {
+        let ticket = Self::push(&mut self.lock(), false, Box::new(deliver));
+        self.deliver();
+        ticket
+    }
+
+    /// As `wait`, for `try_send`: false, and nothing is called, if there is no room for it now.
+    pub fn wait_if_room(self: &Arc<Gate>, deliver: impl FnOnce(Pass) + Send + 'static) -> bool {
         let mut state = self.lock();
-        Self::push(&mut state, false, Box::new(deliver))
+        if state.waiting.len() >= state.free as usize {
+            return false;
+        }
+        Self::push(&mut state, false, Box::new(deliver));
+        drop(state);
+        self.deliver();
+        true
     }
 
     /// As `wait`, for `do_send`: false if as many wait already as the window is wide.
-    pub fn wait_in_outbox(&self, deliver: impl FnOnce(Pass) + Send + 'static) -> bool {
+    pub fn wait_in_outbox(self: &Arc<Gate>, deliver: impl FnOnce(Pass) + Send + 'static) -> bool {
         let mut state = self.lock();
         if state.outbox_free == 0 {
             return false;
         }
         state.outbox_free -= 1;
         Self::push(&mut state, true, Box::new(deliver));
+        drop(state);
+        self.deliver();
         true
     }
 
@@ -96,22 +113,20 @@ impl Gate {
     /// Whoever waits with this ticket waits no more; its `deliver` is dropped. Returns whether it still waited.
     pub fn cancel(&self, ticket: u64) -> bool {
         let mut state = self.lock();
-        // Tickets are in order. What is cancelled leaves the line, so that giving up and trying again costs no memory.
+        // Tickets rise along the line.
         let Ok(at) = state.waiting.binary_search_by_key(&ticket, |waiting| waiting.ticket) else {
             return false;
         };
-        let dropped = state.waiting.remove(at);
-        state.outbox_free += u32::from(dropped.as_ref().is_some_and(|waiting| waiting.in_outbox));
+        let cancelled = state.waiting.remove(at);
         drop(state);
-        dropped.is_some()
+        drop(cancelled);
+        true
     }
-}
 
-impl Drop for Pass {
-    fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.free += 1;
-        if std::mem::replace(&mut state.handing_out, true) {
+    /// Lets in who waits, as long as there is room, unless another does so already.
+    fn deliver(self: &Arc<Gate>) {
+        let mut state = self.lock();
+        if std::mem::replace(&mut state.is_delivering, true) {
             return;
         }
         while state.free > 0 {
@@ -119,14 +134,26 @@ impl Drop for Pass {
             state.outbox_free += u32::from(waiting.in_outbox);
             state.free -= 1;
             drop(state);
-            let pass = Pass(Arc::clone(&self.0));
-            // Others' code may run in there, a waker or a `Drop`; whoever waits next must not pay for its panic.
+            let pass = Pass(Arc::clone(self));
+            // Others' code may run in there, a waker or a `Drop`; who waits next must not pay for its panic.
             if catch_unwind(AssertUnwindSafe(|| (waiting.deliver)(pass))).is_err() {
                 tracing::error!(target: "procession", "a message panicked while it was delivered");
             }
-            state = self.0.lock();
+            state = self.lock();
         }
-        state.handing_out = false;
+        state.is_delivering = false;
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.free += 1;
+        let somebody_waits = !state.waiting.is_empty();
+        drop(state);
+        if somebody_waits {
+            self.0.deliver();
+        }
     }
 }
 

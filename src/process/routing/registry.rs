@@ -93,6 +93,13 @@ impl Registry {
         self.write().by_slot.remove(&slot);
     }
 
+    /// Takes every actor's place away: the process is no longer one of a topology, and keeps nobody alive.
+    pub fn clear(&self) {
+        let slots = std::mem::take(&mut *self.write());
+        // Their ends may send, so they run without the lock.
+        drop(slots);
+    }
+
     /// Who lives at an address of this process and this life of it.
     pub fn find(&self, id: ActorId) -> Option<Exported> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -57,6 +57,8 @@ pub struct Router {
     /// A connection has ended.
     quiet: Notify,
     stage: AtomicU8,
+    /// The runtime of the arbiter, for who waits on a thread without one.
+    arbiter: OnceLock<tokio::runtime::Handle>,
     /// Messages of other processes that were taken in and are not done with.
     tickets: Arc<AtomicU64>,
     ask_timeout_ms: AtomicU64,
@@ -81,7 +83,7 @@ struct State {
 
 /// Messages are taken and sent.
 const OPEN: u8 = 0;
-/// New messages are refused; those taken are handled and answered.
+/// New messages are refused; those taken are handled and answered, and may send.
 const STOPPING: u8 = 1;
 /// Connections close as soon as they owe nothing.
 const CLOSING: u8 = 2;
@@ -100,6 +102,7 @@ impl Router {
             unborn: Notify::new(),
             quiet: Notify::new(),
             stage: AtomicU8::new(OPEN),
+            arbiter: OnceLock::new(),
             tickets: Arc::default(),
             ask_timeout_ms: AtomicU64::new(ask_timeout_ms),
         })
@@ -107,12 +110,18 @@ impl Router {
 
     /// Starts the drivers of connections, on the thread that polls this.
     pub async fn run(self: Arc<Router>) {
+        let _ = self.arbiter.set(tokio::runtime::Handle::current());
         loop {
             for peer in std::mem::take(&mut self.lock().unborn) {
                 tokio::task::spawn_local(lane::run(Arc::clone(&self), peer));
             }
             self.unborn.notified().await;
         }
+    }
+
+    /// The runtime of the arbiter, once `run` was polled there.
+    pub fn arbiter(&self) -> Option<tokio::runtime::Handle> {
+        self.arbiter.get().cloned()
     }
 
     /// Who this process is.
@@ -172,7 +181,7 @@ impl Router {
 
     /// The connection for new messages to an actor of another process; asks the root for one if there is none.
     pub fn peer_for(self: &Arc<Router>, target: ActorId) -> Result<Arc<Peer>, Cause> {
-        // While it drains, what is still being handled may send on (P-4).
+        // A process that stops still handles what it has taken, and what handlers send then is part of that (P-4).
         if self.may_close() {
             return Err(Cause::ShuttingDown);
         }
@@ -313,9 +322,16 @@ impl Router {
         self.stage.load(Ordering::Acquire) >= CLOSING
     }
 
-    /// Whether every message that was taken in, from here or elsewhere, is handled and answered.
+    /// Whether every message that was taken in, from here or elsewhere, is handled and answered, and everything
+    /// that was sent without waiting for a reply has left.
     pub fn is_idle(&self) -> bool {
-        self.tickets.load(Ordering::Acquire) == 0 && self.registry.is_idle()
+        self.tickets.load(Ordering::Acquire) == 0
+            && self.registry.is_idle()
+            && self
+                .lock()
+                .all
+                .iter()
+                .all(|peer| !peer.with_silently(|connection| connection.has_casts_waiting()))
     }
 
     pub(super) fn tickets(&self) -> Arc<AtomicU64> {

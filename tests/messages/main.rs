@@ -1,0 +1,41 @@
+//! Programs as their users write them: actors in processes, messages between them, and every promise about both.
+//!
+//! Without libtest, because the workers are this program started again (H26). The stories run one after the other;
+//! each ends without a child, and with as many descriptors as it began with. They wait for facts, never for time.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // A test; clippy knows only those with libtest.
+
+use libtest_mimic::Arguments;
+
+mod actors;
+mod addresses;
+mod delivery;
+mod faults;
+mod lives;
+mod local;
+mod roots;
+mod sending;
+mod stage;
+mod windows;
+
+fn main() -> std::process::ExitCode {
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() == Some(roots::ROLE) {
+        return roots::play(&args.next().unwrap(), args.next().as_deref().unwrap_or_default());
+    }
+    // What a process makes once must not look like a story's leak; a worker never comes past this line.
+    actors::program().run(async |_| -> procession::Result<()> { Ok(()) }).unwrap();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let stories = [
+        sending::stories(),
+        addresses::stories(),
+        delivery::stories(),
+        windows::stories(),
+        local::stories(),
+        faults::stories(),
+        lives::stories(),
+        roots::stories(),
+    ];
+    libtest_mimic::run(&arguments, stories.into_iter().flatten().collect()).exit_code()
+}
