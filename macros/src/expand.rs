@@ -35,6 +35,22 @@ pub(crate) fn actor(actor: &Actor) -> TokenStream {
             }
         }
 
+        // Never sent: with one message alone in the list, the compiler would take any other for a wrong value of its
+        // type, and not say that it is not in the list.
+        #[automatically_derived]
+        impl ::procession::address::Accepts<::procession::address::Never> for #ident {
+            const NAME: &'static str = "";
+        }
+
+        #[automatically_derived]
+        impl ::procession::actix::Handler<::procession::address::Never> for #ident {
+            type Result = ();
+
+            fn handle(&mut self, never: ::procession::address::Never, _: &mut Self::Context) {
+                match never {}
+            }
+        }
+
         #(#accepts)*
 
         const _: () = ::core::assert!(

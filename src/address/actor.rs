@@ -3,8 +3,8 @@
 use std::any::Any;
 
 use actix::prelude::*;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::export::Held;
 use super::inbound::Inbound;
@@ -48,6 +48,11 @@ pub trait ProcActor: Actor + Handler<StopActor> {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct StopActor;
+
+/// A message that there is none of: the derive has every actor accept it, see there.
+#[derive(Clone, Copy, Debug, Message, Serialize, Deserialize)]
+#[rtype(result = "()")]
+pub enum Never {}
 
 /// An actor's list has this message. Implemented by the derive for each entry of the list.
 #[diagnostic::on_unimplemented(

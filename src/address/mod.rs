@@ -18,7 +18,7 @@ mod request;
 mod slot;
 mod target;
 
-pub use actor::{Accepts, MessageEntry, ProcActor, ProcMessage, StopActor, duplicate_message};
+pub use actor::{Accepts, MessageEntry, Never, ProcActor, ProcMessage, StopActor, duplicate_message};
 pub use addr::ProcAddr;
 pub use context::{current, enter, leave};
 pub use error::SendError;
