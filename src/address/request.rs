@@ -64,7 +64,6 @@ impl<M: ProcMessage> Pending<M> {
                 *deadline = now + timeout;
                 self.slot.set_deadline(*deadline);
                 *timer = None;
-                self.slot.set_deadline(*deadline);
             }
         }
     }

@@ -196,14 +196,39 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_many_whose_messages_are_dropped_at_once_is_no_recursion() {
+    fn m2_who_comes_to_wait_when_room_was_just_made_does_not_wait() {
         let gate = Gate::new(1);
         let first = gate.try_pass().expect("room");
-        for _ in 0..100_000 {
+        assert!(gate.try_pass().is_none());
+        // Another thread ends its message between the two calls of one that sends.
+        drop(first);
+        let passed = Arc::new(Mutex::new(false));
+        let told = Arc::clone(&passed);
+        gate.wait(move |_| *told.lock().expect("told") = true);
+        assert!(*passed.lock().expect("told"));
+    }
+
+    #[test]
+    fn many_deliveries_that_end_at_once_are_turns_of_a_loop() {
+        let gate = Gate::new(1);
+        let first = gate.try_pass();
+        for _ in 0..200_000 {
             gate.wait(drop);
         }
         drop(first);
         assert!(gate.is_idle());
+    }
+
+    #[test]
+    fn m3_cancelled_senders_leave_the_line() {
+        let gate = Gate::new(1);
+        let first = gate.try_pass();
+        for _ in 0..1000 {
+            let ticket = gate.wait(drop);
+            assert!(gate.cancel(ticket) && !gate.cancel(ticket));
+        }
+        assert_eq!(gate.lock().waiting.len(), 0);
+        drop(first);
     }
 
     #[test]

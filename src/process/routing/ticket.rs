@@ -46,8 +46,8 @@ impl Ticket {
         self.correlation.is_some()
     }
 
-    /// The message leaves the mailbox to be handled. False if it must not be handled, because its sender has cancelled it or
-    /// its deadline has passed (M-7).
+    /// The message leaves the mailbox to be handled. False if it must not be, because its sender has cancelled it or
+    /// its deadline has passed (M-7), or this process has said goodbye.
     pub fn begin(&mut self) -> bool {
         self.stage = Stage::Begun;
         let (channel, bytes, deadline) = (self.channel, self.bytes, self.deadline);
