@@ -1,8 +1,8 @@
 //! Pipes to Python programs that use nothing but their standard library.
 //!
 //! Each story runs with every Python 3 that is found: `python3`, and those of pyenv. The challenge of 3.12
-//! and later is told by `modern.py` too, so that it is tested where there is an older Python only. No Python
-//! at all is a failure.
+//! and later is told by `modern.py` too, so that it is tested where there is an older Python only. Without any
+//! Python the stories say so and test nothing, unless `PROCESSION_REQUIRE_PYTHON` is set, as CI does.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -30,7 +30,11 @@ static PYTHONS: LazyLock<BTreeMap<u32, PathBuf>> = LazyLock::new(|| {
         Some((told.trim().parse().ok()?, program))
     });
     let found: BTreeMap<u32, PathBuf> = found.collect();
-    assert!(!found.is_empty(), "these tests need a python3 in the path");
+    let required = std::env::var_os("PROCESSION_REQUIRE_PYTHON").is_some();
+    assert!(!(required && found.is_empty()), "these tests need a python3 in the path");
+    if found.is_empty() {
+        eprintln!("skipped: there is no python3 in the path, so nothing is told of pipes to Python");
+    }
     found
 });
 
@@ -86,7 +90,7 @@ fn objects_go_as_json() {
 
 #[test]
 fn h12_a_python_gets_a_blocking_end_even_from_an_async_one() {
-    let program = PYTHONS.values().next_back().expect("a Python");
+    let Some(program) = PYTHONS.values().next_back() else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     runtime.block_on(async {
         let (ours, theirs) = pipe::pipe::<(), ()>().expect("pipe");
@@ -105,7 +109,7 @@ fn h12_a_python_gets_a_blocking_end_even_from_an_async_one() {
 
 #[test]
 fn h10_a_python_that_ends_inside_a_message_is_noticed_and_long_headers_are_read() {
-    let program = PYTHONS.values().next().expect("a Python");
+    let Some(program) = PYTHONS.values().next() else { return };
     let (mut end, theirs) = pipe::pipe::<(), ()>().expect("pipe");
     finish(python(program, "peer.py", &["truncated"], theirs));
     assert!(matches!(end.recv_bytes(), Err(RecvError::Truncated { received: 7 })));
@@ -228,7 +232,7 @@ fn a_python_of_md5_is_refused_where_that_is_asked() {
 /// The form of Python 3.12, in both roles, with each digest.
 #[test]
 fn the_challenge_of_new_pythons_is_spoken() {
-    let program = PYTHONS.values().next_back().expect("a Python");
+    let Some(program) = PYTHONS.values().next_back() else { return };
     for digest in ["sha256", "sha384", "md5"] {
         let directory = tempfile::tempdir().expect("directory");
         let [(address, text), _] = places(&directory, 0);
