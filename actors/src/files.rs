@@ -5,19 +5,21 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use procession::prelude::*;
 use tokio::sync::mpsc;
 use walkdir::WalkDir;
 
-/// A piece of a file. Words, that is maximal runs of ASCII letters and digits, are never cut, and a piece has bytes of
+/// A piece of a file; the last that a receiver gets is empty. Words, that is maximal runs of ASCII letters and digits, are never cut, and a piece has bytes of
 /// one file alone.
 #[derive(Message, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct Piece(pub Bytes);
 
-/// Reads everything. The reply comes when every piece was sent; whether they were handled, their receivers know.
+/// Reads everything. The reply comes when every receiver has handled its pieces, so whoever asks a receiver for its
+/// result after it misses none: order is promised from one sender alone (M-1), and the asker is another.
 #[derive(Message, Serialize, Deserialize, Debug, Clone)]
 #[rtype(result = "Result<FilesRead, String>")]
 pub struct ReadAll {
@@ -43,6 +45,9 @@ pub const MAX_NAMED: usize = 100;
 
 /// How much is read and sent at once: large enough that a piece costs little beside its bytes.
 const PIECE_BYTES: usize = 256 << 10;
+
+/// How long receivers may take for what they were sent. Their death is told at once; this is for those that hang.
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Pieces that wait between the thread that reads and the actor that sends.
 const PIECES_READY: usize = 2;
@@ -93,6 +98,7 @@ impl Handler<ReadAll> for Files {
             while let Some(piece) = ready.recv().await {
                 dealer.deal(piece).await.map_err(|error| error.to_string())?;
             }
+            dealer.all_handled().await.map_err(|error| error.to_string())?;
             reading.await.map_err(|error| error.to_string())?
         })
     }
@@ -117,6 +123,16 @@ impl Dealer {
             }
         }
         self.turn().tell(piece).await
+    }
+
+    /// An empty piece as a request goes the way of all before it, so its reply says that they were handled.
+    async fn all_handled(&self) -> Result<(), SendError<Piece>> {
+        let last = |receiver: &ProcRecipient<Piece>| receiver.send(Piece(Bytes::new())).timeout(PATIENCE);
+        let last: Vec<_> = self.receivers.iter().map(last).collect();
+        for reply in last {
+            reply.await?;
+        }
+        Ok(())
     }
 
     fn turn(&mut self) -> &ProcRecipient<Piece> {
