@@ -38,6 +38,25 @@ and the root restarts it: 84 / 2 = 42" "$bin/examples/crash"
 
 same objects_over_pipes "0 1 4 9 16 25 36 49 64 81" "$bin/examples/objects_over_pipes"
 
+# runs NAME WANTED COMMAND...: the command ends well and says, among other things, that.
+runs() {
+    local name="$1" wanted="$2"
+    shift 2
+    if ! timeout 120 "$@" >"$work/out" 2>"$work/err" || ! grep -qF -- "$wanted" "$work/out"; then
+        echo "FAILED: $name"
+        cat "$work/out" "$work/err"
+        exit 1
+    fi
+    echo "ok: $name"
+    passed=$((passed + 1))
+}
+
+runs pipes_pool "its job was done by another" "$bin/examples/pipes_pool"
+runs pipes_third_process '"an end" has 5 letters' "$bin/examples/pipes_third_process"
+if command -v python3 >/dev/null; then
+    runs pipes_python "3145728 bytes went to Python and came back" "$bin/examples/pipes_python"
+fi
+
 # The word count, against the tools that every Unix has, on this project's own files and on hostile ones.
 folder="$work/input"
 mkdir "$folder"
