@@ -18,11 +18,14 @@ use crate::process::control::{
 };
 use crate::process::routing::{Broker, Identity, Router};
 use crate::protocol::control::{Ready, Refusal, ToRoot, ToWorker, Welcome};
+use crate::transport::polling;
 
 /// The runtime of every arbiter of ours.
 pub(super) fn tokio_runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .on_thread_park(polling::before_park)
+        .on_thread_unpark(polling::after_unpark)
         .build()
         .expect("a tokio runtime needs an epoll")
 }

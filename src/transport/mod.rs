@@ -1,3 +1,6 @@
 //! Drives a connection over a pipe.
 
+pub mod driver;
+pub mod polling;
 pub mod socket;
+pub mod wire;

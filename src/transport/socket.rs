@@ -1,218 +1,108 @@
-//! Drives a connection over a socket, on the thread whose actors it serves: a message costs no thread hop.
-//!
-//! A dull loop: write what is pending, sleep until there is something to do, read once. What the frames mean is
-//! decided by the connection and its [`Lane`].
+//! The bytes of a connection over a socket.
 
+use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::time::Instant;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::protocol::connection::{Connection, Event, ProtocolError};
-use crate::protocol::frame::FrameReader;
+use super::wire::Wire;
 use crate::sys::readiness;
-use crate::sys::socket::{self, Wait};
+use crate::sys::socket::{self, MAX_DESCRIPTORS, Wait};
 
-/// Whose connection it is.
-pub trait Lane {
-    /// What the connection gives back with outcomes.
-    type Tag;
+/// One end of a socketpair. Dropping it closes it.
+#[derive(Debug)]
+pub struct SocketWire {
+    socket: AsyncFd<OwnedFd>,
+}
 
-    /// Locks the connection for a moment.
-    fn with<R>(&self, act: impl FnOnce(&mut Connection<Self::Tag>) -> R) -> R;
-
-    /// Something happened; the connection is not locked.
+impl SocketWire {
+    /// Watches the socket in the runtime of this thread.
     ///
     /// # Errors
-    /// The peer broke the protocol.
-    fn on_event(&self, event: Event<'_, Self::Tag>) -> Result<(), ProtocolError>;
-
-    /// Resolves when the connection may have something to transmit. Cancel safe.
-    fn wanted(&self) -> impl Future<Output = ()>;
-
-    /// Whether the lane is finished and everything was written: the pipe may be closed.
-    fn is_done(&self) -> bool;
-}
-
-/// How a connection ended.
-#[derive(Debug)]
-pub enum Ended {
-    /// This side was done.
-    Done,
-    /// End-of-file at the end of a frame, or the peer's end is gone (H9).
-    PeerGone,
-    /// The peer broke the protocol, an end-of-file inside a frame included (H10).
-    Violation(ProtocolError),
-    /// The operating system failed.
-    Failed(io::Error),
-}
-
-/// Moves bytes until the connection ends. Dropping the future closes the pipe.
-pub async fn drive<L: Lane>(lane: &L, pipe: OwnedFd) -> Ended {
-    let pipe = match readiness::watch(pipe) {
-        Ok(pipe) => pipe,
-        Err(error) => return Ended::Failed(error),
-    };
-    let mut driver = Driver { lane, pipe, reader: FrameReader::default(), greeted: false };
-    match driver.run().await {
-        Ok(()) => Ended::Done,
-        Err(ended) => ended,
-    }
-}
-
-/// What may be written before others of the thread have their turn: a peer that reads as fast as we write would
-/// otherwise keep a huge message going to its end while everything else waits (M-4).
-const TURN_BYTES: usize = 256 << 10;
-
-/// Why writing ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Written {
-    All,
-    Blocked,
-    Enough,
-}
-
-struct Driver<'a, L: Lane> {
-    lane: &'a L,
-    pipe: AsyncFd<OwnedFd>,
-    reader: FrameReader,
-    greeted: bool,
-}
-
-impl<L: Lane> Driver<'_, L> {
-    async fn run(&mut self) -> Result<(), Ended> {
-        let timer = tokio::time::sleep(std::time::Duration::ZERO);
-        tokio::pin!(timer);
-        let mut armed: Option<Instant> = None;
-        loop {
-            let written = self.write()?;
-            // After writing, since filling the outgoing bytes is what tells that a message has left its queue.
-            self.drain_events()?;
-            if self.lane.is_done() && !self.lane.with(|connection| connection.has_pending()) {
-                return Ok(());
-            }
-            let timeout = self.lane.with(Connection::poll_timeout);
-            // A timer that fires too early is cheaper than one that is set anew for each message.
-            if timeout.is_some_and(|wanted| armed.is_none_or(|armed| wanted < armed)) {
-                armed = timeout;
-                timer.as_mut().reset(armed.unwrap_or_else(Instant::now).into());
-            }
-            tokio::select! {
-                biased;
-                ready = self.pipe.readable() => {
-                    let mut ready = ready.map_err(Ended::Failed)?;
-                    let room = self.reader.room();
-                    match socket::recv(ready.get_inner().as_fd(), room, Wait::No) {
-                        Ok(0) => return Err(self.end_of_file()),
-                        Ok(bytes) => {
-                            if bytes < room.len() {
-                                ready.clear_ready();
-                            }
-                            self.reader.advance(bytes);
-                        }
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                            ready.clear_ready();
-                            continue;
-                        }
-                        Err(error) if socket::is_peer_gone(&error) => return Err(self.end_of_file()),
-                        Err(error) => return Err(Ended::Failed(error)),
-                    }
-                    drop(ready);
-                    self.take_frames()?;
-                }
-                () = self.lane.wanted() => {}
-                ready = self.pipe.writable(), if written == Written::Blocked => {
-                    // Edge-triggered: ask again only after the kernel has said no since.
-                    ready.map_err(Ended::Failed)?.retain_ready();
-                }
-                () = timer.as_mut(), if armed.is_some() => {
-                    armed = None;
-                    let now = Instant::now();
-                    self.lane.with(|connection| connection.handle_timeout(now));
-                }
-                // Others of this thread come first, the readers of what has arrived among them.
-                () = tokio::task::yield_now(), if written == Written::Enough => {}
-            }
-        }
+    /// When it can't be watched.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O.
+    pub fn new(socket: OwnedFd) -> io::Result<SocketWire> {
+        Ok(SocketWire { socket: readiness::watch(socket)? })
     }
 
-    fn end_of_file(&self) -> Ended {
-        match self.reader.is_mid_frame() {
-            true => Ended::Violation(ProtocolError::Cut),
-            false => Ended::PeerGone,
-        }
-    }
-
-    /// Writes until nothing is pending, the kernel takes no more, or it is enough for one turn.
-    fn write(&mut self) -> Result<Written, Ended> {
-        let now = Instant::now();
-        let mut left = TURN_BYTES;
-        loop {
-            let pipe = self.pipe.get_ref().as_fd();
-            let sent: io::Result<usize> = self.lane.with(|connection| {
-                let bytes = connection.poll_transmit(now);
-                if bytes.is_empty() {
-                    return Ok(0);
-                }
-                let sent = socket::send(pipe, bytes, Wait::No)?;
-                connection.handle_transmitted(sent);
-                Ok(sent)
-            });
-            match sent {
-                Ok(0) => return Ok(Written::All),
-                Ok(bytes) => {
-                    left = left.saturating_sub(bytes);
-                    if left == 0 {
-                        return Ok(Written::Enough);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.forget_writable();
-                    return Ok(Written::Blocked);
-                }
-                // The peer's last words may still be unread: reading finds the end (H9).
-                Err(error) if socket::is_peer_gone(&error) => return Ok(Written::All),
-                Err(error) => return Err(Ended::Failed(error)),
-            }
-        }
-    }
-
-    /// The kernel said no: what was known about writability is over.
-    fn forget_writable(&self) {
-        let _ = self
-            .pipe
-            .try_io(Interest::WRITABLE, |_| -> io::Result<()> { Err(io::ErrorKind::WouldBlock.into()) });
-    }
-
-    fn take_frames(&mut self) -> Result<(), Ended> {
-        if !self.greeted {
-            let preamble = self.reader.take_preamble();
-            self.greeted = preamble.map_err(|error| Ended::Violation(error.into()))?;
-            if !self.greeted {
-                return Ok(());
-            }
-        }
-        let now = Instant::now();
-        loop {
-            let frame = match self.reader.next() {
-                Ok(Some(frame)) => frame,
-                Ok(None) => break,
-                Err(error) => return Err(Ended::Violation(error.into())),
+    /// The kernel said that there is no more for now: what was known of readiness is over. To be told again, this
+    /// must be said of what was known before the call, so the call is made within.
+    fn attempt(
+        &self,
+        interest: Interest,
+        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<(usize, More)>,
+    ) -> io::Result<usize> {
+        let mut outcome = None;
+        let _ = self.socket.try_io(interest, |socket| -> io::Result<()> {
+            let result = call(socket.as_fd());
+            let exhausted = match &result {
+                Ok((_, more)) => *more == More::No,
+                Err(error) => error.kind() == io::ErrorKind::WouldBlock,
             };
-            let event = self.lane.with(|connection| connection.handle_frame(frame, now));
-            if let Some(event) = event.map_err(Ended::Violation)? {
-                self.lane.on_event(event).map_err(Ended::Violation)?;
+            outcome = Some(result);
+            if exhausted { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        // Not known to be ready, but whoever peeked, or has never tried, may know better.
+        let result = outcome.unwrap_or_else(|| call(self.socket.get_ref().as_fd()));
+        result.map(|(bytes, _)| bytes)
+    }
+}
+
+/// Whether the kernel may have more to give, or room for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum More {
+    Maybe,
+    No,
+}
+
+impl Wire for SocketWire {
+    fn send(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
+        self.attempt(Interest::WRITABLE, |socket| {
+            let sent = socket::send_with_descriptors(socket, bytes, descriptors, Wait::No)?;
+            Ok((sent, More::Maybe))
+        })
+    }
+
+    fn recv(&self, room: &mut [u8], descriptors: &mut VecDeque<OwnedFd>) -> io::Result<usize> {
+        self.attempt(Interest::READABLE, |socket| {
+            let received = socket::recv_with_descriptors(socket, room, MAX_DESCRIPTORS, Wait::No)?;
+            descriptors.extend(received.descriptors);
+            if received.truncated {
+                return Err(io::Error::other(
+                    "descriptors of the peer were lost: this process has too many open files",
+                ));
             }
+            let more = match received.bytes {
+                // End-of-file stays readable.
+                0 => More::Maybe,
+                // The kernel ends a read where descriptors begin, so a short one proves nothing then.
+                _ if !descriptors.is_empty() => More::Maybe,
+                bytes if bytes < room.len() => More::No,
+                _ => More::Maybe,
+            };
+            Ok((received.bytes, more))
+        })
+    }
+
+    fn has_news(&self) -> bool {
+        let mut byte = [0];
+        match socket::peek(self.socket.get_ref().as_fd(), &mut byte, Wait::No) {
+            Ok(_) => true,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
+    }
+
+    async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await?.retain_ready();
         Ok(())
     }
 
-    fn drain_events(&self) -> Result<(), Ended> {
-        while let Some(event) = self.lane.with(Connection::poll_event) {
-            self.lane.on_event(event).map_err(Ended::Violation)?;
-        }
+    async fn writable(&self) -> io::Result<()> {
+        self.socket.writable().await?.retain_ready();
         Ok(())
     }
 }

@@ -12,7 +12,8 @@ use crate::codec::DecodeError;
 use crate::id::ActorId;
 use crate::protocol::connection::{Connection, Event, ProtocolError};
 use crate::protocol::wire::{Cause, Failure, MessageId, Open};
-use crate::transport::socket::{self, Ended, Lane};
+use crate::transport::driver::{self, Ended, Lane};
+use crate::transport::socket::SocketWire;
 
 /// How long the failed messages of a broken connection wait to learn how the peer ended. The root reaps a dead
 /// process within milliseconds; a peer that lives on is found out by this.
@@ -25,7 +26,10 @@ pub(super) async fn run(router: Arc<Router>, peer: Arc<Peer>) {
     let cause = match lane.wait_for_pipe().await {
         Err(cause) => cause,
         Ok(pipe) => {
-            let ended = socket::drive(&lane, pipe).await;
+            let ended = match SocketWire::new(pipe) {
+                Ok(wire) => driver::drive(&lane, wire).await,
+                Err(error) => Ended::Failed(error),
+            };
             router.forget(&peer);
             lane.cause_of(ended).await
         }

@@ -1,0 +1,210 @@
+//! Drives a connection over a pipe, on the thread whose actors it serves: a message costs no thread hop.
+//!
+//! A dull loop: write what is pending, sleep until there is something to do, read once. What the frames mean is
+//! decided by the connection and its [`Lane`], what the bytes move over by the [`Wire`].
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::polling::{self, Watch};
+use super::wire::Wire;
+use crate::protocol::connection::{Connection, Event, ProtocolError};
+use crate::protocol::frame::FrameReader;
+use crate::sys::socket;
+
+/// Whose connection it is.
+pub trait Lane {
+    /// What the connection gives back with outcomes.
+    type Tag;
+
+    /// Locks the connection for a moment.
+    fn with<R>(&self, act: impl FnOnce(&mut Connection<Self::Tag>) -> R) -> R;
+
+    /// Something happened; the connection is not locked.
+    ///
+    /// # Errors
+    /// The peer broke the protocol.
+    fn on_event(&self, event: Event<'_, Self::Tag>) -> Result<(), ProtocolError>;
+
+    /// Resolves when the connection may have something to transmit. Cancel safe.
+    fn wanted(&self) -> impl Future<Output = ()>;
+
+    /// Whether the lane is finished and everything was written: the pipe may be closed.
+    fn is_done(&self) -> bool;
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// This side was done.
+    Done,
+    /// End-of-file at the end of a frame, or the peer's end is gone (H9).
+    PeerGone,
+    /// The peer broke the protocol, an end-of-file inside a frame included (H10).
+    Violation(ProtocolError),
+    /// The operating system failed.
+    Failed(io::Error),
+}
+
+/// Moves bytes until the connection ends. Dropping the future closes the pipe.
+pub async fn drive<L: Lane, W: Wire + 'static>(lane: &L, wire: W) -> Ended {
+    let wire = Rc::new(wire);
+    let polled = Rc::clone(&wire);
+    let watch = polling::watch(move || polled.has_news());
+    let reader = FrameReader::default();
+    let mut driver = Driver { lane, wire, watch, reader, descriptors: VecDeque::new(), greeted: false };
+    match driver.run().await {
+        Ok(()) => Ended::Done,
+        Err(ended) => ended,
+    }
+}
+
+/// What may be written before others of the thread have their turn: a peer that reads as fast as we write would
+/// otherwise keep a huge message going to its end while everything else waits (M-4).
+const TURN_BYTES: usize = 256 << 10;
+
+/// Why writing ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    All,
+    Blocked,
+    Enough,
+}
+
+struct Driver<'a, L: Lane, W: Wire> {
+    lane: &'a L,
+    wire: Rc<W>,
+    /// Tells of news before the thread sleeps.
+    watch: Watch,
+    reader: FrameReader,
+    /// Those that arrived and were not claimed by a frame.
+    descriptors: VecDeque<OwnedFd>,
+    greeted: bool,
+}
+
+impl<L: Lane, W: Wire> Driver<'_, L, W> {
+    async fn run(&mut self) -> Result<(), Ended> {
+        let timer = tokio::time::sleep(std::time::Duration::ZERO);
+        tokio::pin!(timer);
+        let mut armed: Option<Instant> = None;
+        loop {
+            let written = self.write()?;
+            // After writing, since filling the outgoing bytes is what tells that a message has left its queue.
+            self.drain_events()?;
+            if self.lane.is_done() && !self.lane.with(|connection| connection.has_pending()) {
+                return Ok(());
+            }
+            let timeout = self.lane.with(Connection::poll_timeout);
+            // A timer that fires too early is cheaper than one that is set anew for each message.
+            if timeout.is_some_and(|wanted| armed.is_none_or(|armed| wanted < armed)) {
+                armed = timeout;
+                timer.as_mut().reset(armed.unwrap_or_else(Instant::now).into());
+            }
+            tokio::select! {
+                biased;
+                () = self.watch.poked() => self.read()?,
+                ready = self.wire.readable() => {
+                    ready.map_err(Ended::Failed)?;
+                    self.read()?;
+                }
+                () = self.lane.wanted() => {}
+                ready = self.wire.writable(), if written == Written::Blocked => ready.map_err(Ended::Failed)?,
+                () = timer.as_mut(), if armed.is_some() => {
+                    armed = None;
+                    let now = Instant::now();
+                    self.lane.with(|connection| connection.handle_timeout(now));
+                }
+                // Others of this thread come first, the readers of what has arrived among them.
+                () = tokio::task::yield_now(), if written == Written::Enough => {}
+            }
+        }
+    }
+
+    /// Reads once, and takes the frames that are whole.
+    fn read(&mut self) -> Result<(), Ended> {
+        match self.wire.recv(self.reader.room(), &mut self.descriptors) {
+            Ok(0) => Err(self.end_of_file()),
+            Ok(bytes) => {
+                self.watch.note_traffic();
+                self.reader.advance(bytes);
+                self.take_frames()
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) if socket::is_peer_gone(&error) => Err(self.end_of_file()),
+            Err(error) => Err(Ended::Failed(error)),
+        }
+    }
+
+    fn end_of_file(&self) -> Ended {
+        match self.reader.is_mid_frame() {
+            true => Ended::Violation(ProtocolError::Cut),
+            false => Ended::PeerGone,
+        }
+    }
+
+    /// Writes until nothing is pending, the kernel takes no more, or it is enough for one turn.
+    fn write(&mut self) -> Result<Written, Ended> {
+        let now = Instant::now();
+        let mut left = TURN_BYTES;
+        loop {
+            let sent: io::Result<usize> = self.lane.with(|connection| {
+                let bytes = connection.poll_transmit(now);
+                if bytes.is_empty() {
+                    return Ok(0);
+                }
+                let sent = self.wire.send(bytes, &[])?;
+                connection.handle_transmitted(sent);
+                Ok(sent)
+            });
+            match sent {
+                Ok(0) => return Ok(Written::All),
+                Ok(bytes) => {
+                    self.watch.note_traffic();
+                    left = left.saturating_sub(bytes);
+                    if left == 0 {
+                        return Ok(Written::Enough);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Written::Blocked);
+                }
+                // The peer's last words may still be unread: reading finds the end (H9).
+                Err(error) if socket::is_peer_gone(&error) => return Ok(Written::All),
+                Err(error) => return Err(Ended::Failed(error)),
+            }
+        }
+    }
+
+    fn take_frames(&mut self) -> Result<(), Ended> {
+        if !self.greeted {
+            let preamble = self.reader.take_preamble();
+            self.greeted = preamble.map_err(|error| Ended::Violation(error.into()))?;
+            if !self.greeted {
+                return Ok(());
+            }
+        }
+        let now = Instant::now();
+        loop {
+            let frame = match self.reader.next() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => return Err(Ended::Violation(error.into())),
+            };
+            let event = self.lane.with(|connection| connection.handle_frame(frame, now));
+            if let Some(event) = event.map_err(Ended::Violation)? {
+                self.lane.on_event(event).map_err(Ended::Violation)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn drain_events(&self) -> Result<(), Ended> {
+        while let Some(event) = self.lane.with(Connection::poll_event) {
+            self.lane.on_event(event).map_err(Ended::Violation)?;
+        }
+        Ok(())
+    }
+}

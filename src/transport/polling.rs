@@ -1,0 +1,133 @@
+//! Polling before sleep: just before a thread of actors would sleep, it looks at its pipes for a little while.
+//!
+//! To wake a sleeping core costs more than all the rest of a message. A runtime that calls [`before_park`] and
+//! [`after_unpark`] where tokio's `on_thread_park` and `on_thread_unpark` say so waits for its pipes awake, as long as
+//! that is likely to be shorter than a wake: how long is decided by the [`Window`]. The driver of a pipe [`watch`]es it.
+//! Nothing is polled while there is work, and nothing by a thread that has had no traffic.
+
+mod window;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+use slab::Slab;
+
+pub use self::window::BusyPoll;
+use self::window::{Next, Window};
+
+thread_local! {
+    static POLLER: Poller = Poller::default();
+}
+
+#[derive(Default)]
+struct Poller {
+    wires: RefCell<Slab<Rc<Wire>>>,
+    window: RefCell<Window>,
+    /// Something was read or written since the thread last slept.
+    traffic: Cell<bool>,
+}
+
+struct Wire {
+    has_news: Box<dyn Fn() -> bool>,
+    poked: Cell<bool>,
+    driver: Cell<Option<Waker>>,
+}
+
+/// A pipe that is polled as long as this lives.
+pub struct Watch {
+    key: usize,
+    wire: Rc<Wire>,
+}
+
+/// Has the pipe looked at before this thread sleeps. `has_news` is called often and must not wake anything.
+pub fn watch(has_news: impl Fn() -> bool + 'static) -> Watch {
+    let wire =
+        Rc::new(Wire { has_news: Box::new(has_news), poked: Cell::new(false), driver: Cell::new(None) });
+    let key = POLLER.with(|poller| poller.wires.borrow_mut().insert(Rc::clone(&wire)));
+    Watch { key, wire }
+}
+
+impl Watch {
+    /// Resolves when the polling has found news. Cancel safe.
+    pub async fn poked(&self) {
+        std::future::poll_fn(|context| {
+            if self.wire.poked.take() {
+                return Poll::Ready(());
+            }
+            let waker = match self.wire.driver.take() {
+                Some(waker) if waker.will_wake(context.waker()) => waker,
+                _ => context.waker().clone(),
+            };
+            self.wire.driver.set(Some(waker));
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Something was read or written: more may follow soon.
+    pub fn note_traffic(&self) {
+        POLLER.with(|poller| poller.traffic.set(true));
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Late in the life of a thread there is nothing to remove it from.
+        let _ = POLLER.try_with(|poller| poller.wires.borrow_mut().try_remove(self.key));
+    }
+}
+
+/// How this thread polls, from now on.
+pub fn set(busy_poll: BusyPoll) {
+    POLLER.with(|poller| poller.window.borrow_mut().set(busy_poll));
+}
+
+/// The thread would sleep now. Looks at its pipes for a while, and wakes the drivers of those that have news, so that
+/// it does not.
+pub fn before_park() {
+    POLLER.with(|poller| {
+        let Ok(wires) = poller.wires.try_borrow() else { return };
+        if wires.is_empty() {
+            return;
+        }
+        let mut window = poller.window.borrow_mut();
+        window.begin(Instant::now(), poller.traffic.take());
+        loop {
+            match window.next(Instant::now()) {
+                Next::Sleep => return,
+                Next::Look => {}
+            }
+            if poke(&wires) {
+                return;
+            }
+            // Whoever else wants this core comes first: on one core, the peer that is to answer.
+            std::thread::yield_now();
+        }
+    });
+}
+
+/// Wakes the drivers of the pipes that have news; false if none has.
+fn poke(wires: &Slab<Rc<Wire>>) -> bool {
+    let mut found = false;
+    for (_, wire) in wires {
+        if (wire.has_news)() {
+            found = true;
+            wire.poked.set(true);
+            if let Some(driver) = wire.driver.take() {
+                driver.wake();
+            }
+        }
+    }
+    found
+}
+
+/// The thread does not sleep any more.
+pub fn after_unpark() {
+    POLLER.with(|poller| {
+        if let Ok(mut window) = poller.window.try_borrow_mut() {
+            window.end(Instant::now());
+        }
+    });
+}

@@ -1,0 +1,36 @@
+//! What the bytes of a connection move over. The driver knows no more of a pipe than this.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// One end of a duplex byte stream that carries descriptors, used from one thread.
+///
+/// Nothing here blocks: what can't be done now is [`io::ErrorKind::WouldBlock`], and [`readable`](Wire::readable) or
+/// [`writable`](Wire::writable) resolve when it is worth trying again. A peer that is gone is end-of-file for the
+/// reader, after all that it had sent, and `BrokenPipe` or `ConnectionReset` for the writer (H9).
+pub trait Wire {
+    /// Takes what fits of `bytes`, which are not empty. The descriptors go with the first of them, all or, on an
+    /// error, none.
+    ///
+    /// # Errors
+    /// `WouldBlock`; the peer is gone; what the system says.
+    fn send(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize>;
+
+    /// Reads what is there; 0 is end-of-file. Descriptors that came with the bytes, or before, are appended in the
+    /// order in which they were sent, and never later than the bytes they were sent with.
+    ///
+    /// # Errors
+    /// `WouldBlock`; the peer is gone; descriptors were lost on the way (H14); what the system says.
+    fn recv(&self, room: &mut [u8], descriptors: &mut VecDeque<OwnedFd>) -> io::Result<usize>;
+
+    /// Whether [`recv`](Wire::recv) would find something now, end-of-file and errors included. Called many times
+    /// before a thread sleeps, so it must cost little.
+    fn has_news(&self) -> bool;
+
+    /// Resolves when `recv` may find something. Cancel safe.
+    fn readable(&self) -> impl Future<Output = io::Result<()>>;
+
+    /// Resolves when `send` may take something, after it had said `WouldBlock`. Cancel safe.
+    fn writable(&self) -> impl Future<Output = io::Result<()>>;
+}
