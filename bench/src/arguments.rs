@@ -1,0 +1,60 @@
+//! The command line.
+
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
+
+use crate::workloads::{Options, WORKLOADS};
+
+#[derive(Parser, Debug)]
+#[command(about = "Measures Procession beside the limits of the machine and its peers")]
+pub(crate) struct Arguments {
+    /// What to measure; everything if nothing is named
+    #[arg(value_parser = PossibleValuesParser::new(WORKLOADS.iter().map(|workload| workload.name)))]
+    pub(crate) workloads: Vec<String>,
+    /// Few and short rounds, to see that it works
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// One JSON object instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How often everybody takes a turn
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) rounds: Option<u16>,
+}
+
+impl Arguments {
+    /// Whether a workload was asked for.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.workloads.is_empty() || self.workloads.iter().any(|wanted| wanted == name)
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options { quick: self.quick, rounds: self.rounds.map(usize::from) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(std::iter::once("procession-bench").chain(words.split_whitespace()))
+    }
+
+    #[test]
+    fn workloads_are_named_or_all_run() {
+        let some = parse("ask tell --quick --json --rounds 5").expect("arguments");
+        assert!(some.wants("ask") && some.wants("tell") && !some.wants("ask64"));
+        assert!(some.json && some.options().quick);
+        assert_eq!(some.options().rounds, Some(5));
+        let all = parse("").expect("arguments");
+        assert!(WORKLOADS.iter().all(|workload| all.wants(workload.name)));
+        assert!(!all.json && !all.options().quick && all.options().rounds.is_none());
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        assert!(parse("asks").is_err());
+        assert!(parse("--rounds 0").is_err());
+    }
+}

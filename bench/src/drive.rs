@@ -1,0 +1,116 @@
+//! The clocks: every subject is driven by the same loops, asynchronous ones as they are, blocking ones through
+//! [`at_once`]. All are closed loops: the next message leaves when there is room for it.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use crate::part::{Failure, Part, Reading};
+
+/// Requests under way in [`Task::Ask64`](crate::part::Task::Ask64).
+pub(crate) const OUTSTANDING: usize = 64;
+
+/// How many requests pass between two looks at the clock, where single ones are not timed.
+const STRIDE: u64 = 256;
+
+/// One request after the other. The median in µs, with tails.
+pub(crate) async fn asks<F>(part: &Part, mut ask: impl FnMut() -> F) -> Result<Reading, Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let warm = Instant::now();
+    while warm.elapsed() < part.warm_up() {
+        ask().await?;
+    }
+    let mut times = Histogram::<u64>::new(3)?;
+    let begin = Instant::now();
+    let mut before = begin;
+    while before - begin < part.time() {
+        ask().await?;
+        let now = Instant::now();
+        times.record(nanoseconds(now - before))?;
+        before = now;
+    }
+    Ok(quantiles(&times))
+}
+
+/// The median of a histogram of nanoseconds in µs, with tails.
+pub(crate) fn quantiles(times: &Histogram<u64>) -> Reading {
+    let at = |quantile| times.value_at_quantile(quantile) as f64 / 1e3;
+    Reading::new(at(0.5)).with("p90", at(0.9)).with("p99", at(0.99)).with("p99_9", at(0.999))
+}
+
+/// Sixty-four requests under way: whenever the oldest is answered, another leaves. Millions a second.
+pub(crate) async fn asks64<F>(part: &Part, mut ask: impl FnMut() -> F) -> Result<Reading, Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let mut under_way: VecDeque<F> = (0..OUTSTANDING).map(|_| ask()).collect();
+    let mut begin = Instant::now();
+    let (mut answered, mut warm) = (0, false);
+    loop {
+        if let Some(oldest) = under_way.pop_front() {
+            oldest.await?;
+        }
+        under_way.push_back(ask());
+        answered += 1;
+        if answered % STRIDE != 0 {
+            continue;
+        }
+        let passed = begin.elapsed();
+        if !warm && passed >= part.warm_up() {
+            (warm, answered, begin) = (true, 0, Instant::now());
+        } else if warm && passed >= part.time() {
+            for last in under_way {
+                last.await?;
+            }
+            return Ok(Reading::new(millions_a_second(answered, passed)));
+        }
+    }
+}
+
+/// Batches of `count` things each, until the time is up; `batch` ends when the receiver has confirmed the last one.
+/// The time of one batch in the middle.
+pub(crate) async fn batches<F>(part: &Part, mut batch: impl FnMut() -> F) -> Result<Duration, Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    batch().await?;
+    let begin = Instant::now();
+    let mut times = Vec::new();
+    while begin.elapsed() < part.time() {
+        let before = Instant::now();
+        batch().await?;
+        times.push(before.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times[times.len() / 2])
+}
+
+/// Batches of one-way messages. Millions a second.
+pub(crate) async fn tells<F>(part: &Part, batch: impl FnMut() -> F) -> Result<Reading, Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    Ok(Reading::new(millions_a_second(part.batch(), batches(part, batch).await?)))
+}
+
+/// The outcome of a future that never waits.
+pub(crate) fn at_once<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => unreachable!("blocking subjects do not wait asynchronously"),
+    }
+}
+
+pub(crate) fn millions_a_second(count: u64, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64() / 1e6
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
