@@ -31,6 +31,7 @@ mod answering;
 mod channel;
 mod ending;
 mod error;
+mod lane;
 mod large;
 mod outbound;
 mod pumping;
@@ -50,7 +51,7 @@ use slab::Slab;
 
 use self::channel::{Channel, Served};
 use self::large::{Assemblies, LargeSends};
-use self::outbound::Outbound;
+use self::outbound::{Outbound, Rank};
 use super::control::Preamble;
 use super::frame::{Header, Kind};
 use super::limits::Limits;
@@ -197,7 +198,7 @@ impl<T> Connection<T> {
     pub fn new(ours: Hello) -> Connection<T> {
         let mut out = Outbound::default();
         out.raw(&Preamble::ours());
-        out.frame_of(Header::new(Kind::Hello), &ours);
+        out.frame_of(Rank::Control, Header::new(Kind::Hello), &ours);
         Connection {
             ours,
             theirs: None,
@@ -228,7 +229,7 @@ impl<T> Connection<T> {
     /// The bytes to write next; empty if there are none now.
     pub fn poll_transmit(&mut self, now: Instant) -> &[u8] {
         self.pump(now);
-        self.out.pending()
+        self.out.offer()
     }
 
     /// Says how many of the bytes of `poll_transmit` were written.
@@ -239,7 +240,7 @@ impl<T> Connection<T> {
 
     /// Whether `poll_transmit` may have something: ask before sleeping.
     pub fn has_pending(&self) -> bool {
-        !self.out.pending().is_empty() || !self.large.turn.is_empty() || !self.ready.is_empty()
+        !self.out.is_empty() || !self.large.turn.is_empty() || !self.ready.is_empty()
     }
 
     /// What nobody waits for.
@@ -265,7 +266,7 @@ impl<T> Connection<T> {
     /// Whether tells or casts wait for credit, or are not yet whole in the outgoing bytes, or those are not written.
     pub fn has_casts_waiting(&self) -> bool {
         !self.is_over()
-            && (!self.out.pending().is_empty()
+            && (!self.out.is_empty()
                 || !self.large.turn.is_empty()
                 || self.outgoing.iter().any(|(_, outgoing)| outgoing.kind == Kind::Cast))
     }

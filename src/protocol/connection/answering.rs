@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Connection;
 use super::large::CHUNK_BYTES;
+use super::outbound::Rank;
 use crate::protocol::frame::{FAILED, Header, Kind};
 use crate::protocol::wire::{Cause, Failure, Opened};
 
@@ -31,12 +32,12 @@ impl<T> Connection<T> {
             window_messages: self.ours.limits.window_messages,
             window_bytes: self.ours.limits.window_bytes,
         };
-        self.out.frame_of(Header { channel, ..Header::new(Kind::Opened) }, &opened);
+        self.out.frame_of(Rank::Control, Header { channel, ..Header::new(Kind::Opened) }, &opened);
     }
 
     /// Denies the peer a channel, or ends one that was granted. What is under way on it must still be answered.
     pub fn refuse(&mut self, channel: u32, cause: &Cause) {
-        self.out.frame_of(Header { channel, ..Header::new(Kind::Refused) }, cause);
+        self.out.frame_of(Rank::Control, Header { channel, ..Header::new(Kind::Refused) }, cause);
     }
 
     /// A message left its mailbox, whether it is then handled or dropped: its sender gets its credit back, when
@@ -56,7 +57,7 @@ impl<T> Connection<T> {
     pub(super) fn report(&mut self, channel: u32) {
         let (messages, bytes) = self.served[channel as usize].report();
         let header = Header { channel, correlation: messages, ..Header::new(Kind::Credit) };
-        self.out.frame(header, &bytes.to_le_bytes());
+        self.out.frame(Rank::Control, header, &bytes.to_le_bytes());
     }
 
     /// A message leaves its mailbox to be handled: gives its sender the credit back, and says whether it should still
@@ -107,7 +108,7 @@ impl<T> Connection<T> {
         }
         let limit = self.theirs.as_ref().map_or(0, |limits| limits.max_message_bytes as usize);
         let header = Header { correlation, ..Header::new(Kind::Reply) };
-        match self.out.begin(value, limit) {
+        match self.out.begin(Rank::Replies, value, limit) {
             Ok(begun) if begun.length <= CHUNK_BYTES => self.out.finish(begun, header),
             Ok(begun) => {
                 let body = self.out.take_back(begun);
@@ -130,6 +131,6 @@ impl<T> Connection<T> {
 
     fn send_failure(&mut self, correlation: u64, failure: &Failure) {
         let header = Header { correlation, flags: FAILED, ..Header::new(Kind::Reply) };
-        self.out.frame_of(header, failure);
+        self.out.frame_of(Rank::Replies, header, failure);
     }
 }

@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::time::Instant;
 
+use super::outbound::Rank;
 use super::{Connection, Event, Stage};
-use crate::protocol::frame::Kind;
+use crate::protocol::frame::{Header, Kind};
 use crate::protocol::wire::{Cause, Failure, Verdict};
 
 impl<T> Connection<T> {
@@ -48,7 +49,7 @@ impl<T> Connection<T> {
         }
         self.fail_waiting(&Cause::ShuttingDown);
         self.report_all();
-        self.out.control(Kind::Goodbye, 0, 0);
+        self.out.bare(Rank::Control, Header::new(Kind::Goodbye));
         self.check();
     }
 

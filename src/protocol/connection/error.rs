@@ -59,6 +59,9 @@ pub enum ProtocolError {
         /// The limit.
         limit: u32,
     },
+    /// It sends and does not read: what we must answer piles up.
+    #[error("it goes on sending and does not read our answers")]
+    Unread,
     /// End-of-file within a frame or a large body (H10).
     #[error("the stream ends inside a frame")]
     Cut,

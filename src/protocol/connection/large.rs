@@ -11,6 +11,10 @@ use crate::protocol::frame::Header;
 /// 10 microseconds, which is what a small message may have to wait.
 pub(super) const CHUNK_BYTES: usize = 32 << 10;
 
+/// The next chunk is put into the outgoing bytes when fewer than this many wait there: enough that the kernel gets
+/// as much as it takes, little enough that a small message which comes now leaves soon (M-4).
+pub(super) const LARGE_AHEAD_BYTES: usize = CHUNK_BYTES;
+
 /// A large body on its way out.
 #[derive(Debug)]
 pub(super) struct LargeSend {

@@ -251,6 +251,25 @@ fn x1_a_message_without_credit_is_a_violation() {
 }
 
 #[test]
+fn x1_a_peer_that_sends_and_never_reads_is_ended_before_it_costs_much() {
+    let mut pair = Pair::new();
+    let mut unread = 0_u64;
+    let refused = loop {
+        let target = ActorId::declared(ProcessId(2), Slot(0));
+        let channel = pair.left.open(&Open { target });
+        transmit(&mut pair.left, &mut pair.to_right, usize::MAX, pair.now);
+        let frame = pair.to_right.next().expect("frames").expect("one");
+        match pair.right.handle_frame(frame, pair.now) {
+            Ok(_) => pair.right.grant(channel),
+            Err(error) => break error,
+        }
+        unread += 1;
+    };
+    assert_eq!(refused, ProtocolError::Unread);
+    assert!(unread < 600_000, "{unread}");
+}
+
+#[test]
 fn m2_nothing_is_begun_after_the_goodbye_that_says_it_never_will_be() {
     let mut pair = Pair::new();
     let channel = pair.open();

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::large::{CHUNK_BYTES, LargeSend};
+use super::large::{CHUNK_BYTES, LARGE_AHEAD_BYTES, LargeSend};
+use super::outbound::Rank;
 use super::sending::call_header;
 use super::{Connection, Event, SOFT_LIMIT_BYTES, Stage};
 use crate::protocol::frame::{CHUNKED, Header, Kind};
@@ -11,8 +12,8 @@ use crate::protocol::wire::{Cause, Failure, Large};
 impl<T> Connection<T> {
     /// Fills the outgoing bytes from the large bodies and the queues, in turn, up to the soft limit.
     pub(super) fn pump(&mut self, now: Instant) {
-        while self.out.pending().len() < SOFT_LIMIT_BYTES {
-            let chunked = self.pump_large();
+        while self.out.message_bytes() < SOFT_LIMIT_BYTES {
+            let chunked = self.out.message_bytes() < LARGE_AHEAD_BYTES && self.pump_large();
             let queued = self.pump_queue(now);
             if !chunked && !queued {
                 break;
@@ -25,7 +26,7 @@ impl<T> Connection<T> {
         let Some(mut large) = self.large.turn.pop_front() else { return false };
         let end = (large.offset + CHUNK_BYTES).min(large.body.len());
         let header = Header { channel: large.stream, ..Header::new(Kind::Chunk) };
-        self.out.frame(header, &large.body[large.offset..end]);
+        self.out.frame(Rank::Messages, header, &large.body[large.offset..end]);
         large.offset = end;
         if end < large.body.len() {
             self.large.turn.push_back(large);
@@ -44,7 +45,7 @@ impl<T> Connection<T> {
                     *stage = Stage::Sent { sequence, begins: u64::MAX, ends };
                 }
             }
-            None => self.out.control(Kind::Cancel, key, 0),
+            None => self.out.cancel(key, ends),
         }
         true
     }
@@ -119,7 +120,7 @@ impl<T> Connection<T> {
             self.start_large(header, body, Some(channel), is_call.then_some(key));
             Stage::Streaming { sequence }
         } else {
-            self.out.frame(header, &body);
+            self.out.frame(Rank::Messages, header, &body);
             Stage::Sent { sequence, begins, ends: self.out.position() }
         };
         if is_call {
@@ -143,7 +144,7 @@ impl<T> Connection<T> {
         let stream = self.large.stream();
         let total = u32::try_from(body.len()).expect("a message is at most max_message_bytes, a u32");
         let header = Header { flags: header.flags | CHUNKED, ..header };
-        self.out.frame_of(header, &Large { stream, total });
+        self.out.frame_of(Rank::Messages, header, &Large { stream, total });
         if let Some(channel) = channel {
             self.channels[channel as usize].streaming = true;
         }

@@ -26,6 +26,9 @@ impl<T> Connection<T> {
         if self.theirs.is_none() && header.kind != Kind::Hello {
             return Err(ProtocolError::Unexpected(header.kind));
         }
+        if self.out.control_bytes() > MAX_UNREAD_BYTES {
+            return Err(ProtocolError::Unread);
+        }
         let event = match header.kind {
             Kind::Hello => self.on_hello(body)?,
             Kind::Open => self.on_open(header, body)?,
@@ -237,6 +240,10 @@ impl<T> Connection<T> {
         None
     }
 }
+
+/// Control frames of ours that a peer may leave unread while it goes on sending. A peer that reads in turn leaves a few
+/// for each turn; one that never reads must not make us keep them all.
+const MAX_UNREAD_BYTES: usize = 16 << 20;
 
 fn parse<B: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<B, ProtocolError> {
     codec::decode(body).map_err(|error| ProtocolError::Body { kind, reason: error.to_string() })

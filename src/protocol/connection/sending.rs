@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::channel::{Channel, ChannelState};
 use super::large::CHUNK_BYTES;
+use super::outbound::Rank;
 use super::{Connection, Outgoing, SOFT_LIMIT_BYTES, Stage};
 use crate::codec::{self, EncodeError};
 use crate::protocol::frame::{Header, Kind};
@@ -55,7 +56,7 @@ impl<T> Connection<T> {
     pub fn open(&mut self, open: &Open) -> u32 {
         let channel = u32::try_from(self.channels.len()).expect("fewer channels than actors");
         self.channels.push(Channel::opening());
-        self.out.frame_of(Header { channel, ..Header::new(Kind::Open) }, open);
+        self.out.frame_of(Rank::Messages, Header { channel, ..Header::new(Kind::Open) }, open);
         channel
     }
 
@@ -94,7 +95,7 @@ impl<T> Connection<T> {
             return Err(NotSent { tag, cause: Cause::ShuttingDown });
         }
         let direct =
-            channel.queue.is_empty() && channel.admits(0) && self.out.pending().len() < SOFT_LIMIT_BYTES;
+            channel.queue.is_empty() && channel.admits(0) && self.out.message_bytes() < SOFT_LIMIT_BYTES;
         if !direct {
             let opening = matches!(channel.state, ChannelState::Opening);
             let submit = match submit.mode {
@@ -112,7 +113,7 @@ impl<T> Connection<T> {
         }
         let limit = self.limit();
         let begins = self.out.position();
-        let begun = match self.out.begin(value, limit) {
+        let begun = match self.out.begin(Rank::Messages, value, limit) {
             Ok(begun) => begun,
             Err(error) => return Err(NotSent { tag, cause: self.cause_of(error) }),
         };
@@ -256,7 +257,7 @@ impl<T> Connection<T> {
             Stage::Waiting(_) => {}
             // A cancel that overtakes the request's last chunk would be for nobody: `pump_large` sends it.
             Stage::Streaming { .. } => {}
-            Stage::Sent { .. } => self.out.control(Kind::Cancel, key, 0),
+            Stage::Sent { ends, .. } => self.out.cancel(key, *ends),
         }
         outgoing
     }

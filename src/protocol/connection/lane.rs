@@ -1,0 +1,86 @@
+//! Frames of one rank that wait to be written.
+
+use crate::protocol::frame::Header;
+
+/// Whole frames, the first of which the kernel may have in part.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    buffer: Vec<u8>,
+    /// The bytes before this were written.
+    head: usize,
+    /// Some place where a frame ends, at or after which the search for the one at `head` goes on.
+    boundary: usize,
+}
+
+/// Buffers that grew larger than this for once are given back when they are empty.
+const KEEP_BYTES: usize = 256 << 10;
+
+impl Lane {
+    pub(super) fn is_empty(&self) -> bool {
+        self.head == self.buffer.len()
+    }
+
+    /// How many bytes wait.
+    pub(super) fn len(&self) -> usize {
+        self.buffer.len() - self.head
+    }
+
+    /// Where the waiting bytes begin.
+    pub(super) fn head(&self) -> usize {
+        self.head
+    }
+
+    /// Where they end.
+    pub(super) fn end(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// The waiting bytes before this end.
+    pub(super) fn until(&self, end: usize) -> &[u8] {
+        &self.buffer[self.head..end]
+    }
+
+    /// To append whole frames to, and to change those that wait.
+    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// Appends bytes that are no frame, to an empty lane.
+    pub(super) fn raw(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+        self.boundary = self.buffer.len();
+    }
+
+    /// Where the first frame ends that has begun to leave; the head, if none has.
+    ///
+    /// Looks at each frame once, and only when somebody asks: where one lane has everything, nobody does.
+    pub(super) fn boundary(&mut self) -> usize {
+        while self.boundary < self.head {
+            let length = self.buffer[self.boundary..].first_chunk().expect("a lane holds whole frames");
+            self.boundary += Header::LEN + u32::from_le_bytes(*length) as usize;
+        }
+        self.boundary
+    }
+
+    /// The first bytes were written. Returns how many bytes before the rest were given up: every index is less by
+    /// so many from now on.
+    pub(super) fn written(&mut self, bytes: usize) -> usize {
+        assert!(bytes <= self.len(), "more was written than was pending");
+        self.head += bytes;
+        let gone = self.head;
+        if self.is_empty() {
+            self.buffer.clear();
+            if self.buffer.capacity() > KEEP_BYTES {
+                self.buffer = Vec::new();
+            }
+            self.boundary = 0;
+        } else if self.head > KEEP_BYTES {
+            self.boundary = self.boundary() - gone;
+            self.buffer.drain(..gone);
+        } else {
+            return 0;
+        }
+        self.head = 0;
+        gone
+    }
+}
