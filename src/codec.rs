@@ -7,12 +7,50 @@
 //! bincode is not self-describing: `#[serde(flatten)]`, `untagged`, `skip_serializing_if` and internally tagged
 //! enums do not survive it (H55). `deserialize_any` is refused with an error, [`round_trip`] finds the others.
 
+pub mod descriptor;
+
+use std::borrow::Cow;
+
 use bincode::config::{Configuration, Fixint, LittleEndian};
 use bincode::enc::write::Writer;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use self::descriptor::{Carried, MAX_DESCRIPTORS};
+
+/// A value as it travels: its bytes, and the descriptors that its fields name.
+///
+/// Dropping it closes the descriptors.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Encoded<'a> {
+    /// The bytes.
+    pub bytes: Cow<'a, [u8]>,
+    /// The descriptors, each at the place that a field in the bytes names.
+    pub descriptors: Vec<Carried>,
+}
+
+impl Encoded<'_> {
+    /// With bytes of its own.
+    pub fn into_owned(self) -> Encoded<'static> {
+        Encoded { bytes: self.bytes.into_owned().into(), descriptors: self.descriptors }
+    }
+
+    /// The value. Descriptors that it does not claim are closed.
+    ///
+    /// # Errors
+    /// As [`decode`].
+    pub fn decode<T: DeserializeOwned>(self) -> Result<T, DecodeError> {
+        descriptor::receiving(self.descriptors, || decode(&self.bytes))
+    }
+}
+
+impl<'a> From<&'a [u8]> for Encoded<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Encoded { bytes: bytes.into(), descriptors: Vec::new() }
+    }
+}
 
 /// Why a value did not become bytes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +109,17 @@ pub fn encode_into<T: Serialize + ?Sized>(
     Err(if full { EncodeError::TooLarge { limit: limit_bytes } } else { EncodeError::Value(cut(reason)) })
 }
 
+/// As [`encode_into`], and gives the descriptors of the value: at most so many, else it is an error.
+pub fn encode_with_descriptors<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Vec<u8>,
+    limit_bytes: usize,
+    most: usize,
+) -> Result<Vec<Carried>, EncodeError> {
+    let (encoded, descriptors) = descriptor::sending(most, || encode_into(value, out, limit_bytes));
+    encoded.map(|()| descriptors)
+}
+
 /// What a user's type says about itself is cut there, so that it always fits where it is told.
 const MAX_REASON_BYTES: usize = 1 << 10;
 
@@ -121,8 +170,10 @@ fn decode_within_budget<T: DeserializeOwned>(
 /// # Errors
 /// As text, whichever half failed.
 pub fn round_trip<T: Serialize + DeserializeOwned>(value: &T) -> Result<T, String> {
-    let bytes = encode(value, HUGE).map_err(|error| error.to_string())?;
-    decode(&bytes).map_err(|error| error.to_string())
+    let mut bytes = Vec::new();
+    let descriptors = encode_with_descriptors(value, &mut bytes, HUGE, MAX_DESCRIPTORS)
+        .map_err(|error| error.to_string())?;
+    Encoded { bytes: bytes.into(), descriptors }.decode().map_err(|error| error.to_string())
 }
 
 const BASE: Configuration<LittleEndian, Fixint> =

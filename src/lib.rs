@@ -49,6 +49,8 @@ pub mod sys;
 
 pub mod codec;
 
+pub mod blob;
+
 pub mod pipe;
 
 pub mod protocol;

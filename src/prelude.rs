@@ -5,6 +5,8 @@ pub use serde::{Deserialize, Serialize};
 
 pub use crate::ProcActor;
 pub use crate::address::{Accepts, ProcAddr, ProcMessage, ProcRecipient, SendError, Verdict};
+pub use crate::blob::Blob;
+pub use crate::codec::descriptor::Descriptor;
 pub use crate::id::Exit;
 pub use crate::runtime::{Birth, Program, Root, Running, Spawn, SpawnError};
 pub use crate::supervision::{Backoff, Intensity, Policy, Shutdown, Strategy};

@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::descriptor;
 use super::error::{DecodeError, SendError};
 use super::settings::{Format, Settings};
+use super::travel;
 use crate::codec;
+use crate::codec::descriptor::{self, Carried, MAX_DESCRIPTORS};
 use std::os::fd::OwnedFd;
 
 /// Appends the value's bytes, and gives the descriptors that it has.
@@ -18,11 +19,17 @@ pub(super) fn encode<T: Serialize + ?Sized>(
     out: &mut Vec<u8>,
     settings: Settings,
 ) -> Result<Vec<OwnedFd>, SendError> {
-    let (encoded, descriptors) = descriptor::sending(|| match settings.object_format() {
+    let start = out.len();
+    let (encoded, descriptors) = descriptor::sending(MAX_DESCRIPTORS, || match settings.object_format() {
         Format::Bincode => encode_bincode(value, out, settings.message_limit()),
         Format::Json => encode_json(value, out, settings.message_limit()),
     });
-    encoded.map(|()| descriptors)
+    encoded?;
+    let owned: io::Result<_> = descriptors.into_iter().map(Carried::into_owned).collect();
+    owned.map_err(|error| {
+        out.truncate(start);
+        SendError::Encode { reason: format!("a descriptor can't be duplicated: {error}") }
+    })
 }
 
 /// The value that the message is.
@@ -32,13 +39,15 @@ pub(super) fn decode<T: DeserializeOwned>(
     descriptors: Vec<OwnedFd>,
     settings: Settings,
 ) -> Result<T, DecodeError> {
-    descriptor::receiving(descriptors, settings, || match settings.object_format() {
+    let descriptors = descriptors.into_iter().map(Carried::from).collect();
+    let decode = || match settings.object_format() {
         Format::Bincode => Ok(codec::decode(bytes)?),
         Format::Json => serde_json::from_slice(bytes).map_err(|error| DecodeError::Json {
             type_name: std::any::type_name::<T>(),
             reason: error.to_string(),
         }),
-    })
+    };
+    descriptor::receiving(descriptors, || travel::through(settings, decode))
 }
 
 #[inline]

@@ -30,7 +30,6 @@
 //!       transport          a socket, or memory with injected faults
 //! ```
 
-pub mod descriptor;
 pub mod frame;
 pub mod memory;
 pub mod reader;
@@ -51,7 +50,7 @@ mod travel;
 mod wait;
 
 pub use asynchronous::{AsyncEnd, AsyncReceiver, AsyncSender};
-pub use descriptor::Descriptor;
+pub use crate::codec::descriptor::{self, Descriptor};
 pub use end::{End, Nothing, Receiver, Sender, pipe, pipe_with, simplex, simplex_with};
 pub use error::{DecodeError, RecvError, RecvIntoError, SendError, TryRecvError, TrySendError, Unsent};
 pub use meeting::{

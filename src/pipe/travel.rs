@@ -4,13 +4,15 @@
 //! that the new owner misses nothing. The limits do not go: an end is born with those of the pipe that it
 //! came through, since it is the receiver who bears them.
 
+use std::cell::Cell;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::connection::Connection;
-use super::descriptor::{self, Descriptor};
 use super::end::{End, Nothing};
 use super::settings::{Format, Settings};
 use super::transport::Socket;
+use crate::codec::descriptor::Descriptor;
 
 /// Which directions an end has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,7 +90,7 @@ impl<'de, Out, In> Deserialize<'de> for End<Out, In> {
                 format_args!("an end that {} came where one that {} belongs", came.word(), expected.word());
             return Err(D::Error::custom(told));
         }
-        let settings = descriptor::settings().unwrap_or_default().format(travelled.format);
+        let settings = SETTINGS.get().unwrap_or_default().format(travelled.format);
         let socket = Socket::new(travelled.descriptor.0);
         Ok(End::from_connection(Connection::resume(socket, settings, travelled.unread.into())))
     }
@@ -101,5 +103,26 @@ impl Settings {
             Format::Bincode => "bincode",
             Format::Json => "json",
         }
+    }
+}
+
+thread_local! {
+    /// The settings of the pipe whose message is being decoded.
+    static SETTINGS: Cell<Option<Settings>> = const { Cell::new(None) };
+}
+
+/// Runs `decode`: an end in the message is born with these settings.
+#[inline]
+pub(super) fn through<R>(settings: Settings, decode: impl FnOnce() -> R) -> R {
+    let _outer = Outer(SETTINGS.replace(Some(settings)));
+    decode()
+}
+
+/// The settings of an outer message, put back when the inner one is done, by a panic as well.
+struct Outer(Option<Settings>);
+
+impl Drop for Outer {
+    fn drop(&mut self) {
+        SETTINGS.set(self.0);
     }
 }

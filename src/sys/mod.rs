@@ -7,6 +7,7 @@ pub mod environment;
 pub mod executable;
 pub mod exit;
 pub mod inherit;
+pub mod memfd;
 pub mod pidfd;
 pub mod poll;
 pub mod readiness;

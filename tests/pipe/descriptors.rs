@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Serialize, Deserialize)]
 struct Job {
     name: String,
-    #[serde(with = "procession::pipe::descriptor")]
+    #[serde(with = "procession::codec::descriptor")]
     output: OwnedFd,
     extra: Vec<Descriptor>,
 }
@@ -201,4 +201,29 @@ fn h08_descriptors_that_came_are_close_on_exec() {
     let Descriptor(received) = receiver.recv().expect("receive");
     let flags = rustix::io::fcntl_getfd(received.as_fd()).expect("flags");
     assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+}
+
+#[test]
+fn a_blob_passes_through_pipes_without_being_copied() {
+    use procession::blob::Blob;
+
+    let blob = Blob::copy_from(&vec![7; 1 << 20]).unwrap();
+    for settings in [pipe::Settings::new(), pipe::Settings::new().format(pipe::Format::Json)] {
+        let (mut first, mut second) = pipe::pipe_with::<Blob, Blob>(settings).unwrap();
+        // More at once than the pipe would hold.
+        let inode = |blob: &Blob| {
+            let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+            let start = format!("{:x}-", blob.as_ptr() as usize);
+            let line = maps.lines().find(|line| line.starts_with(&start)).unwrap();
+            line.split_whitespace().nth(4).unwrap().to_owned()
+        };
+        first.send(blob.clone()).unwrap();
+        first.send(blob.clone()).unwrap();
+        let came = second.recv().unwrap();
+        second.send(came).unwrap();
+        let back = first.recv().unwrap();
+        assert_eq!(back, blob);
+        assert_eq!(inode(&back), inode(&blob), "the same memory");
+        assert_eq!(second.recv().unwrap().len(), 1 << 20);
+    }
 }
