@@ -49,8 +49,8 @@ mod spawn;
 mod travel;
 mod wait;
 
-pub use asynchronous::{AsyncEnd, AsyncReceiver, AsyncSender};
 pub use crate::codec::descriptor::{self, Descriptor};
+pub use asynchronous::{AsyncEnd, AsyncReceiver, AsyncSender};
 pub use end::{End, Nothing, Receiver, Sender, pipe, pipe_with, simplex, simplex_with};
 pub use error::{DecodeError, RecvError, RecvIntoError, SendError, TryRecvError, TrySendError, Unsent};
 pub use meeting::{

@@ -119,7 +119,8 @@ impl Mapping {
     /// # Errors
     /// It is no sealed memory, or shorter (`InvalidInput`); there is no room for it.
     pub fn new(memory: BorrowedFd<'_>, length: NonZeroUsize) -> io::Result<Mapping> {
-        let unfit = |why: &dyn std::fmt::Display| io::Error::new(io::ErrorKind::InvalidInput, why.to_string());
+        let unfit =
+            |why: &dyn std::fmt::Display| io::Error::new(io::ErrorKind::InvalidInput, why.to_string());
         let sealed = sealed_length(memory).map_err(|error| unfit(&error))?;
         if sealed < length.get() as u64 {
             return Err(unfit(&"it is shorter"));

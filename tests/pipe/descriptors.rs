@@ -207,23 +207,22 @@ fn h08_descriptors_that_came_are_close_on_exec() {
 fn a_blob_passes_through_pipes_without_being_copied() {
     use procession::blob::Blob;
 
-    let blob = Blob::copy_from(&vec![7; 1 << 20]).unwrap();
-    for settings in [pipe::Settings::new(), pipe::Settings::new().format(pipe::Format::Json)] {
-        let (mut first, mut second) = pipe::pipe_with::<Blob, Blob>(settings).unwrap();
-        // More at once than the pipe would hold.
+    let blob = Blob::copy_from(&vec![7; 1 << 20]).expect("works");
+    for settings in [Settings::new(), Settings::new().json()] {
+        let (mut first, mut second) = pipe::pipe_with::<Blob, Blob>(settings).expect("works");
         let inode = |blob: &Blob| {
-            let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+            let maps = std::fs::read_to_string("/proc/self/maps").expect("works");
             let start = format!("{:x}-", blob.as_ptr() as usize);
-            let line = maps.lines().find(|line| line.starts_with(&start)).unwrap();
-            line.split_whitespace().nth(4).unwrap().to_owned()
+            let line = maps.lines().find(|line| line.starts_with(&start)).expect("works");
+            line.split_whitespace().nth(4).expect("works").to_owned()
         };
-        first.send(blob.clone()).unwrap();
-        first.send(blob.clone()).unwrap();
-        let came = second.recv().unwrap();
-        second.send(came).unwrap();
-        let back = first.recv().unwrap();
+        first.send(blob.clone()).expect("works");
+        first.send(blob.clone()).expect("works");
+        let came = second.recv().expect("works");
+        second.send(came).expect("works");
+        let back = first.recv().expect("works");
         assert_eq!(back, blob);
         assert_eq!(inode(&back), inode(&blob), "the same memory");
-        assert_eq!(second.recv().unwrap().len(), 1 << 20);
+        assert_eq!(second.recv().expect("works").len(), 1 << 20);
     }
 }
