@@ -9,7 +9,7 @@ use super::error::{DecodeError, SendError};
 use super::settings::{Format, Settings};
 use super::travel;
 use crate::codec;
-use crate::codec::descriptor::{self, Carried, MAX_DESCRIPTORS};
+use crate::codec::descriptor::{self, Carried};
 use std::os::fd::OwnedFd;
 
 /// Appends the value's bytes, and gives the descriptors that it has.
@@ -20,7 +20,8 @@ pub(super) fn encode<T: Serialize + ?Sized>(
     settings: Settings,
 ) -> Result<Vec<OwnedFd>, SendError> {
     let start = out.len();
-    let (encoded, descriptors) = descriptor::sending(MAX_DESCRIPTORS, || match settings.object_format() {
+    // The writer counts them, and has an error of its own for too many.
+    let (encoded, descriptors) = descriptor::sending(usize::MAX, || match settings.object_format() {
         Format::Bincode => encode_bincode(value, out, settings.message_limit()),
         Format::Json => encode_json(value, out, settings.message_limit()),
     });
