@@ -48,6 +48,9 @@ fn summary(
         figures.insert((*name).to_owned(), middle);
         spread.insert((*name).into(), json!([least, most]));
         let more = details_of(readings);
+        for (detail, value) in &more {
+            figures.extend(value.as_f64().map(|value| (format!("{name}.{detail}"), value)));
+        }
         if !more.is_empty() {
             details.insert((*name).into(), Value::Object(more));
         }

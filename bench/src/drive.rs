@@ -13,6 +13,15 @@ use crate::part::{Failure, Part, Reading};
 /// Requests under way in [`Task::Ask64`](crate::part::Task::Ask64).
 pub(crate) const OUTSTANDING: usize = 64;
 
+/// The size of a message.
+pub(crate) const MESSAGE: usize = 64;
+
+/// The size of a payload.
+pub(crate) const PAYLOAD: usize = 1 << 20;
+
+/// The least that the machine maps at once.
+const PAGE: usize = 4096;
+
 /// How many requests pass between two looks at the clock, where single ones are not timed.
 const STRIDE: u64 = 256;
 
@@ -72,7 +81,26 @@ where
     }
 }
 
-/// Batches of `count` things each, until the time is up; `batch` ends when the receiver has confirmed the last one.
+/// The same for who keeps them under way by himself: `next` sends one and waits for the oldest.
+pub(crate) fn one_by_one(
+    part: &Part,
+    mut next: impl FnMut() -> Result<(), Failure>,
+) -> Result<Reading, Failure> {
+    let warm = Instant::now();
+    while warm.elapsed() < part.warm_up() {
+        next()?;
+    }
+    let (begin, mut answered) = (Instant::now(), 0);
+    while begin.elapsed() < part.time() {
+        for _ in 0..STRIDE {
+            next()?;
+        }
+        answered += STRIDE;
+    }
+    Ok(Reading::new(millions_a_second(answered, begin.elapsed())))
+}
+
+/// Batches, until the time is up; each ends when the receiver has confirmed the last message.
 /// The time of one batch in the middle.
 pub(crate) async fn batches<F>(part: &Part, mut batch: impl FnMut() -> F) -> Result<Duration, Failure>
 where
@@ -96,6 +124,28 @@ where
     F: Future<Output = Result<(), Failure>>,
 {
     Ok(Reading::new(millions_a_second(part.batch(), batches(part, batch).await?)))
+}
+
+/// Batches of payloads. GiB a second.
+pub(crate) async fn payloads<F>(part: &Part, batch: impl FnMut() -> F) -> Result<Reading, Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let bytes = part.payloads() * PAYLOAD;
+    let time = batches(part, batch).await?;
+    Ok(Reading::new(bytes as f64 / time.as_secs_f64() / f64::from(1 << 30)))
+}
+
+/// Reads something of each page of a payload, as its user would.
+pub(crate) fn touch(payload: &[u8]) -> u64 {
+    payload.iter().step_by(PAGE).map(|byte| u64::from(*byte)).sum()
+}
+
+/// The median of some times in ms, with its extremes.
+pub(crate) fn milliseconds(mut times: Vec<Duration>) -> Reading {
+    times.sort_unstable();
+    let at = |place: usize| times.get(place).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3);
+    Reading::new(at(times.len() / 2)).with("least", at(0)).with("most", at(times.len().saturating_sub(1)))
 }
 
 /// The outcome of a future that never waits.

@@ -27,6 +27,16 @@ pub(crate) enum Task {
     Ask64,
     /// One-way messages until the receiver has confirmed the last: millions a second.
     Tell,
+    /// One-way payloads of 1 MiB, likewise: GiB a second.
+    Payload,
+    /// One more process until its first reply: ms.
+    Spawn,
+    /// From the kill of a process until a request to it succeeds again: ms.
+    Restart,
+    /// What a process costs that does nothing: MiB.
+    Idle,
+    /// One-way messages of many processes to one: millions a second.
+    FanIn,
 }
 
 /// One measurement of one subject.
@@ -81,16 +91,12 @@ impl Part {
         Ok(command)
     }
 
-    /// This program as the other end of a part, with something to talk over as its stdin.
-    pub(crate) fn answering(&self, connection: impl Into<Stdio>) -> Result<Command, Failure> {
-        let mut command = Part { answers: true, ..*self }.command()?;
-        command.stdin(connection);
-        Ok(command)
-    }
-
     /// Has another process play the part, and waits for what it found.
     pub(crate) fn run(&self) -> Result<Reading, Failure> {
-        let output = self.command()?.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
+        let mut command = self.command()?;
+        // A worker that is killed on purpose needs no warning.
+        command.env("RUST_LOG", "error").stdin(Stdio::null()).stderr(Stdio::inherit());
+        let output = command.output()?;
         if !output.status.success() {
             return Err(format!("{:?} of {:?}: {}", self.task, self.subject, output.status).into());
         }
@@ -110,5 +116,25 @@ impl Part {
     /// One-way messages between two confirmations: the confirmation is a small part of their time.
     pub(crate) fn batch(&self) -> u64 {
         if self.quick { 50_000 } else { 200_000 }
+    }
+
+    /// Likewise payloads.
+    pub(crate) fn payloads(&self) -> usize {
+        if self.quick { 16 } else { 64 }
+    }
+
+    /// Processes that send to one.
+    pub(crate) fn senders(&self) -> u16 {
+        8
+    }
+
+    /// How many processes are started, or killed.
+    pub(crate) fn lives(&self) -> usize {
+        if self.quick { 5 } else { 15 }
+    }
+
+    /// How many processes do nothing, and for how long that is watched.
+    pub(crate) fn idlers(&self) -> (u16, Duration) {
+        if self.quick { (10, Duration::from_secs(1)) } else { (50, Duration::from_secs(4)) }
     }
 }

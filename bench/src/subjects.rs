@@ -1,12 +1,16 @@
 //! Who is measured: Procession, the limits of the machine, and the peers.
 
 mod actors;
+mod bare;
+mod ipc;
 mod ours;
+mod ring;
 mod socketpair;
 mod threads;
 
 use serde::{Deserialize, Serialize};
 
+use crate::other_end::end_with_parent;
 use crate::part::{Failure, Part, Reading};
 
 pub(crate) use ours::Setting;
@@ -22,22 +26,49 @@ pub(crate) enum Subject {
     SocketpairEach,
     /// A bare socketpair whose ends poll it and never sleep.
     SocketpairPolling,
+    /// A ring in shared memory whose ends spin a little and then sleep: the limit of that.
+    Ring,
+    /// Bare processes, started by hand: the limit of those.
+    Bare,
     /// actix within one thread.
     ActixThread,
     /// actix across two threads.
     ActixArbiters,
+    /// ipc-channel between two processes.
+    IpcChannel,
+    /// Likewise, with its shared memory for payloads.
+    IpcChannelShared,
+    /// ipc-channel between two threads of a process.
+    IpcChannelThreads,
 }
 
 /// Plays a part in this process; `None` if it only answered.
 pub(crate) fn play(part: &Part) -> Result<Option<Reading>, Failure> {
-    match part.subject {
-        Subject::Procession(setting) => ours::measure(part, setting).map(Some),
-        Subject::Socketpair | Subject::SocketpairEach | Subject::SocketpairPolling if part.answers => {
-            socketpair::answer(part).map(|()| None)
-        }
+    if part.answers {
+        end_with_parent()?;
+        return answer(part).map(|()| None);
+    }
+    let reading = match part.subject {
+        Subject::Procession(setting) => ours::measure(part, setting),
         Subject::Socketpair | Subject::SocketpairEach | Subject::SocketpairPolling => {
-            socketpair::measure(part).map(Some)
+            socketpair::measure(part)
         }
-        Subject::ActixThread | Subject::ActixArbiters => threads::measure(part).map(Some),
+        Subject::Ring => ring::measure(part),
+        Subject::Bare => bare::measure(part),
+        Subject::ActixThread | Subject::ActixArbiters => threads::measure(part),
+        Subject::IpcChannel | Subject::IpcChannelShared | Subject::IpcChannelThreads => ipc::measure(part),
+    };
+    reading.map(Some)
+}
+
+fn answer(part: &Part) -> Result<(), Failure> {
+    match part.subject {
+        Subject::Socketpair | Subject::SocketpairEach | Subject::SocketpairPolling => {
+            socketpair::answer(part)
+        }
+        Subject::Ring => ring::answer(part),
+        Subject::Bare => bare::answer(part),
+        Subject::IpcChannel | Subject::IpcChannelShared => ipc::answer(part),
+        other => Err(format!("{other:?} has no other end of the bench's own").into()),
     }
 }

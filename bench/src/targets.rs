@@ -46,6 +46,21 @@ pub(crate) const TELL: &[Target] = &[
     Target { of: "procession_shared", must: &[Least(10.0)], aim: &[Least(21.0)] },
 ];
 
+pub(crate) const PAYLOAD: &[Target] =
+    &[Target { of: "procession", must: &[LeastTimes(1.0, "limit"), Least(4.0)], aim: &[Least(30.0)] }];
+
+pub(crate) const SPAWN: &[Target] = &[Target { of: "procession", must: &[Most(5.0)], aim: &[Most(2.5)] }];
+
+pub(crate) const RESTART: &[Target] = &[Target { of: "procession", must: &[Most(8.0)], aim: &[Most(4.0)] }];
+
+pub(crate) const IDLE: &[Target] = &[
+    Target { of: "procession", must: &[Most(2.5)], aim: &[Most(1.5)] },
+    // What prints as 0.0 %.
+    Target { of: "procession.cpu_percent", must: &[Most(0.05)], aim: &[Most(0.05)] },
+];
+
+pub(crate) const FAN_IN: &[Target] = &[];
+
 impl Bound {
     /// Whether it holds; `None` where what it is compared with was not measured.
     fn holds(self, value: f64, figures: &BTreeMap<String, f64>) -> Option<bool> {

@@ -52,68 +52,85 @@ pub(crate) struct Comparison {
 
 /// All of them, in the order of the report.
 pub(crate) const WORKLOADS: &[Workload] = &[
-    Workload {
-        name: "ask",
-        kind: Kind::Compared(Comparison {
-            task: Task::Ask,
-            placement: Placement::TwoCores,
-            unit: "µs",
-            subjects: &[
-                ("procession", Subject::Procession(Setting::Defaults)),
-                ("limit", Subject::Socketpair),
-                ("limit_polling", Subject::SocketpairPolling),
-                ("actix_thread", Subject::ActixThread),
-                ("actix_arbiters", Subject::ActixArbiters),
-            ],
-            targets: targets::ASK,
-        }),
-    },
-    Workload {
-        name: "ask_one_core",
-        kind: Kind::Compared(Comparison {
-            task: Task::Ask,
-            placement: Placement::OneCore,
-            unit: "µs",
-            subjects: &[
-                ("procession", Subject::Procession(Setting::Defaults)),
-                ("limit", Subject::Socketpair),
-                ("actix_thread", Subject::ActixThread),
-                ("actix_arbiters", Subject::ActixArbiters),
-            ],
-            targets: targets::ASK_ONE_CORE,
-        }),
-    },
-    Workload {
-        name: "ask64",
-        kind: Kind::Compared(Comparison {
-            task: Task::Ask64,
-            placement: Placement::TwoCores,
-            unit: "M/s",
-            subjects: &[
-                ("procession", Subject::Procession(Setting::Defaults)),
-                ("limit", Subject::Socketpair),
-                ("limit_each", Subject::SocketpairEach),
-                ("actix_thread", Subject::ActixThread),
-                ("actix_arbiters", Subject::ActixArbiters),
-            ],
-            targets: targets::ASK64,
-        }),
-    },
-    Workload {
-        name: "tell",
-        kind: Kind::Compared(Comparison {
-            task: Task::Tell,
-            placement: Placement::TwoCores,
-            unit: "M/s",
-            subjects: &[
-                ("procession", Subject::Procession(Setting::Defaults)),
-                ("limit", Subject::Socketpair),
-                ("limit_each", Subject::SocketpairEach),
-                ("actix_thread", Subject::ActixThread),
-                ("actix_arbiters", Subject::ActixArbiters),
-            ],
-            targets: targets::TELL,
-        }),
-    },
+    compared("ask", Task::Ask, Placement::TwoCores, "µs", targets::ASK, ASK),
+    compared("ask_one_core", Task::Ask, Placement::OneCore, "µs", targets::ASK_ONE_CORE, ASK_ONE_CORE),
+    compared("ask64", Task::Ask64, Placement::TwoCores, "M/s", targets::ASK64, STREAMS),
+    compared("tell", Task::Tell, Placement::TwoCores, "M/s", targets::TELL, STREAMS),
+    compared("payload", Task::Payload, Placement::TwoCores, "GiB/s", targets::PAYLOAD, PAYLOAD),
+    compared("spawn", Task::Spawn, Placement::Anywhere, "ms", targets::SPAWN, SPAWN),
+    compared("restart", Task::Restart, Placement::Anywhere, "ms", targets::RESTART, PROCESSES),
+    compared("idle", Task::Idle, Placement::Anywhere, "MiB", targets::IDLE, PROCESSES),
+    compared("fan_in", Task::FanIn, Placement::Anywhere, "M/s", targets::FAN_IN, FAN_IN),
     Workload { name: "pipes", kind: Kind::Own(pipes::run) },
 ];
+
+type Subjects = &'static [(&'static str, Subject)];
+
+const OURS: Subject = Subject::Procession(Setting::Defaults);
+const NO_POLLING: Subject = Subject::Procession(Setting::NoPolling);
+
+const ASK: Subjects = &[
+    ("procession", OURS),
+    ("procession_no_polling", NO_POLLING),
+    ("limit", Subject::Socketpair),
+    ("limit_polling", Subject::SocketpairPolling),
+    ("limit_ring", Subject::Ring),
+    ("actix_thread", Subject::ActixThread),
+    ("actix_arbiters", Subject::ActixArbiters),
+    ("ipc_channel", Subject::IpcChannel),
+    ("ipc_channel_threads", Subject::IpcChannelThreads),
+];
+
+/// Without the one that polls and never sleeps: nobody answers while it does.
+const ASK_ONE_CORE: Subjects = &[
+    ("procession", OURS),
+    ("procession_no_polling", NO_POLLING),
+    ("limit", Subject::Socketpair),
+    ("limit_ring", Subject::Ring),
+    ("actix_thread", Subject::ActixThread),
+    ("actix_arbiters", Subject::ActixArbiters),
+    ("ipc_channel", Subject::IpcChannel),
+    ("ipc_channel_threads", Subject::IpcChannelThreads),
+];
+
+const STREAMS: Subjects = &[
+    ("procession", OURS),
+    ("procession_no_polling", NO_POLLING),
+    ("limit", Subject::Socketpair),
+    ("limit_each", Subject::SocketpairEach),
+    ("limit_ring", Subject::Ring),
+    ("actix_thread", Subject::ActixThread),
+    ("actix_arbiters", Subject::ActixArbiters),
+    ("ipc_channel", Subject::IpcChannel),
+    ("ipc_channel_threads", Subject::IpcChannelThreads),
+];
+
+const PAYLOAD: Subjects = &[
+    ("procession", OURS),
+    ("limit", Subject::Socketpair),
+    ("limit_ring", Subject::Ring),
+    ("actix_thread", Subject::ActixThread),
+    ("actix_arbiters", Subject::ActixArbiters),
+    ("ipc_channel", Subject::IpcChannel),
+    ("ipc_channel_shared", Subject::IpcChannelShared),
+    ("ipc_channel_threads", Subject::IpcChannelThreads),
+];
+
+const SPAWN: Subjects =
+    &[("procession", OURS), ("limit", Subject::Bare), ("ipc_channel", Subject::IpcChannel)];
+
+const PROCESSES: Subjects = &[("procession", OURS), ("limit", Subject::Bare)];
+
+const FAN_IN: Subjects =
+    &[("procession", OURS), ("limit", Subject::Bare), ("actix_arbiters", Subject::ActixArbiters)];
+
+const fn compared(
+    name: &'static str,
+    task: Task,
+    placement: Placement,
+    unit: &'static str,
+    targets: &'static [Target],
+    subjects: Subjects,
+) -> Workload {
+    Workload { name, kind: Kind::Compared(Comparison { task, placement, unit, subjects, targets }) }
+}

@@ -1,8 +1,12 @@
 //! The actor and the messages that Procession and plain actix are measured with: the same ones.
 
+use bytes::Bytes;
 use procession::prelude::*;
+use procession::transport::polling::{self, BusyPoll};
 
 use crate::cores;
+use crate::drive;
+use crate::part::Failure;
 
 /// Sixty-four bytes that want an answer of sixty-four bytes.
 #[derive(Clone, Copy, Debug, Message, Serialize, Deserialize)]
@@ -22,9 +26,27 @@ pub(super) struct Note(pub(super) Words);
 #[rtype(result = "u64")]
 pub(super) struct Confirm;
 
+/// Many bytes that want no answer.
+#[derive(Clone, Debug, Message, Serialize, Deserialize)]
+#[rtype(result = "()")]
+pub(super) struct Payload(pub(super) Bytes);
+
+/// The number of its process with the kernel.
+#[derive(Clone, Copy, Debug, Message, Serialize, Deserialize)]
+#[rtype(result = "u32")]
+pub(super) struct Who;
+
+/// Send somebody so many notes; answered when he has handled them.
+#[derive(Clone, Debug, Message, Serialize, Deserialize)]
+#[rtype(result = "Result<(), String>")]
+pub(super) struct Feed {
+    pub(super) to: ProcAddr<Receiver>,
+    pub(super) notes: u64,
+}
+
 /// Answers, and counts what needs no answer.
 #[derive(Debug, Default, ProcActor)]
-#[proc_actor(messages(Echo, Note, Confirm))]
+#[proc_actor(messages(Echo, Note, Confirm, Payload, Who, Feed))]
 pub(super) struct Receiver {
     notes: u64,
 }
@@ -40,12 +62,30 @@ impl Actor for Receiver {
     }
 }
 
-impl Spawn for Receiver {
-    /// The core of its thread.
-    type Args = Option<usize>;
+/// How a receiver's thread is to be.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// The core that it is pinned to.
+    pub(super) core: Option<usize>,
+    /// Whether it may look at its pipes before it sleeps.
+    pub(super) polls: bool,
+}
 
-    fn spawn(core: Option<usize>, _: &Birth) -> Result<Self, SpawnError> {
-        cores::pin(core).map_err(|error| error.to_string())?;
+impl Place {
+    /// Makes this thread so.
+    pub(super) fn take(self) -> Result<(), Failure> {
+        if !self.polls {
+            polling::set(BusyPoll::Off);
+        }
+        cores::pin(self.core)
+    }
+}
+
+impl Spawn for Receiver {
+    type Args = Place;
+
+    fn spawn(place: Place, _: &Birth) -> Result<Self, SpawnError> {
+        place.take().map_err(|error| error.to_string())?;
         Ok(Receiver::default())
     }
 }
@@ -66,6 +106,37 @@ impl Handler<Note> for Receiver {
     }
 }
 
+impl Handler<Payload> for Receiver {
+    type Result = ();
+
+    fn handle(&mut self, payload: Payload, _: &mut Context<Self>) {
+        std::hint::black_box(drive::touch(&payload.0));
+        self.notes += 1;
+    }
+}
+
+impl Handler<Who> for Receiver {
+    type Result = u32;
+
+    fn handle(&mut self, _: Who, _: &mut Context<Self>) -> u32 {
+        std::process::id()
+    }
+}
+
+impl Handler<Feed> for Receiver {
+    type Result = ResponseFuture<Result<(), String>>;
+
+    fn handle(&mut self, feed: Feed, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(async move {
+            for _ in 0..feed.notes {
+                feed.to.tell(Note(WORDS)).await.map_err(|error| error.to_string())?;
+            }
+            // Behind the notes, on the same way.
+            feed.to.send(Who).await.map(drop).map_err(|error| error.to_string())
+        })
+    }
+}
+
 impl Handler<Confirm> for Receiver {
     type Result = u64;
 
@@ -76,3 +147,8 @@ impl Handler<Confirm> for Receiver {
 
 /// The content of a message. Notes are counted by its first word.
 pub(super) const WORDS: Words = [1; 8];
+
+/// That nothing was lost on the way.
+pub(super) fn confirmed(found: u64, count: u64) -> Result<(), Failure> {
+    if found == count { Ok(()) } else { Err(format!("{found} of {count} messages arrived").into()) }
+}

@@ -1,69 +1,57 @@
-//! Procession: the root measures, a worker answers.
+//! Procession: the root measures, workers answer.
+
+mod lives;
+mod many;
+mod messages;
 
 use procession::prelude::*;
+use procession::supervision::{Backoff, Intensity};
 
-use super::actors::{Confirm, Echo, Note, Receiver, WORDS};
-use crate::cores;
-use crate::drive;
+use super::actors::{Place, Receiver};
 use crate::part::{Failure, Part, Reading, Task};
 
-/// How the topology is set. A line for each variant that is worth a figure of its own.
+/// How the topology is set. A line in each function for each variant that is worth a figure of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Setting {
     /// What a program has that says nothing.
     Defaults,
+    /// Threads that wait sleep at once.
+    NoPolling,
 }
 
 impl Setting {
     /// An empty topology with the setting.
     fn topology(self) -> Topology {
         match self {
-            Setting::Defaults => Topology::new("bench"),
+            Setting::Defaults | Setting::NoPolling => Topology::new("bench"),
         }
+    }
+
+    /// What the thread of an end is told.
+    fn place(self, core: Option<usize>) -> Place {
+        Place { core, polls: self != Setting::NoPolling }
     }
 }
 
 /// As root, deploys and measures; as worker it never returns.
 pub(super) fn measure(part: &Part, setting: Setting) -> Result<Reading, Failure> {
-    Program::new().actor::<Receiver>().run(async |root| {
-        let far = part.placement.far()?;
-        let process = Process::new("receiver").actor::<Receiver>("receiver", far);
-        let running = root.deploy(setting.topology().process(process)).await?;
-        // Not before: the worker would inherit it, and count the cores that it has.
-        cores::pin(part.placement.near()?)?;
-        let receiver = running.addr::<Receiver>("receiver")?;
-        // A task, as actors are: the future of `run` itself is polled only after a look at the operating system.
-        let reading = actix::spawn(drive(*part, receiver)).await??;
-        running.shutdown().await?;
-        Ok(reading)
+    Program::new().actor::<Receiver>().run(async |root| match part.task {
+        Task::Ask | Task::Ask64 | Task::Tell | Task::Payload => messages::measure(&root, part, setting).await,
+        Task::Spawn => lives::spawn(&root, part, setting).await,
+        Task::Restart => lives::restart(&root, part, setting).await,
+        Task::Idle => lives::idle(&root, part, setting).await,
+        Task::FanIn => many::fan_in(&root, part, setting).await,
     })
 }
 
-async fn drive(part: Part, receiver: ProcAddr<Receiver>) -> Result<Reading, Failure> {
-    match part.task {
-        Task::Ask => drive::asks(&part, || ask(&receiver)).await,
-        Task::Ask64 => drive::asks64(&part, || ask(&receiver)).await,
-        Task::Tell => drive::tells(&part, || tell(part.batch(), &receiver)).await,
-    }
+/// A process with one receiver of the same name.
+fn receiver(name: &str, place: Place) -> Process {
+    Process::new(format!("process-{name}")).actor::<Receiver>(name, place)
 }
 
-/// Leaves at once, not when it is first waited for.
-fn ask(receiver: &ProcAddr<Receiver>) -> impl Future<Output = Result<(), Failure>> + use<> {
-    let request = receiver.send(Echo(WORDS));
-    async {
-        request.await?;
-        Ok(())
-    }
-}
-
-async fn tell(count: u64, receiver: &ProcAddr<Receiver>) -> Result<(), Failure> {
-    for _ in 0..count {
-        receiver.tell(Note(WORDS)).await?;
-    }
-    confirmed(receiver.send(Confirm).await?, count)
-}
-
-/// That nothing was lost on the way.
-pub(super) fn confirmed(found: u64, count: u64) -> Result<(), Failure> {
-    if found == count { Ok(()) } else { Err(format!("{found} of {count} messages arrived").into()) }
+/// Restarts at once, and never gives up.
+fn at_once(process: Process) -> Process {
+    use std::time::Duration;
+    let budget = Intensity { restarts: 4096, period: Duration::from_secs(1) };
+    process.restart(Backoff { min: Duration::ZERO, max: Duration::ZERO }).restart(budget)
 }

@@ -7,25 +7,19 @@ use std::os::unix::net::UnixStream;
 
 use super::Subject;
 use crate::cores;
-use crate::drive::{self, OUTSTANDING, at_once};
+use crate::drive::{self, MESSAGE, OUTSTANDING, PAYLOAD, at_once};
+use crate::other_end::OtherEnd;
 use crate::part::{Failure, Part, Reading, Task};
-
-/// The size of a message.
-const MESSAGE: usize = 64;
 
 /// What is written and read at once where messages are gathered.
 const BUFFER: usize = 64 << 10;
 
 pub(super) fn measure(part: &Part) -> Result<Reading, Failure> {
     let (near, far) = UnixStream::pair()?;
-    let mut child = part.answering(OwnedFd::from(far))?.spawn()?;
+    let _other = OtherEnd::start(part, OwnedFd::from(far))?;
     cores::pin(part.placement.near()?)?;
     let end = End::new(near, part)?;
-    let reading = at_once(drive(part, &end))?;
-    // The other end ends when its socket does.
-    drop(end);
-    child.wait()?;
-    Ok(reading)
+    at_once(drive(part, &end))
 }
 
 async fn drive(part: &Part, end: &End) -> Result<Reading, Failure> {
@@ -51,6 +45,10 @@ async fn drive(part: &Part, end: &End) -> Result<Reading, Failure> {
             let bytes = usize::try_from(part.batch())? * MESSAGE;
             drive::tells(part, || ready(end.stream(bytes, chunk))).await
         }
+        (Task::Payload, _) => {
+            drive::payloads(part, || ready(end.stream(part.payloads() * PAYLOAD, PAYLOAD))).await
+        }
+        (other, _) => Err(format!("{other:?} is no task for a socketpair").into()),
     }
 }
 
@@ -60,8 +58,9 @@ pub(super) fn answer(part: &Part) -> Result<(), Failure> {
     let end = End::new(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?), part)?;
     let answered = match part.task {
         Task::Ask64 if part.subject == Subject::Socketpair => end.echo::<{ MESSAGE * OUTSTANDING }>(),
-        Task::Ask | Task::Ask64 => end.echo::<MESSAGE>(),
         Task::Tell => end.swallow(usize::try_from(part.batch())? * MESSAGE),
+        Task::Payload => end.swallow(part.payloads() * PAYLOAD),
+        _ => end.echo::<MESSAGE>(),
     };
     match answered {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
