@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::actor::ProcMessage;
 use super::context;
@@ -13,8 +13,8 @@ use super::slot::CallSlot;
 use super::target::Target;
 use crate::codec;
 use crate::id::ActorId;
-use crate::process::routing::{DeadLetter, Exported, MessageName, Pass, Peer, Router, Waiter};
-use crate::protocol::connection::{Mode, Submit};
+use crate::process::routing::{self, DeadLetter, Exported, MessageName, Pass, Peer, Router, Waiter};
+use crate::protocol::connection::{Mode, Submit, Waiting};
 use crate::protocol::wire::{Cause, Failure, MessageId};
 
 /// Which message, as the wire and people call it.
@@ -33,10 +33,10 @@ pub(super) fn submit<M: ProcMessage>(target: &Target, which: Which, message: M, 
         Ok(id) => id,
         Err(cause) => return Pending::failed(cause, Some(message)),
     };
-    let deadline = Instant::now() + router.ask_timeout();
     if !router.is_local(id) {
-        return submit_remote(&router, id, which, message, mode, deadline);
+        return submit_remote(&router, id, which, message, mode);
     }
+    let deadline = Instant::now() + router.ask_timeout();
     match router.find_local(id) {
         Ok(exported) => submit_local(&router, exported, which, message, mode, deadline),
         Err(cause) => Pending::failed(cause, Some(message)),
@@ -53,57 +53,46 @@ fn submit_remote<M: ProcMessage>(
     which: Which,
     message: M,
     mode: Mode,
-    deadline: Instant,
 ) -> Pending<M> {
-    let slot = Arc::new(CallSlot::<M>::new());
-    let mut cause = Cause::ShuttingDown;
-    for _ in 0..TRIES {
-        let peer = match router.peer_for(id) {
-            Ok(peer) => peer,
-            Err(cause) => return Pending::failed(cause, Some(message)),
-        };
-        let waiter = Waiter::Outcome(Arc::<CallSlot<M>>::clone(&slot));
-        match put(&peer, id, which, &message, mode, Some(deadline), waiter) {
-            Ok(key) => {
-                if key.is_none() {
-                    slot.complete(Ok(None));
-                }
-                return Pending::new(slot, Some(message), Route::Remote { peer, key });
-            }
-            Err(Put { cause: why, over }) => {
-                cause = why;
-                if !over {
-                    break;
-                }
-                router.forget(&peer);
-            }
-        }
+    let timeout = router.ask_timeout();
+    let mut slot = None;
+    let sent = put(router, id, which, &message, (mode, timeout), || {
+        let waiter = Arc::clone(slot.get_or_insert_with(|| Arc::new(CallSlot::<M>::new())));
+        Waiting { tag: Waiter::Outcome(waiter), deadline: Some(Instant::now() + timeout) }
+    });
+    match (sent, slot) {
+        (Ok((peer, key)), Some(slot)) => Pending::new(slot, Some(message), Route::Remote { peer, key }),
+        (Ok(_), None) => Pending::done(),
+        (Err(cause), _) => Pending::failed(cause, Some(message)),
     }
-    Pending::failed(cause, Some(message))
 }
 
-struct Put {
-    cause: Cause,
-    /// Whether the connection is over, so that another may do better.
-    over: bool,
-}
-
+/// Gives a message to the connection with its target's process. Who waits for its outcome is asked for only if it has
+/// one later, and then there is a key.
 fn put<M: ProcMessage>(
-    peer: &Arc<Peer>,
+    router: &Arc<Router>,
     id: ActorId,
     which: Which,
     message: &M,
-    mode: Mode,
-    deadline: Option<Instant>,
-    waiter: Waiter,
-) -> Result<Option<u64>, Put> {
-    let channel = peer.channel(id);
-    let submit = Submit { channel, message: which.id.0, mode, deadline };
-    peer.with(|connection| {
-        connection
-            .submit(submit, message, waiter, Instant::now())
-            .map_err(|refused| Put { cause: refused.cause, over: connection.is_over() })
-    })
+    (mode, timeout): (Mode, Duration),
+    mut waiting: impl FnMut() -> Waiting<Waiter>,
+) -> Result<(Arc<Peer>, Option<u64>), Cause> {
+    let mut cause = Cause::ShuttingDown;
+    for _ in 0..TRIES {
+        let routing::Route { peer, channel } = router.route(id)?;
+        let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
+        let submit = Submit { channel, message: which.id.0, mode, timeout_ms };
+        let sent = peer.with(|connection| {
+            connection.submit(submit, message, &mut waiting).map_err(|cause| (cause, connection.is_over()))
+        });
+        match sent {
+            Ok(key) => return Ok((peer, key)),
+            Err((why, false)) => return Err(why),
+            Err((why, true)) => cause = why,
+        }
+        router.forget(&peer);
+    }
+    Err(cause)
 }
 
 fn submit_local<M: ProcMessage>(
@@ -211,25 +200,14 @@ fn send_now<M: ProcMessage>(
             Err(cause) => Err((cause, Some(message))),
         };
     }
-    let mut cause = Cause::ShuttingDown;
-    for _ in 0..TRIES {
-        let peer = match router.peer_for(id) {
-            Ok(peer) => peer,
-            Err(cause) => return Err((cause, Some(message))),
-        };
-        let waiter = Waiter::Nobody { target: id, message: MessageName(which.name) };
-        match put(&peer, id, which, &message, mode, None, waiter) {
-            Ok(_) => return Ok(()),
-            Err(refused) => {
-                cause = refused.cause;
-                if !refused.over {
-                    break;
-                }
-                router.forget(&peer);
-            }
-        }
+    let nobody = || {
+        let tag = Waiter::Nobody { target: id, message: MessageName(which.name) };
+        Waiting { tag, deadline: None }
+    };
+    match put(&router, id, which, &message, (mode, Duration::ZERO), nobody) {
+        Ok(_) => Ok(()),
+        Err(cause) => Err((cause, Some(message))),
     }
-    Err((cause, Some(message)))
 }
 
 fn send_local_now<M: ProcMessage>(

@@ -17,7 +17,8 @@ use crate::protocol::wire::{Cause, Failure};
 
 /// A message that was sent, or waits for room.
 pub(super) struct Pending<M: ProcMessage> {
-    slot: Arc<CallSlot<M>>,
+    /// None of a tell that had room at once: there is nothing to wait for.
+    slot: Option<Arc<CallSlot<M>>>,
     /// What went as bytes is kept, so that it can be given back.
     message: Option<M>,
     route: Route,
@@ -42,7 +43,12 @@ pub(super) enum Route {
 
 impl<M: ProcMessage> Pending<M> {
     pub(super) fn new(slot: Arc<CallSlot<M>>, message: Option<M>, route: Route) -> Pending<M> {
-        Pending { slot, message, route, done: false }
+        Pending { slot: Some(slot), message, route, done: false }
+    }
+
+    /// A tell that had room.
+    pub(super) fn done() -> Pending<M> {
+        Pending { slot: None, message: None, route: Route::Nowhere, done: false }
     }
 
     pub(super) fn failed(cause: Cause, message: Option<M>) -> Pending<M> {
@@ -62,14 +68,22 @@ impl<M: ProcMessage> Pending<M> {
             }
             Route::Local { deadline, timer, .. } => {
                 *deadline = now + timeout;
-                self.slot.set_deadline(*deadline);
+                if let Some(slot) = &self.slot {
+                    slot.set_deadline(*deadline);
+                }
                 *timer = None;
             }
         }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<M::Result>, SendError<M>>> {
-        if let Poll::Ready(outcome) = self.slot.poll(context.waker(), &mut self.message) {
+        let Some(slot) = &self.slot else {
+            // A loop of tells that never wait would keep the driver from writing them.
+            ready!(tokio::task::coop::poll_proceed(context)).made_progress();
+            self.done = true;
+            return Poll::Ready(Ok(None));
+        };
+        if let Poll::Ready(outcome) = slot.poll(context.waker(), &mut self.message) {
             self.done = true;
             return Poll::Ready(outcome);
         }
@@ -81,9 +95,9 @@ impl<M: ProcMessage> Pending<M> {
             true => Failure::not_executed(Cause::TimedOut),
             false => Failure::unknown(Cause::TimedOut),
         };
-        self.slot.complete(Err((failure, None)));
+        slot.complete(Err((failure, None)));
         self.done = true;
-        self.slot.poll(context.waker(), &mut self.message)
+        slot.poll(context.waker(), &mut self.message)
     }
 }
 
@@ -99,7 +113,7 @@ fn sleep_until(deadline: Instant) -> Sleep {
 
 impl<M: ProcMessage> Drop for Pending<M> {
     fn drop(&mut self) {
-        if self.done || !self.slot.abandon() {
+        if self.done || !self.slot.as_ref().is_some_and(|slot| slot.abandon()) {
             return;
         }
         match &self.route {

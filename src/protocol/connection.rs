@@ -59,7 +59,7 @@ use super::wire::{Cause, Failure, Hello, Open};
 
 pub use self::answering::Begin;
 pub use self::error::ProtocolError;
-pub use self::sending::{Mode, NotSent, Submit};
+pub use self::sending::{Mode, Submit, Waiting};
 
 /// See the [module](self).
 #[derive(Debug)]

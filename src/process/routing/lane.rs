@@ -88,7 +88,7 @@ impl PeerLane<'_> {
             tokio::select! {
                 () = self.peer.news.notified() => {}
                 // A new message may have an earlier deadline.
-                () = self.peer.wake.notified() => {}
+                () = self.peer.wake.heard() => {}
                 () = sleep_until(timeout) => self.handle_timeout(),
             }
         }
@@ -229,7 +229,7 @@ impl Lane for PeerLane<'_> {
     }
 
     fn wanted(&self) -> impl Future<Output = ()> {
-        self.peer.wake.notified()
+        self.peer.wake.heard()
     }
 
     fn is_done(&self) -> bool {

@@ -10,11 +10,13 @@
 //!                       Broker (control pipe; in the root, the supervisor)
 //! ```
 
+mod bell;
 mod dead_letters;
 mod gate;
 mod lane;
 mod peer;
 mod registry;
+mod route;
 mod router;
 mod ticket;
 
@@ -22,5 +24,6 @@ pub use dead_letters::{DeadLetter, DeadLetters, MessageName};
 pub use gate::{Gate, Pass};
 pub use peer::{Outcome, Peer, Waiter};
 pub use registry::{Export, Exported, Refused, Registry};
+pub use route::Route;
 pub use router::{Broker, Identity, Router};
 pub use ticket::Ticket;

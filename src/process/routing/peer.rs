@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
+use super::bell::Bell;
 use super::dead_letters::{DeadLetter, MessageName};
 use super::registry::Exported;
 use super::router::Router;
@@ -51,7 +52,7 @@ pub struct Peer {
     /// What the peer's channels lead to, by their number. Touched by the driver alone.
     pub(super) served: Mutex<Vec<Option<Exported>>>,
     /// The connection has something to transmit.
-    pub(super) wake: Notify,
+    pub(super) wake: Bell,
     /// Our end of the pipe, until the driver takes it.
     pipe: Mutex<Option<OwnedFd>>,
     introduced: OnceLock<(Incarnation, ProcessName)>,
@@ -70,7 +71,7 @@ impl Peer {
             connection: Mutex::new(Connection::new(router.hello())),
             channels: Mutex::default(),
             served: Mutex::default(),
-            wake: Notify::new(),
+            wake: Bell::default(),
             pipe: Mutex::new(None),
             introduced: OnceLock::new(),
             unreachable: OnceLock::new(),
@@ -87,14 +88,14 @@ impl Peer {
         let pending = connection.has_pending();
         drop(connection);
         if pending {
-            self.wake.notify_one();
+            self.wake.ring();
         }
         result
     }
 
     /// Makes the driver look at the connection's deadlines again.
     pub fn rouse(&self) {
-        self.wake.notify_one();
+        self.wake.ring();
     }
 
     /// As `with`, without waking the driver: for the driver.
@@ -104,7 +105,7 @@ impl Peer {
     }
 
     /// The channel to an actor, opened when first asked for.
-    pub fn channel(&self, target: ActorId) -> u32 {
+    pub(super) fn channel(&self, target: ActorId) -> u32 {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         *channels.entry(target).or_insert_with(|| self.with(|connection| connection.open(&Open { target })))
     }

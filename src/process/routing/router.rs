@@ -13,6 +13,7 @@ use super::dead_letters::DeadLetters;
 use super::lane;
 use super::peer::Peer;
 use super::registry::{Exported, Registry};
+use super::route;
 use crate::id::{ActorId, ActorName, BuildId, Exit, Incarnation, ProcessId, ProcessName};
 use crate::protocol::Limits;
 use crate::protocol::connection::{Connection, ProtocolError};
@@ -92,6 +93,7 @@ impl Router {
     /// A router; `run` must be polled on the arbiter.
     pub fn new(identity: Identity, broker: Box<dyn Broker>) -> Arc<Router> {
         let ask_timeout_ms = to_ms(identity.ask_timeout);
+        route::invalidate();
         Arc::new(Router {
             identity,
             broker,
@@ -180,7 +182,7 @@ impl Router {
     }
 
     /// The connection for new messages to an actor of another process; asks the root for one if there is none.
-    pub fn peer_for(self: &Arc<Router>, target: ActorId) -> Result<Arc<Peer>, Cause> {
+    pub(super) fn peer_for(self: &Arc<Router>, target: ActorId) -> Result<Arc<Peer>, Cause> {
         // A process that stops still handles what it has taken, and what handlers send then is part of that (P-4).
         if self.may_close() {
             return Err(Cause::ShuttingDown);
@@ -234,6 +236,7 @@ impl Router {
     }
 
     fn introduced(self: &Arc<Router>, introduced: &crate::protocol::control::Peer, pipe: OwnedFd) {
+        route::invalidate();
         let mut state = self.lock();
         state.broken.remove(&introduced.process);
         state.unreachable.remove(&introduced.process);
@@ -262,6 +265,7 @@ impl Router {
         let mut state = self.lock();
         if state.current.get(&peer.process).is_some_and(|current| Arc::ptr_eq(current, peer)) {
             state.current.remove(&peer.process);
+            route::invalidate();
             if let Some(incarnation) = peer.incarnation() {
                 state.broken.insert(peer.process, incarnation);
             }
@@ -301,10 +305,11 @@ impl Router {
     /// Requests of peers that are still being handled hold it up; the caller has the deadline.
     pub async fn close(&self) {
         self.stage.store(CLOSING, Ordering::Release);
+        route::invalidate();
         let peers = self.lock().all.clone();
         for peer in &peers {
             peer.with(Connection::leave);
-            peer.wake.notify_one();
+            peer.wake.ring();
             peer.news.notify_one();
         }
         drop(peers);

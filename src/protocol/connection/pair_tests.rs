@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::{Connection, Event, Mode, ProtocolError, Submit};
+use super::{Connection, Event, Mode, ProtocolError, Submit, Waiting};
 use crate::id::{ActorId, BuildId, Incarnation, ProcessId, Slot};
 use crate::protocol::Limits;
 use crate::protocol::frame::FrameReader;
@@ -66,8 +66,8 @@ impl Pair {
     }
 
     fn submit(&mut self, channel: u32, mode: Mode, body: &[u8], tag: u32) -> Result<Option<u64>, Cause> {
-        let submit = Submit { channel, message: tag, mode, deadline: None };
-        self.left.submit(submit, body, tag, self.now).map_err(|refused| refused.cause)
+        let submit = Submit { channel, message: tag, mode, timeout_ms: 0 };
+        self.left.submit(submit, body, || Waiting { tag, deadline: None })
     }
 
     /// Moves at most `bytes` each way, until nothing moves.
@@ -204,8 +204,8 @@ fn m2_deadlines_travel_and_end_the_call_on_both_sides() {
     let mut pair = Pair::new();
     let channel = pair.open();
     let deadline = pair.now + Duration::from_millis(50);
-    let submit = Submit { channel, message: 1, mode: Mode::Call, deadline: Some(deadline) };
-    pair.left.submit(submit, &(), 1, pair.now).expect("sent");
+    let submit = Submit { channel, message: 1, mode: Mode::Call, timeout_ms: 50 };
+    pair.left.submit(submit, &(), || Waiting { tag: 1, deadline: Some(deadline) }).expect("sent");
     let sooner = pair.now + Duration::from_millis(20);
     pair.left.set_deadline(pair.left.key_of(0), sooner, pair.now);
     pair.step(usize::MAX);

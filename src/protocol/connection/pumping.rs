@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::large::{CHUNK_BYTES, LARGE_AHEAD_BYTES, LargeSend};
 use super::outbound::Rank;
-use super::sending::call_header;
+use super::sending::{call_header, remaining_ms};
 use super::{Connection, Event, SOFT_LIMIT_BYTES, Stage};
 use crate::protocol::frame::{CHUNKED, Header, Kind};
 use crate::protocol::wire::{Cause, Failure, Large};
@@ -111,7 +111,7 @@ impl<T> Connection<T> {
         let sequence = self.channels[channel as usize].send(bytes);
         let deadline = outgoing.deadline;
         let header = match kind {
-            Kind::Call => call_header(message, channel, key, deadline, now),
+            Kind::Call => call_header(message, channel, key, remaining_ms(deadline, now)),
             _ => Header { message, channel, ..Header::new(Kind::Cast) },
         };
         let begins = self.out.position();

@@ -38,17 +38,17 @@ pub struct Submit {
     pub message: u32,
     /// What is wanted.
     pub mode: Mode,
-    /// When nobody waits any more.
-    pub deadline: Option<Instant>,
+    /// How long somebody waits for the reply; 0 is "for ever".
+    pub timeout_ms: u32,
 }
 
-/// A message that was refused at once: it was not and will not be executed.
-#[derive(Debug, PartialEq)]
-pub struct NotSent<T> {
-    /// The message's.
+/// Who waits for the outcome of a message, if it has one later.
+#[derive(Debug)]
+pub struct Waiting<T> {
+    /// What the events about it bring back.
     pub tag: T,
-    /// Why.
-    pub cause: Cause,
+    /// When nobody waits any more.
+    pub deadline: Option<Instant>,
 }
 
 impl<T> Connection<T> {
@@ -61,18 +61,17 @@ impl<T> Connection<T> {
     }
 
     /// Sends a message, or queues it. `Ok(Some(key))` if it can still be cancelled or fail, `Ok(None)` if it is
-    /// done: a tell, try or outbox that had room.
+    /// done: a tell, try or outbox that had room. Who waits is asked for only if there is something to wait for.
     ///
     /// # Errors
-    /// The tag comes back with the reason, and there will be no event for it.
+    /// The message was not and will not be executed, and there will be no event for it.
     pub fn submit<M: Serialize + ?Sized>(
         &mut self,
         submit: Submit,
         value: &M,
-        tag: T,
-        now: Instant,
-    ) -> Result<Option<u64>, NotSent<T>> {
-        let result = self.try_submit(submit, value, tag, now);
+        waiting: impl FnOnce() -> Waiting<T>,
+    ) -> Result<Option<u64>, Cause> {
+        let result = self.try_submit(submit, value, waiting);
         self.check();
         result
     }
@@ -81,18 +80,17 @@ impl<T> Connection<T> {
         &mut self,
         submit: Submit,
         value: &M,
-        tag: T,
-        now: Instant,
-    ) -> Result<Option<u64>, NotSent<T>> {
+        waiting: impl FnOnce() -> Waiting<T>,
+    ) -> Result<Option<u64>, Cause> {
         if let Some(cause) = &self.lost {
-            return Err(NotSent { tag, cause: cause.clone() });
+            return Err(cause.clone());
         }
         let channel = &self.channels[submit.channel as usize];
         if let ChannelState::Closed(cause) = &channel.state {
-            return Err(NotSent { tag, cause: cause.clone() });
+            return Err(cause.clone());
         }
         if self.we_left || self.they_left {
-            return Err(NotSent { tag, cause: Cause::ShuttingDown });
+            return Err(Cause::ShuttingDown);
         }
         let direct =
             channel.queue.is_empty() && channel.admits(0) && self.out.message_bytes() < SOFT_LIMIT_BYTES;
@@ -102,25 +100,25 @@ impl<T> Connection<T> {
                 // Nobody knows yet how much room there is: the outbox has some.
                 Mode::Try if opening => Submit { mode: Mode::Outbox, ..submit },
                 Mode::Try if !self.may_try(submit.channel) => {
-                    return Err(NotSent { tag, cause: Cause::Full });
+                    return Err(Cause::Full);
                 }
                 _ => submit,
             };
             return match codec::encode(value, self.limit()) {
-                Ok(body) => self.queue(submit, body, tag),
-                Err(error) => Err(NotSent { tag, cause: self.cause_of(error) }),
+                Ok(body) => self.queue(submit, body, waiting),
+                Err(error) => Err(self.cause_of(error)),
             };
         }
         let limit = self.limit();
         let begins = self.out.position();
         let begun = match self.out.begin(Rank::Messages, value, limit) {
             Ok(begun) => begun,
-            Err(error) => return Err(NotSent { tag, cause: self.cause_of(error) }),
+            Err(error) => return Err(self.cause_of(error)),
         };
         let bytes = begun.length as u64;
         if begun.length > CHUNK_BYTES || !self.channels[submit.channel as usize].admits(bytes) {
             let body = self.out.take_back(begun);
-            return self.queue(submit, body, tag);
+            return self.queue(submit, body, waiting);
         }
         let sequence = self.channels[submit.channel as usize].send(bytes);
         if submit.mode != Mode::Call {
@@ -130,8 +128,8 @@ impl<T> Connection<T> {
             return Ok(None);
         }
         let ends = self.out.position();
-        let key = self.remember(submit, tag, Stage::Sent { sequence, begins, ends });
-        let header = call_header(submit.message, submit.channel, key, submit.deadline, now);
+        let key = self.remember(submit, waiting(), Stage::Sent { sequence, begins, ends });
+        let header = call_header(submit.message, submit.channel, key, submit.timeout_ms);
         self.out.finish(begun, header);
         Ok(Some(key))
     }
@@ -156,20 +154,25 @@ impl<T> Connection<T> {
         }
     }
 
-    fn queue(&mut self, submit: Submit, body: Vec<u8>, tag: T) -> Result<Option<u64>, NotSent<T>> {
+    fn queue(
+        &mut self,
+        submit: Submit,
+        body: Vec<u8>,
+        waiting: impl FnOnce() -> Waiting<T>,
+    ) -> Result<Option<u64>, Cause> {
         let bytes = body.len() as u64;
         let window = self.ours.limits;
         let channel = &mut self.channels[submit.channel as usize];
         let admitted_at_once = channel.queue.is_empty() && channel.admits(bytes);
         match submit.mode {
             Mode::Try if !admitted_at_once => {
-                return Err(NotSent { tag, cause: Cause::Full });
+                return Err(Cause::Full);
             }
             Mode::Outbox if !admitted_at_once => {
                 let full = channel.outbox_messages >= u64::from(window.window_messages)
                     || channel.outbox_bytes >= u64::from(window.window_bytes);
                 if full {
-                    return Err(NotSent { tag, cause: Cause::Full });
+                    return Err(Cause::Full);
                 }
             }
             _ => {}
@@ -178,14 +181,15 @@ impl<T> Connection<T> {
             channel.outbox_messages += 1;
             channel.outbox_bytes += bytes;
         }
-        let key = self.remember(submit, tag, Stage::Waiting(body));
+        let key = self.remember(submit, waiting(), Stage::Waiting(body));
         let channel = &mut self.channels[submit.channel as usize];
         channel.queue.push_back(key);
         self.make_ready(submit.channel);
         Ok(Some(key))
     }
 
-    fn remember(&mut self, submit: Submit, tag: T, stage: Stage) -> u64 {
+    fn remember(&mut self, submit: Submit, waiting: Waiting<T>, stage: Stage) -> u64 {
+        let Waiting { tag, deadline } = waiting;
         self.next_generation = self.next_generation.wrapping_add(1);
         let call = submit.mode == Mode::Call;
         let index = self.outgoing.insert(Outgoing {
@@ -196,12 +200,12 @@ impl<T> Connection<T> {
             in_outbox: submit.mode == Mode::Outbox,
             channel: submit.channel,
             message: submit.message,
-            deadline: submit.deadline,
+            deadline,
             reply_announced: false,
             stage,
         });
         let key = self.key_of(index);
-        if let Some(deadline) = submit.deadline {
+        if let Some(deadline) = deadline {
             self.deadlines.push(Reverse((deadline, key)));
             self.sweep_deadlines();
         }
@@ -281,19 +285,12 @@ impl Channel {
     }
 }
 
-pub(super) fn call_header(
-    message: u32,
-    channel: u32,
-    key: u64,
-    deadline: Option<Instant>,
-    now: Instant,
-) -> Header {
-    let extra = remaining_ms(deadline, now);
-    Header { message, channel, correlation: key, extra, ..Header::new(Kind::Call) }
+pub(super) fn call_header(message: u32, channel: u32, key: u64, timeout_ms: u32) -> Header {
+    Header { message, channel, correlation: key, extra: timeout_ms, ..Header::new(Kind::Call) }
 }
 
 /// A deadline as it travels: the milliseconds left, rounded up, at least 1; 0 is "none" (H56).
-fn remaining_ms(deadline: Option<Instant>, now: Instant) -> u32 {
+pub(super) fn remaining_ms(deadline: Option<Instant>, now: Instant) -> u32 {
     let Some(deadline) = deadline else { return 0 };
     let left = deadline.saturating_duration_since(now) + Duration::from_nanos(999_999);
     u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1)
