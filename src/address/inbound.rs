@@ -13,7 +13,7 @@ use super::export::Held;
 use super::slot::CallSlot;
 use crate::codec;
 use crate::process::handling;
-use crate::process::routing::{DeadLetter, MessageName, Pass, Refused, Ticket};
+use crate::process::routing::{DeadLetter, MessageName, Pass, Place, Refused, Start, Ticket};
 use crate::protocol::wire::{Cause, Failure};
 
 /// What `#[derive(ProcActor)]` makes an actor handle: a message with the right to answer it. Not for users: they
@@ -96,13 +96,25 @@ impl<M: ProcMessage> Inbound<M> {
         }))
     }
 
-    /// The message leaves the mailbox; nothing if it must not be handled.
-    fn begin(&mut self) -> Option<M> {
-        let proceed = match &mut self.answer {
+    /// The message leaves the mailbox, if it may.
+    fn begin(&mut self) -> Start {
+        match &mut self.answer {
             Answer::Remote(ticket) => ticket.begin(),
             Answer::Local(ticket) => ticket.begin(),
-        };
-        if proceed { self.message.take() } else { None }
+        }
+    }
+
+    /// Puts it into the mailbox again when its sender has read enough replies.
+    #[cold]
+    fn stand_aside<A>(self, place: Place)
+    where
+        A: Accepts<M>,
+    {
+        place.keep(Box::new(|exported| {
+            let mut envelope = Some(self);
+            // Where the actor is gone, dropping the envelope says so.
+            exported.actor.deliver_local(<A as Accepts<M>>::ID, &mut envelope as &mut dyn Any);
+        }));
     }
 
     fn wants_reply(&self) -> bool {
@@ -142,19 +154,19 @@ impl<M: ProcMessage> Answer<M> {
 }
 
 impl<M: ProcMessage> LocalTicket<M> {
-    fn begin(&mut self) -> bool {
+    fn begin(&mut self) -> Start {
         self.pass = None;
-        let Some(slot) = &self.slot else { return true };
+        let Some(slot) = &self.slot else { return Start::Now };
         if slot.is_abandoned() {
             self.slot = None;
-            return false;
+            return Start::Never;
         }
         let expired = slot.is_expired(Instant::now());
         if expired {
             slot.complete(Err((Failure::not_executed(Cause::TimedOut), None)));
             self.slot = None;
         }
-        !expired
+        if expired { Start::Never } else { Start::Now }
     }
 }
 
@@ -199,7 +211,12 @@ where
     A: Accepts<M> + ProcActor,
     M: ProcMessage,
 {
-    let Some(message) = inbound.begin() else { return };
+    match inbound.begin() {
+        Start::Now => {}
+        Start::Never => return,
+        Start::Later(place) => return inbound.stand_aside::<A>(place),
+    }
+    let Some(message) = inbound.message.take() else { return };
     let wants_reply = inbound.wants_reply();
     let _handling = handling::enter(A::TYPE_NAME, <A as Accepts<M>>::NAME);
     let response = <A as Handler<M>>::handle(actor, message, context);

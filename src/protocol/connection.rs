@@ -28,6 +28,7 @@
 //! - N-4 a reader never waits: every frame is taken at once, and answered, if at all, by appending bytes (H2).
 
 mod answering;
+mod budget;
 mod channel;
 mod ending;
 mod error;
@@ -83,6 +84,10 @@ pub struct Connection<T> {
     deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
     /// Channels whose queue may be able to move, each at most once.
     ready: VecDeque<u32>,
+    /// Channels of the peer with messages aside of which none is on its way back.
+    stalled: Vec<u32>,
+    /// Channels of the peer whose credits are withheld.
+    withheld: Vec<u32>,
     events: VecDeque<Event<'static, T>>,
     we_left: bool,
     they_left: bool,
@@ -163,6 +168,12 @@ pub enum Event<'a, T> {
         /// When nobody waits any more.
         deadline: Option<Instant>,
     },
+    /// There is room for replies again: the first message that stands aside on this channel should be put into
+    /// its mailbox anew, and then [`begin_again`](Connection::begin_again).
+    Resume {
+        /// The channel.
+        channel: u32,
+    },
     /// The reply to a call.
     Reply {
         /// The call's.
@@ -213,6 +224,8 @@ impl<T> Connection<T> {
             assemblies: Assemblies::default(),
             deadlines: BinaryHeap::new(),
             ready: VecDeque::new(),
+            stalled: Vec::new(),
+            withheld: Vec::new(),
             events: VecDeque::new(),
             we_left: false,
             they_left: false,
@@ -235,12 +248,16 @@ impl<T> Connection<T> {
     /// Says how many of the bytes of `poll_transmit` were written.
     pub fn handle_transmitted(&mut self, bytes: usize) {
         self.out.written(bytes);
+        self.settle();
         self.check();
     }
 
-    /// Whether `poll_transmit` may have something: ask before sleeping.
+    /// Whether `poll_transmit` or `poll_event` may have something: ask before sleeping.
     pub fn has_pending(&self) -> bool {
-        !self.out.is_empty() || !self.large.turn.is_empty() || !self.ready.is_empty()
+        !self.out.is_empty()
+            || !self.large.turn.is_empty()
+            || !self.ready.is_empty()
+            || !self.events.is_empty()
     }
 
     /// What nobody waits for.

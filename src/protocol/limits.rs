@@ -12,6 +12,8 @@ pub struct Limits {
     /// Bytes that one sending process may have under way to one actor. A message larger than this window
     /// waits for all of it.
     pub window_bytes: u32,
+    /// Bytes of replies that are held for one peer before what else it asked must wait (M-3).
+    pub reply_bytes: u32,
 }
 
 impl Default for Limits {
@@ -23,6 +25,8 @@ impl Default for Limits {
             window_messages: 1024,
             // Sixteen full chunks under way hide the round trip of a credit.
             window_bytes: 1 << 20,
+            // A few times what the kernel holds, so that a peer which reads never waits for us to begin.
+            reply_bytes: 1 << 20,
         }
     }
 }

@@ -20,7 +20,6 @@ use crate::process::logs;
 use crate::process::routing::Router;
 use crate::protocol::control::{Peer, ToRoot, ToWorker, Unreachable};
 use crate::supervision::{Action, ChildId, Engine, NotRestarted, Note, Outcome, StopStep};
-use crate::sys::socket;
 use crate::topology::{Plan, PlannedProcess};
 
 /// How a deployment ended, for all who wait.
@@ -384,7 +383,7 @@ impl Deployment {
 
     fn say(&mut self, say: Say) {
         match say {
-            Say::Introduce(left, right) => match socket::pair() {
+            Say::Introduce(left, right) => match launching::data_pipe(&self.plan, left.0, right.0) {
                 Ok((to_left, to_right)) => {
                     let handed = self.hand(left.0, ToWorker::Introduce(self.peer(right)), Some(to_left))
                         & self.hand(right.0, ToWorker::Introduce(self.peer(left)), Some(to_right));

@@ -36,6 +36,12 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socket::socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?)
 }
 
+/// Asks the kernel to hold so many bytes of what is written to this end. It takes twice as much, for its own
+/// bookkeeping, and at least some 4 KiB.
+pub fn set_send_buffer(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    Ok(socket::setsockopt(&socket, sockopt::SndBuf, &bytes)?)
+}
+
 /// Writes what fits of `bytes`, and says how much that was. Interruptions do not show.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], wait: Wait) -> io::Result<usize> {
     retry(|| socket::send(socket.as_raw_fd(), bytes, wait.flags() | MsgFlags::MSG_NOSIGNAL))

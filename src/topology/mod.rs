@@ -52,8 +52,8 @@ mod units;
 pub use catalog::{Catalog, HostedType, ProgramFacts, ProgramProblem, ProgramRef};
 pub use check::{
     Checked, DEFAULT_ASK_TIMEOUT, DEFAULT_MAILBOX_BYTES, DEFAULT_MAILBOX_MESSAGES, DEFAULT_MAX_MESSAGE_BYTES,
-    MAX_ACTORS, MAX_ARGS_DEPTH, MAX_MAILBOX_MESSAGES, MAX_MESSAGE_BYTES, MAX_PROCESSES, MAX_REPLICAS,
-    MAX_VALUES, ROOT_NAME,
+    DEFAULT_REPLY_BUDGET, MAX_ACTORS, MAX_ARGS_DEPTH, MAX_MAILBOX_MESSAGES, MAX_MESSAGE_BYTES, MAX_PROCESSES,
+    MAX_REPLICAS, MAX_VALUES, ROOT_NAME,
 };
 pub use declared::{BuildCommand, DeclaredActor, Defaults, Process, Restart, Topology};
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_FINDINGS, Place, Segment, Severity, Source, ValuePath};

@@ -122,6 +122,11 @@ pub struct MessageLimits {
     pub max_message_bytes: u64,
     /// The window that each sending process has for each actor.
     pub mailbox: Mailbox,
+    /// Bytes of replies that are held for one asking process before what else it asked must wait.
+    pub reply_budget: u64,
+    /// What the kernel is asked to hold of what this process writes to each data pipe; its own default if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipe_buffer: Option<u64>,
 }
 
 /// How much one process may send to one actor ahead of its handling.

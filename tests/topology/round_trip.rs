@@ -47,16 +47,27 @@ fn shutdown() -> impl Strategy<Value = Shutdown> {
 macro_rules! settings {
     ($start:expr) => {{
         let text = || option::of(any::<String>());
-        let limits = (option::of(any::<u64>()), option::of((any::<u32>(), any::<u64>())));
+        let size = || option::of(any::<u64>());
+        let limits = (size(), option::of((any::<u32>(), any::<u64>())), size(), size());
         let env = vec((name(), any::<String>()), 0..3);
         let spans = (option::of(duration()), option::of(duration()), option::of(shutdown()));
         ($start, text(), text(), limits, env, spans, restart()).prop_map(
-            |(it, program, build, (message, mailbox), env, (ask, deadline, shutdown), restart)| {
+            |(
+                it,
+                program,
+                build,
+                (message, mailbox, replies, pipe),
+                env,
+                (ask, deadline, shutdown),
+                restart,
+            )| {
                 let it = program.into_iter().fold(it.restart(restart), |it, path| it.program(path));
                 let it = build.into_iter().fold(it, |it, command| it.build(command));
                 let it = env.into_iter().fold(it, |it, (name, value)| it.env(name, value));
                 let it = message.into_iter().fold(it, |it, bytes| it.max_message_bytes(bytes));
                 let it = mailbox.into_iter().fold(it, |it, (messages, bytes)| it.mailbox(messages, bytes));
+                let it = replies.into_iter().fold(it, |it, bytes| it.reply_budget(bytes));
+                let it = pipe.into_iter().fold(it, |it, bytes| it.pipe_buffer(bytes));
                 let it = ask.into_iter().fold(it, |it, span| it.ask_timeout(span));
                 let it = deadline.into_iter().fold(it, |it, span| it.start_deadline(span));
                 shutdown.into_iter().fold(it, |it, shutdown| it.shutdown(shutdown))

@@ -206,6 +206,7 @@ impl Lane for PeerLane<'_> {
                 let ticket = Ticket::new(Arc::clone(self.peer), channel, bytes, correlation, deadline);
                 self.deliver(channel, MessageId(message), &body, ticket);
             }
+            Event::Resume { channel } => self.peer.resume(channel),
             Event::Reply { tag: Waiter::Outcome(outcome), body } => outcome.reply(&body),
             Event::Sent { tag: Waiter::Outcome(outcome) } => outcome.sent(),
             Event::Failed { tag: Waiter::Outcome(outcome), failure } => outcome.fail(failure),

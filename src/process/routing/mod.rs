@@ -10,6 +10,7 @@
 //!                       Broker (control pipe; in the root, the supervisor)
 //! ```
 
+mod aside;
 mod bell;
 mod dead_letters;
 mod gate;
@@ -20,10 +21,11 @@ mod route;
 mod router;
 mod ticket;
 
+pub use aside::Return;
 pub use dead_letters::{DeadLetter, DeadLetters, MessageName};
 pub use gate::{Gate, Pass};
 pub use peer::{Outcome, Peer, Waiter};
 pub use registry::{Export, Exported, Refused, Registry};
 pub use route::Route;
 pub use router::{Broker, Identity, Router};
-pub use ticket::Ticket;
+pub use ticket::{Place, Start, Ticket};

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
+use super::aside::{Aside, Return};
 use super::bell::Bell;
 use super::dead_letters::{DeadLetter, MessageName};
 use super::registry::Exported;
@@ -49,8 +50,10 @@ pub struct Peer {
     connection: Mutex<Connection<Waiter>>,
     /// Channels by the actor that they lead to.
     channels: Mutex<FxHashMap<ActorId, u32>>,
-    /// What the peer's channels lead to, by their number. Touched by the driver alone.
+    /// What the peer's channels lead to, by their number. Changed by the driver alone.
     pub(super) served: Mutex<Vec<Option<Exported>>>,
+    /// Messages that may not begin yet.
+    aside: Aside,
     /// The connection has something to transmit.
     pub(super) wake: Bell,
     /// Our end of the pipe, until the driver takes it.
@@ -71,6 +74,7 @@ impl Peer {
             connection: Mutex::new(Connection::new(router.hello())),
             channels: Mutex::default(),
             served: Mutex::default(),
+            aside: Aside::default(),
             wake: Bell::default(),
             pipe: Mutex::new(None),
             introduced: OnceLock::new(),
@@ -108,6 +112,29 @@ impl Peer {
     pub(super) fn channel(&self, target: ActorId) -> u32 {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         *channels.entry(target).or_insert_with(|| self.with(|connection| connection.open(&Open { target })))
+    }
+
+    /// Keeps a message that may not begin yet.
+    pub(super) fn put_aside(&self, channel: u32, is_first: bool, back: Return) {
+        let called = self.aside.put(channel, is_first, back);
+        self.bring_back(channel, called);
+    }
+
+    /// The next message that stands aside on a channel goes into its mailbox again.
+    pub(super) fn resume(&self, channel: u32) {
+        let called = self.aside.call(channel);
+        self.bring_back(channel, called);
+    }
+
+    fn bring_back(&self, channel: u32, called: Option<Return>) {
+        let Some(back) = called else { return };
+        let exported = {
+            let served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+            served.get(channel as usize).cloned().flatten()
+        };
+        if let Some(exported) = exported {
+            back(&exported);
+        }
     }
 
     pub(super) fn introduce(&self, peer: &control::Peer, pipe: OwnedFd) {

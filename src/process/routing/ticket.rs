@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::aside::Return;
 use super::peer::Peer;
 use crate::protocol::connection::Begin;
 use crate::protocol::wire::{Cause, Failure};
@@ -20,6 +21,34 @@ pub struct Ticket {
     correlation: Option<u64>,
     deadline: Option<Instant>,
     stage: Stage,
+    /// Whether it stood aside before.
+    has_returned: bool,
+}
+
+/// Whether a message is handled.
+#[derive(Debug)]
+pub enum Start {
+    /// Now.
+    Now,
+    /// Not at all: its sender has cancelled it, its deadline has passed (M-7), or this process has said goodbye.
+    Never,
+    /// Not yet: its sender has too many replies to read. It must be put aside.
+    Later(Place),
+}
+
+/// Where a message stands aside.
+#[derive(Debug)]
+pub struct Place {
+    peer: Arc<Peer>,
+    channel: u32,
+    is_first: bool,
+}
+
+impl Place {
+    /// Keeps the message until `back` should put it into the mailbox again.
+    pub fn keep(self, back: Return) {
+        self.peer.put_aside(self.channel, self.is_first, back);
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +67,7 @@ impl Ticket {
         deadline: Option<Instant>,
     ) -> Ticket {
         peer.tickets.fetch_add(1, Ordering::AcqRel);
-        Ticket { peer, channel, bytes, correlation, deadline, stage: Stage::InMailbox }
+        Ticket { peer, channel, bytes, correlation, deadline, stage: Stage::InMailbox, has_returned: false }
     }
 
     /// Whether the sender waits for a reply.
@@ -46,24 +75,38 @@ impl Ticket {
         self.correlation.is_some()
     }
 
-    /// The message leaves the mailbox to be handled. False if it must not be, because its sender has cancelled it or
-    /// its deadline has passed (M-7), or this process has said goodbye.
-    pub fn begin(&mut self) -> bool {
+    /// The message leaves the mailbox to be handled, if it may be.
+    pub fn begin(&mut self) -> Start {
         self.stage = Stage::Begun;
         let (channel, bytes, deadline) = (self.channel, self.bytes, self.deadline);
         let correlation = self.correlation;
         let now = Instant::now();
-        match self.peer.with(|connection| connection.begin(channel, bytes, correlation, deadline, now)) {
-            Begin::Proceed => true,
+        let has_returned = self.has_returned;
+        let (begin, next) = self.peer.with(|connection| match has_returned {
+            false => (connection.begin(channel, bytes, correlation, deadline, now), false),
+            true => connection.begin_again(channel, bytes, correlation, deadline, now),
+        });
+        if next {
+            self.peer.resume(channel);
+        }
+        match begin {
+            Begin::Proceed => Start::Now,
             Begin::Cancelled | Begin::Expired => {
                 self.stage = Stage::Answered;
-                false
+                Start::Never
+            }
+            Begin::Aside => {
+                self.stage = Stage::InMailbox;
+                self.has_returned = true;
+                Start::Later(Place { peer: Arc::clone(&self.peer), channel, is_first: has_returned })
             }
             Begin::Left => {
                 self.stage = Stage::InMailbox;
                 let cause = self.peer.our_name().map_or(Cause::ActorStopped, Cause::Stopping);
+                // It has left the mailbox, whatever is said of it.
+                self.has_returned = false;
                 self.answer(&Failure::not_executed(cause));
-                false
+                Start::Never
             }
         }
     }
@@ -84,14 +127,19 @@ impl Ticket {
     fn answer(&mut self, failure: &Failure) {
         let begun = std::mem::replace(&mut self.stage, Stage::Answered) != Stage::InMailbox;
         let (channel, bytes, correlation) = (self.channel, self.bytes, self.correlation);
-        self.peer.with(|connection| {
+        let returns = !begun && self.has_returned;
+        let next = self.peer.with(|connection| {
             if !begun {
                 connection.take(channel, bytes);
             }
             if let Some(correlation) = correlation {
                 connection.reply_failure(correlation, failure);
             }
+            returns && connection.came_back(channel)
         });
+        if next {
+            self.peer.resume(channel);
+        }
         if correlation.is_none() && !begun {
             self.peer.bury_inbound(failure);
         }

@@ -19,6 +19,9 @@ pub enum Begin {
     Cancelled,
     /// No: its deadline has passed. It has been answered.
     Expired,
+    /// Not yet: there is no room for its reply, or one before it on its channel waits for room. It stands aside until
+    /// [`Event::Resume`](super::Event::Resume); it was not taken.
+    Aside,
     /// No: this side has said goodbye, and what was not taken before that is never taken. To be answered.
     Left,
 }
@@ -49,7 +52,7 @@ impl<T> Connection<T> {
         }
         let Some(served) = self.served.get_mut(channel as usize) else { return };
         served.take(bytes);
-        if served.is_report_due() {
+        if served.is_report_due() && !self.withhold(channel) {
             self.report(channel);
         }
     }
@@ -63,6 +66,20 @@ impl<T> Connection<T> {
     /// A message leaves its mailbox to be handled: gives its sender the credit back, and says whether it should still
     /// be handled.
     pub fn begin(
+        &mut self,
+        channel: u32,
+        bytes: u64,
+        correlation: Option<u64>,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> Begin {
+        if !self.we_left && self.stands_aside(channel, correlation.is_some()) {
+            return Begin::Aside;
+        }
+        self.begin_now(channel, bytes, correlation, deadline, now)
+    }
+
+    pub(super) fn begin_now(
         &mut self,
         channel: u32,
         bytes: u64,

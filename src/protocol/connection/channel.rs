@@ -133,6 +133,12 @@ pub(super) struct Served {
     pub(super) answered: bool,
     /// Whether a large body is on its way.
     pub(super) streaming: bool,
+    /// Messages that stand aside, see `budget`.
+    pub(super) aside: u64,
+    /// Whether one that stood aside is on its way back.
+    pub(super) is_returning: bool,
+    /// Whether its credits are withheld.
+    pub(super) is_withheld: bool,
     received_messages: u64,
     received_bytes: u64,
     taken_messages: u64,
@@ -147,6 +153,9 @@ impl Served {
             window,
             answered: false,
             streaming: false,
+            aside: 0,
+            is_returning: false,
+            is_withheld: false,
             received_messages: 0,
             received_bytes: 0,
             taken_messages: 0,

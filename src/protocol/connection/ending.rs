@@ -50,6 +50,7 @@ impl<T> Connection<T> {
         self.fail_waiting(&Cause::ShuttingDown);
         self.report_all();
         self.out.bare(Rank::Control, Header::new(Kind::Goodbye));
+        self.settle();
         self.check();
     }
 
@@ -81,6 +82,7 @@ impl<T> Connection<T> {
     /// sender were sent of which nobody knows whether they were taken: at most so many are lost.
     pub fn handle_lost(&mut self, cause: &Cause) -> u64 {
         self.lost = Some(cause.clone());
+        self.settle();
         let mut calls = 0;
         let keys: Vec<usize> = self.outgoing.iter().map(|(index, _)| index).collect();
         for index in keys {

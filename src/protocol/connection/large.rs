@@ -31,6 +31,8 @@ pub(super) struct LargeSend {
 #[derive(Debug, Default)]
 pub(super) struct LargeSends {
     pub(super) turn: VecDeque<LargeSend>,
+    /// Bytes of replies among them that are still to be put into the outgoing bytes.
+    pub(super) reply_bytes: u64,
     next_stream: u32,
 }
 

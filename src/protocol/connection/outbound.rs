@@ -58,6 +58,11 @@ impl Outbound {
         self.messages.len()
     }
 
+    /// How many bytes of replies wait, but for those few that share the lane of the messages.
+    pub(super) fn reply_bytes(&self) -> usize {
+        self.replies.len()
+    }
+
     /// How many bytes of control frames wait for a peer that does not read.
     pub(super) fn control_bytes(&self) -> usize {
         self.control.len()

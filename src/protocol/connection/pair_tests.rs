@@ -10,23 +10,23 @@ use crate::protocol::Limits;
 use crate::protocol::frame::FrameReader;
 use crate::protocol::wire::{Cause, Failure, Hello, Open, Verdict};
 
-type Side = Connection<u32>;
+pub(super) type Side = Connection<u32>;
 
-struct Pair {
-    left: Side,
-    right: Side,
+pub(super) struct Pair {
+    pub(super) left: Side,
+    pub(super) right: Side,
     to_right: FrameReader,
     to_left: FrameReader,
-    now: Instant,
+    pub(super) now: Instant,
     /// What the right side was told: message and body.
-    delivered: Vec<(u32, Vec<u8>, Option<u64>)>,
+    pub(super) delivered: Vec<(u32, Vec<u8>, Option<u64>)>,
     /// What the left side was told.
-    outcomes: Vec<Event<'static, u32>>,
+    pub(super) outcomes: Vec<Event<'static, u32>>,
     opens: Vec<u32>,
 }
 
 fn limits() -> Limits {
-    Limits { max_message_bytes: 1 << 20, window_messages: 8, window_bytes: 64 << 10 }
+    Limits { max_message_bytes: 1 << 20, window_messages: 8, window_bytes: 64 << 10, reply_bytes: 100_000 }
 }
 
 fn connection(process: u32) -> Side {
@@ -34,7 +34,7 @@ fn connection(process: u32) -> Side {
 }
 
 impl Pair {
-    fn new() -> Pair {
+    pub(super) fn new() -> Pair {
         let mut pair = Pair {
             left: connection(1),
             right: connection(2),
@@ -55,7 +55,7 @@ impl Pair {
         pair
     }
 
-    fn open(&mut self) -> u32 {
+    pub(super) fn open(&mut self) -> u32 {
         let channel = self.left.open(&Open { target: ActorId::declared(ProcessId(2), Slot(0)) });
         self.step(usize::MAX);
         for open in std::mem::take(&mut self.opens) {
@@ -65,17 +65,23 @@ impl Pair {
         channel
     }
 
-    fn submit(&mut self, channel: u32, mode: Mode, body: &[u8], tag: u32) -> Result<Option<u64>, Cause> {
+    pub(super) fn submit(
+        &mut self,
+        channel: u32,
+        mode: Mode,
+        body: &[u8],
+        tag: u32,
+    ) -> Result<Option<u64>, Cause> {
         let submit = Submit { channel, message: tag, mode, timeout_ms: 0 };
         self.left.submit(submit, body, || Waiting { tag, deadline: None })
     }
 
     /// Moves at most `bytes` each way, until nothing moves.
-    fn step(&mut self, bytes: usize) {
+    pub(super) fn step(&mut self, bytes: usize) {
         while self.exchange(bytes).expect("no violation") {}
     }
 
-    fn exchange(&mut self, bytes: usize) -> Result<bool, ProtocolError> {
+    pub(super) fn exchange(&mut self, bytes: usize) -> Result<bool, ProtocolError> {
         let mut moved = transmit(&mut self.left, &mut self.to_right, bytes, self.now);
         while let Some(frame) = self.to_right.next()? {
             match self.right.handle_frame(frame, self.now)? {
@@ -110,7 +116,7 @@ impl Pair {
     }
 }
 
-fn transmit(from: &mut Side, to: &mut FrameReader, most: usize, now: Instant) -> bool {
+pub(super) fn transmit(from: &mut Side, to: &mut FrameReader, most: usize, now: Instant) -> bool {
     let bytes = from.poll_transmit(now);
     let bytes = bytes[..bytes.len().min(most)].to_vec();
     from.handle_transmitted(bytes.len());

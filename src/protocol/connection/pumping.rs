@@ -27,6 +27,9 @@ impl<T> Connection<T> {
         let end = (large.offset + CHUNK_BYTES).min(large.body.len());
         let header = Header { channel: large.stream, ..Header::new(Kind::Chunk) };
         self.out.frame(Rank::Messages, header, &large.body[large.offset..end]);
+        if large.channel.is_none() {
+            self.large.reply_bytes -= (end - large.offset) as u64;
+        }
         large.offset = end;
         if end < large.body.len() {
             self.large.turn.push_back(large);
@@ -145,8 +148,9 @@ impl<T> Connection<T> {
         let total = u32::try_from(body.len()).expect("a message is at most max_message_bytes, a u32");
         let header = Header { flags: header.flags | CHUNKED, ..header };
         self.out.frame_of(Rank::Messages, header, &Large { stream, total });
-        if let Some(channel) = channel {
-            self.channels[channel as usize].streaming = true;
+        match channel {
+            Some(channel) => self.channels[channel as usize].streaming = true,
+            None => self.large.reply_bytes += u64::from(total),
         }
         self.large.turn.push_back(LargeSend { stream, body, offset: 0, channel, key });
     }

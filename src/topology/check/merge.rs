@@ -20,6 +20,9 @@ pub const DEFAULT_MAILBOX_MESSAGES: u32 = 1024;
 /// What a thousand messages of 8 KiB take; bounds the memory of a pair of sending process and actor (`M-3`).
 pub const DEFAULT_MAILBOX_BYTES: u64 = 8 << 20;
 
+/// A few times what the kernel holds, for each process that asks: one that reads its replies never waits for it.
+pub const DEFAULT_REPLY_BUDGET: u64 = 1 << 20;
+
 /// As large as the default mailbox: a larger message could never be sent.
 pub const DEFAULT_MAX_MESSAGE_BYTES: u64 = DEFAULT_MAILBOX_BYTES;
 
@@ -113,11 +116,13 @@ fn limits(settings: &Settings) -> MessageLimits {
     MessageLimits {
         max_message_bytes: message.unwrap_or(DEFAULT_MAX_MESSAGE_BYTES.min(bytes)),
         mailbox: Mailbox { messages: settings.mailbox_messages.unwrap_or(DEFAULT_MAILBOX_MESSAGES), bytes },
+        reply_budget: settings.reply_budget.unwrap_or(DEFAULT_REPLY_BUDGET),
+        pipe_buffer: settings.pipe_buffer,
     }
 }
 
 fn check_mailbox(scope: &Scope<'_>, settings: &Settings, findings: &mut Vec<Diagnostic>) {
-    let MessageLimits { max_message_bytes, mailbox } = limits(settings);
+    let MessageLimits { max_message_bytes, mailbox, .. } = limits(settings);
     if max_message_bytes <= mailbox.bytes {
         return;
     }

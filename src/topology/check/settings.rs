@@ -87,6 +87,12 @@ impl Checker<'_> {
         let mailbox = path.key("mailbox");
         self.size(settings.mailbox_bytes, &mailbox.key("bytes"), "no message would ever fit");
         self.count(settings.mailbox_messages, &mailbox.key("messages"));
+        self.size(
+            settings.reply_budget,
+            &path.key("reply_budget"),
+            "no request would ever be begun while a reply waits",
+        );
+        self.size(settings.pipe_buffer, &path.key("pipe_buffer"), "nothing would ever pass");
         self.program(settings, path);
         for (name, value) in &settings.env {
             self.variable(name, value, &path.key("env").key(name));

@@ -20,6 +20,8 @@ pub(in crate::topology) struct Settings {
     pub(in crate::topology) max_message_bytes: Option<u64>,
     pub(in crate::topology) mailbox_messages: Option<u32>,
     pub(in crate::topology) mailbox_bytes: Option<u64>,
+    pub(in crate::topology) reply_budget: Option<u64>,
+    pub(in crate::topology) pipe_buffer: Option<u64>,
 }
 
 impl Settings {
@@ -38,6 +40,8 @@ impl Settings {
             max_message_bytes: self.max_message_bytes.or(other.max_message_bytes),
             mailbox_messages: self.mailbox_messages.or(other.mailbox_messages),
             mailbox_bytes: self.mailbox_bytes.or(other.mailbox_bytes),
+            reply_budget: self.reply_budget.or(other.reply_budget),
+            pipe_buffer: self.pipe_buffer.or(other.pipe_buffer),
         }
     }
 }
@@ -111,6 +115,23 @@ macro_rules! settings_methods {
             pub fn mailbox(mut self, messages: u32, bytes: u64) -> Self {
                 self.settings.mailbox_messages = Some(messages);
                 self.settings.mailbox_bytes = Some(bytes);
+                self
+            }
+
+            /// How many bytes of replies are held for one process that asks faster than it reads, before what else it
+            /// asked waits.
+            #[must_use]
+            pub fn reply_budget(mut self, bytes: u64) -> Self {
+                self.settings.reply_budget = Some(bytes);
+                self
+            }
+
+            /// How many bytes the kernel holds of what is written to each data pipe. The kernel rounds it, to twice as
+            /// much and at least some 4 KiB. Less of it lets small messages pass large ones sooner and costs
+            /// throughput; unsaid, it is the kernel's default, which is 208 KiB.
+            #[must_use]
+            pub fn pipe_buffer(mut self, bytes: u64) -> Self {
+                self.settings.pipe_buffer = Some(bytes);
                 self
             }
         }

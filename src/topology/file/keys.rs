@@ -14,6 +14,8 @@ pub(super) const SETTINGS: &[&str] = &[
     "ask_timeout",
     "max_message_bytes",
     "mailbox",
+    "reply_budget",
+    "pipe_buffer",
 ];
 
 /// In `[process.NAME]`, beside [`SETTINGS`].

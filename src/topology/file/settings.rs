@@ -33,6 +33,8 @@ pub(super) fn setting(reader: &mut Reader, settings: &mut Settings, key: &str, n
         "start_deadline" => settings.start_deadline = reader.duration(node),
         "ask_timeout" => settings.ask_timeout = reader.duration(node),
         "max_message_bytes" => settings.max_message_bytes = reader.bytes(node),
+        "reply_budget" => settings.reply_budget = reader.bytes(node),
+        "pipe_buffer" => settings.pipe_buffer = reader.bytes(node),
         "mailbox" => {
             for (key, node) in reader.members(node, "{ messages = 1024, bytes = \"8MiB\" }") {
                 match key {

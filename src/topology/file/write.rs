@@ -107,6 +107,8 @@ impl Writer {
             settings.mailbox_bytes.map(|bytes| format!("bytes = {}", size(bytes))),
         ];
         self.line("mailbox", table(mailbox.into_iter().flatten().collect()));
+        self.line("reply_budget", settings.reply_budget.map(size));
+        self.line("pipe_buffer", settings.pipe_buffer.map(size));
     }
 
     fn line(&mut self, key: &str, value: Option<impl std::fmt::Display>) {

@@ -1,0 +1,22 @@
+//! Flow control, as programs meet it: full pipes, floods, large results, stopped processes, blocked threads.
+//!
+//! Without libtest, because the workers are this program started again (H26). The stories run one after the other;
+//! they wait for facts, never for time.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // A test; clippy knows only those with libtest.
+
+use libtest_mimic::Arguments;
+
+mod actors;
+mod deadlocks;
+mod replies;
+mod stage;
+
+fn main() -> std::process::ExitCode {
+    // What a process makes once must not look like a story's leak; a worker never comes past this line.
+    actors::program().run(async |_| -> procession::Result<()> { Ok(()) }).unwrap();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let stories = [deadlocks::stories(), replies::stories()];
+    libtest_mimic::run(&arguments, stories.into_iter().flatten().collect()).exit_code()
+}

@@ -1,0 +1,57 @@
+//! Where a story plays, and what it can see of the processes in it.
+
+use std::future::Future;
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use procession::prelude::*;
+
+use crate::actors::{Peer, WhoAreYou, program};
+
+/// Far more than any story takes; whoever runs into it has found a deadlock.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+pub(crate) fn story<F: Future<Output = procession::Result<()>>>(
+    name: &'static str,
+    play: impl FnOnce(Root) -> F + Send + 'static,
+) -> Trial {
+    Trial::test(name, move || {
+        let played = program().run(async |root| {
+            let told = tokio::time::timeout(PATIENCE, play(root)).await;
+            told.map_err(|_| procession::Error::other("the story hangs"))?
+        });
+        let any = nix::sys::wait::waitpid(None, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
+        played.map_err(|error| error.to_string())?;
+        assert_eq!(any, Err(nix::errno::Errno::ECHILD), "a child is left");
+        Ok(())
+    })
+}
+
+pub(crate) fn peer(process: &str, actor: &str) -> Process {
+    Process::new(process).actor::<Peer>(actor, ())
+}
+
+pub(crate) async fn deploy(
+    root: &Root,
+    processes: impl IntoIterator<Item = Process>,
+) -> procession::Result<Running> {
+    root.deploy(processes.into_iter().fold(Topology::new("flow"), Topology::process)).await
+}
+
+/// The process that an actor lives in.
+pub(crate) async fn pid(peer: &ProcAddr<Peer>) -> procession::Result<Pid> {
+    Ok(Pid::from_raw(peer.send(WhoAreYou).await?.try_into().unwrap()))
+}
+
+pub(crate) fn signal(pid: Pid, signal: Signal) {
+    nix::sys::signal::kill(pid, signal).unwrap();
+}
+
+/// A line of `/proc/<pid>/status`, in bytes.
+pub(crate) fn memory(pid: Pid, line: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let value = status.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(':')).unwrap();
+    value.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
