@@ -1,28 +1,35 @@
 //! The `pipes` workload: round trips and one-way streams between two processes, at four sizes, over
 //!
-//! - `socketpair`: a bare blocking socketpair, without framing: the limit;
-//! - `procession`: our blocking ends, `send_bytes` and `recv_bytes`;
+//! - `socketpair`: a bare blocking socketpair, without framing, that reads into one buffer whatever is there:
+//!   the limit;
+//! - `socketpair_whole`: the same, but each message is read as a whole, as its reader would need it;
+//! - `procession`: our blocking ends, `send_bytes` and `recv_bytes`, which gives a vector of its own for each;
+//! - `procession_into`: the same with `recv_bytes_into` and one buffer;
 //! - `procession_feed`: the same with objects (`Bytes`) and a buffered sender, one-way only;
 //! - `ipc_channel`: its `IpcBytesSender`, and typed `IpcSender<Vec<u8>>` for small objects;
 //! - `python`: `multiprocessing.Pipe` with a spawned child.
 //!
 //! Round trip: the median of one outstanding echo. One-way: the clock stops when the receiver has confirmed
 //! the last message. Both ends are pinned, each to its own core, except where `same_core` says otherwise,
-//! since for receivers that sleep the two are different experiments. Each figure is the best of several
-//! rounds, and the rounds of the different peers take turns, because neighbours on the machine disturb some
-//! of them.
+//! since for receivers that sleep the two are different experiments.
+//!
+//! Neighbours disturb some rounds, and a machine has faster and slower moments. So the peers take turns in
+//! many short rounds, every other one backwards; each figure is the median of the rounds, and each comparison
+//! the median of the ratios *within* a round, with the quartiles beside it.
 
 mod bare;
+mod compare;
 mod ipc;
 mod ours;
 mod place;
 mod python;
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
+
+use self::compare::Rounds;
 
 use crate::{Options, Outcome};
 
@@ -45,7 +52,7 @@ pub(crate) struct Work {
 pub(crate) struct Figures {
     /// The median round trip.
     pub(crate) round_trip: Duration,
-    /// The time of all one-way messages.
+    /// The time of all one-way messages; of one of them, once it is told.
     pub(crate) one_way: Duration,
 }
 
@@ -55,9 +62,11 @@ type Measured = Result<Figures, Box<dyn Error>>;
 type Peer = (&'static str, fn(Work) -> Measured);
 
 /// Each peer.
-const PEERS: [Peer; 5] = [
+const PEERS: [Peer; 7] = [
     ("socketpair", bare::measure),
+    ("socketpair_whole", bare::measure_whole),
     ("procession", ours::measure),
+    ("procession_into", ours::measure_into),
     ("procession_feed", ours::measure_fed),
     ("ipc_channel", ipc::measure),
     ("python", python::measure),
@@ -79,7 +88,9 @@ fn play(part: &str) -> Result<(), Box<dyn Error>> {
     let work = Work { size: number()?, echoes: number()?, swallows: number()? };
     match peer {
         "socketpair" => bare::child(work),
+        "socketpair_whole" => bare::child_whole(work),
         "procession" => ours::child(work),
+        "procession_into" => ours::child_into(work),
         "procession_feed" => ours::child_fed(work),
         "ipc_channel" => ipc::child(work),
         other => Err(format!("no such part: {other}").into()),
@@ -116,73 +127,46 @@ fn clock(
     Ok(Figures { round_trip, one_way: before.elapsed() })
 }
 
-/// Measures every peer at every size, on two cores, and the round trip on one core as well.
+/// Measures every peer at every size, on two cores and on one.
 pub(crate) fn run(options: Options) -> Outcome {
-    let rounds = if options.quick { 1 } else { 5 };
+    let rounds = if options.quick { 15 } else { 45 };
     let mut sizes = serde_json::Map::new();
+    let mut targets = serde_json::Map::new();
     for (name, size) in SIZES {
         let work = work(size, options.quick);
         let apart = measure(work, rounds, place::Placement::TwoCores)?;
         let together = measure(work, rounds, place::Placement::OneCore)?;
-        sizes.insert(name.into(), json!({ "two_cores": apart, "same_core": together }));
+        sizes.insert(name.into(), json!({ "two_cores": apart.told(size), "same_core": together.told(size) }));
+        compare::targets(name, &apart, &together, &mut targets);
     }
-    let targets = targets(&sizes);
     Ok(json!({ "sizes": sizes, "targets": targets }))
 }
 
 fn work(size: usize, quick: bool) -> Work {
-    let (echoes, bytes, most) = if quick { (300, 16 << 20, 20_000) } else { (2000, 128 << 20, 200_000) };
-    Work { size, echoes: echoes.min((bytes >> 2) / size), swallows: most.min(bytes / size) }
+    let (echoes, bytes, most) = if quick { (200, 128 << 20, 20_000) } else { (400, 256 << 20, 50_000) };
+    Work { size, echoes: echoes.min(bytes / size), swallows: most.min(bytes / size) }
 }
 
-fn measure(work: Work, rounds: usize, placement: place::Placement) -> Result<Value, Box<dyn Error>> {
-    let mut best: BTreeMap<&str, Figures> = BTreeMap::new();
+fn measure(work: Work, rounds: usize, placement: place::Placement) -> Result<Rounds, Box<dyn Error>> {
     place::choose(placement)?;
-    for _ in 0..rounds {
-        for (name, measure) in PEERS {
-            let work = match name {
-                // It is slow enough for fewer.
-                "python" => Work { swallows: work.swallows.min(50_000), ..work },
-                _ => work,
+    let mut found = Rounds::default();
+    for round in 0..rounds {
+        for turn in 0..PEERS.len() {
+            // Whoever comes after a heavy neighbour suffers from it: not always the same one.
+            let (name, measure) = PEERS[if round % 2 == 0 { turn } else { PEERS.len() - 1 - turn }];
+            let (one_round_in, work) = match name {
+                // It is far away, and takes long to start.
+                "python" => (5, Work { swallows: work.swallows.min(20_000), ..work }),
+                "ipc_channel" => (3, work),
+                _ => (1, work),
             };
+            if round % one_round_in > 0 {
+                continue;
+            }
             let figures = measure(work)?;
-            let per_message = figures.one_way / u32::try_from(work.swallows)?;
-            let found = Figures { one_way: per_message, ..figures };
-            let best = best.entry(name).or_insert(found);
-            best.round_trip = best.round_trip.min(found.round_trip);
-            best.one_way = best.one_way.min(found.one_way);
+            let one_way = figures.one_way / u32::try_from(work.swallows)?;
+            found.add(round, name, Figures { one_way, ..figures });
         }
     }
-    let mut peers = serde_json::Map::new();
-    for (name, figures) in best {
-        let one_way = figures.one_way.as_secs_f64();
-        let mut told = json!({
-            "one_way_per_s": (1.0 / one_way).round(),
-            "one_way_gib_per_s": work.size as f64 / one_way / f64::from(1 << 30),
-        });
-        // A buffered sender has no round trip of its own.
-        if name != "procession_feed" {
-            told["round_trip_us"] = json!(figures.round_trip.as_secs_f64() * 1e6);
-        }
-        peers.insert(name.into(), told);
-    }
-    Ok(Value::Object(peers))
-}
-
-/// What must hold, with what was found.
-fn targets(sizes: &serde_json::Map<String, Value>) -> Value {
-    let figure = |size: &str, peer: &str, what: &str| {
-        sizes[size]["two_cores"][peer][what].as_f64().unwrap_or(f64::NAN)
-    };
-    let one_way = |size, peer| figure(size, peer, "one_way_per_s");
-    let round_trip =
-        |size| figure(size, "procession", "round_trip_us") / figure(size, "socketpair", "round_trip_us");
-    let fed = |size, peer| one_way(size, "procession_feed") / one_way(size, peer);
-    json!({
-        "round_trip_64B_over_socketpair_at_most_1.1": round_trip("64B"),
-        "round_trip_1KiB_over_socketpair_at_most_1.1": round_trip("1KiB"),
-        "one_way_64B_over_python_at_least_10": fed("64B", "python"),
-        "one_way_64B_over_ipc_channel_at_least_3": fed("64B", "ipc_channel"),
-        "one_way_1MiB_over_socketpair_at_least_0.8": one_way("1MiB", "procession") / one_way("1MiB", "socketpair"),
-    })
+    Ok(found)
 }

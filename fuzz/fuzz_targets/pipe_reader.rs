@@ -19,13 +19,15 @@ fn read(mut bytes: &[u8], mut piece: impl FnMut() -> usize) -> (Vec<Vec<u8>>, St
     let mut messages = Vec::new();
     loop {
         while !reader.is_ready() && !bytes.is_empty() {
-            let want = reader.want();
-            let room = want.into.capacity() - want.into.len();
-            assert!(room > 0 && want.max_bytes > 0, "it wants bytes and has no room");
-            assert!(want.into.capacity() <= TRUSTED_BYTES.max(2 * AHEAD_BYTES), "it allocated for a promise");
-            let (now, later) = bytes.split_at(piece().max(1).min(room).min(want.max_bytes).min(bytes.len()));
-            want.into.extend_from_slice(now);
-            bytes = later;
+            let mut now = &bytes[..piece().max(1).min(bytes.len())];
+            let mut moved = 0;
+            for room in &mut reader.want() {
+                assert!(room.bytes() <= TRUSTED_BYTES.max(AHEAD_BYTES), "it allocated for a promise");
+                let put = room.put(now);
+                (now, moved) = (&now[put..], moved + put);
+            }
+            assert!(moved > 0, "it wants bytes and has no room");
+            bytes = &bytes[moved..];
             reader.handle_read(Vec::new(), false);
         }
         if !reader.is_ready() {

@@ -10,12 +10,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{RecvError, SendError, TrySendError};
-use super::reader::{Ending, Message, Reader};
+use super::reader::{Ending, Landing, Message, Reader};
 use super::settings::Settings;
 use super::transport::{Socket, Transport};
 use super::writer::{Mark, Writer};
 use super::{format, frame};
-use crate::sys::socket::{Wait, is_peer_gone};
+use crate::sys::socket::{Received, Wait, is_peer_gone};
 
 /// A body from this size on is written from where it lies instead of being copied behind its header first.
 /// Below it, copying is cheaper than the system call for two parts (measured: equal at 8 to 32 KiB).
@@ -107,8 +107,8 @@ impl<T: Transport> Connection<T> {
     /// Reads once. `WouldBlock` is an error; the end of the stream is not: the reader knows it then.
     #[inline]
     pub(super) fn fill(&mut self, wait: Wait) -> io::Result<()> {
-        let want = self.reader.want();
-        match self.transport.recv(want.into, want.max_bytes, self.settings.descriptor_limit(), wait) {
+        let mut rooms = self.reader.want();
+        match self.transport.recv(&mut rooms, self.settings.descriptor_limit(), wait) {
             Ok(received) if received.bytes == 0 => self.reader.handle_end(Ending::Closed),
             Ok(received) => self.reader.handle_read(received.descriptors, received.truncated),
             Err(error) if is_peer_gone(&error) => self.reader.handle_end(Ending::Reset),
@@ -132,6 +132,56 @@ impl<T: Transport> Connection<T> {
             }
         }
         Ok(true)
+    }
+
+    /// Reads until the reader is ready, or until a large message is whole in the slice: its length then.
+    pub(super) fn receive_into(&mut self, target: &mut [u8]) -> Result<Option<usize>, RecvError> {
+        while !self.reader.is_ready() {
+            if let Some(landing) = self.reader.begin_landing(target) {
+                if let Some(length) = self.land(landing, target)? {
+                    return Ok(Some(length));
+                }
+                continue;
+            }
+            match self.fill(Wait::Yes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_readable()?,
+                other => other.map_err(RecvError::Io)?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the rest of a message into the slice. If that comes to nothing, the reader goes on without it.
+    fn land(&mut self, mut landing: Landing, target: &mut [u8]) -> Result<Option<usize>, RecvError> {
+        let limit = self.settings.descriptor_limit();
+        let mut failed = None;
+        while failed.is_none()
+            && let Some(mut rooms) = self.reader.want_landing(&landing, target)
+        {
+            match self.transport.recv(&mut rooms, limit, Wait::Yes) {
+                Ok(Received { bytes: 0, .. }) => {
+                    self.reader.handle_end(Ending::Closed);
+                    break;
+                }
+                Ok(Received { bytes, descriptors, truncated }) => {
+                    self.reader.handle_landed(&mut landing, target, bytes, descriptors, truncated);
+                }
+                Err(error) if is_peer_gone(&error) => {
+                    self.reader.handle_end(Ending::Reset);
+                    break;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    failed = self.wait_readable().err()
+                }
+                Err(error) => failed = Some(RecvError::Io(error)),
+            }
+        }
+        let landed = self.reader.end_landing(landing, target);
+        failed.map_or(landed, Err)
+    }
+
+    fn wait_readable(&self) -> Result<(), RecvError> {
+        self.transport.wait_readable(None).map(|_| ()).map_err(RecvError::Io)
     }
 
     /// The next message; [`Self::receive`] has said that there is one.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::end::{End, Nothing};
 use super::settings::Settings;
 use super::transport::Transport;
+use crate::sys::room::Room;
 use crate::sys::socket::{Received, Wait};
 
 /// What the stream of bytes does to those who use it. The default is a fault-free pipe of 64 KiB.
@@ -187,9 +188,8 @@ impl State {
     /// Reads once the stream is readable.
     fn read(
         &mut self,
-        into: &mut Vec<u8>,
-        most: usize,
-        room: usize,
+        rooms: &mut [Room<'_>; 2],
+        max_descriptors: usize,
         faults: &Faults,
     ) -> io::Result<Received> {
         if self.bytes.is_empty() {
@@ -198,7 +198,8 @@ impl State {
             }
             return Ok(Received { bytes: 0, descriptors: Vec::new(), truncated: false });
         }
-        let mut bytes = self.piece(most.min(self.bytes.len()), faults);
+        let most = rooms[0].bytes().saturating_add(rooms[1].bytes()).min(self.bytes.len());
+        let mut bytes = self.piece(most, faults);
         let mut descriptors = Vec::new();
         // As the kernel does: a read ends before the second group of descriptors. Ours ends at the first byte
         // of the first group as well, which is a split that the kernel may make.
@@ -208,10 +209,19 @@ impl State {
                 descriptors = self.descriptors.pop_front().map_or_else(Vec::new, |(_, group)| group);
             }
         }
-        into.extend(self.bytes.drain(..bytes));
+        let mut moved = 0;
+        for room in rooms {
+            while moved < bytes && room.bytes() > 0 {
+                // A ring has two pieces, of which the first may be empty only if the second is.
+                let (piece, _) = self.bytes.as_slices();
+                let put = room.put(&piece[..piece.len().min(bytes - moved)]);
+                self.bytes.drain(..put);
+                moved += put;
+            }
+        }
         self.descriptors.iter_mut().for_each(|(before, _)| *before -= bytes);
-        let truncated = descriptors.len() > room;
-        descriptors.truncate(room);
+        let truncated = descriptors.len() > max_descriptors;
+        descriptors.truncate(max_descriptors);
         self.stalled = faults.stalls;
         Ok(Received { bytes, descriptors, truncated })
     }
@@ -251,13 +261,11 @@ impl State {
 impl Transport for Memory {
     fn recv(
         &mut self,
-        into: &mut Vec<u8>,
-        max_bytes: usize,
-        room: usize,
+        rooms: &mut [Room<'_>; 2],
+        max_descriptors: usize,
         wait: Wait,
     ) -> io::Result<Received> {
-        let most = max_bytes.min(into.capacity() - into.len());
-        if most == 0 {
+        if rooms.iter().all(|room| room.bytes() == 0) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no room to read into"));
         }
         if wait == Wait::Yes {
@@ -272,7 +280,7 @@ impl Transport for Memory {
             state.stalled -= 1;
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let received = state.read(into, most, room, faults);
+        let received = state.read(rooms, max_descriptors, faults);
         self.incoming.changed.notify_all();
         received
     }

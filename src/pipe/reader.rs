@@ -1,16 +1,20 @@
 //! The receiving half without I/O: bytes go in as they come, whole messages come out.
 //!
 //! ```text
-//!            want(): where to, how much
-//!   driver  <---------------------------  Reader      small messages: read ahead, many a system call
-//!           --------------------------->              large ones: read straight into their own vector
+//!            want(): two rooms             small messages: read ahead, many a system call
+//!   driver  <---------------------------  Reader    large ones: read straight into their own vector, or into
+//!           --------------------------->     |      a slice of the caller's (`landing`)
 //!            handle_read(), handle_end()     |
 //!                                            v  take(): a message, or how it ended
 //! ```
 //!
-//! The order of calls: while [`Reader::is_ready`] is false, read at most [`Want::max_bytes`] bytes to the end
-//! of [`Want::into`] and tell it with [`Reader::handle_read`], or tell the end with [`Reader::handle_end`];
-//! when it is true, call [`Reader::take`].
+//! The order of calls: while [`Reader::is_ready`] is false, read into the rooms of [`Reader::want`], the
+//! second when the first is full, and tell it with [`Reader::handle_read`], or tell the end with
+//! [`Reader::handle_end`]; when it is true, call [`Reader::take`].
+//!
+//! After a large message the next one is expected to be as long. Its header then goes to the first room and
+//! its body to the second, with one call and without a copy. If it is another one after all, the bytes of
+//! the second room are put behind the header, and all goes on as if they had been read ahead.
 //!
 //! The limit is checked as soon as a header is there, before anything is allocated for its body, and a body's
 //! vector grows as its bytes arrive, so that a length that lies costs at most [`TRUSTED_BYTES`] (H6).
@@ -24,14 +28,17 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
 use super::error::RecvError;
-use super::frame::{self, Header, Parsed};
+use super::frame::{self, Header, Parsed, SHORT_HEADER_BYTES};
 use super::settings::Settings;
+use crate::sys::room::Room;
+
+mod landing;
+
+pub use landing::Landing;
 
 /// How much is read ahead. A message that does not fit is large. 64 KiB holds thousands of small messages,
 /// and more gains nothing (it is a quarter of the socket's buffer).
 pub const AHEAD_BYTES: usize = 64 << 10;
-/// How much is read at once while large messages come: enough to see a header, little to copy out again.
-const PROBE_BYTES: usize = 4 << 10;
 /// What an announced length is trusted with at once; beyond that, a vector doubles as its bytes arrive.
 pub const TRUSTED_BYTES: usize = 1 << 20;
 
@@ -42,15 +49,6 @@ pub struct Message<'a> {
     pub bytes: Cow<'a, [u8]>,
     /// The descriptors that came with it.
     pub descriptors: Vec<OwnedFd>,
-}
-
-/// Where the next bytes go.
-#[derive(Debug)]
-pub struct Want<'a> {
-    /// To be appended to. Its spare capacity is not zero.
-    pub into: &'a mut Vec<u8>,
-    /// Not more than this.
-    pub max_bytes: usize,
 }
 
 /// How the stream of bytes ended.
@@ -86,9 +84,9 @@ pub struct Reader {
     ahead: Vec<u8>,
     start: usize,
     large: Option<Large>,
-    /// The last message was large, so the next one may be.
-    expects_large: bool,
-    /// A vector of a large message that was given back.
+    /// The length of the last message's body if it was large, so that the next one may be as long; 0 if not.
+    expected_bytes: usize,
+    /// For the body of the next large message. It is empty but between a read and [`Self::handle_read`].
     spare: Vec<u8>,
     arrivals: VecDeque<Arrival>,
     /// The number of messages taken, which is the number of the next one.
@@ -104,7 +102,7 @@ impl Reader {
             ahead: Vec::new(),
             start: 0,
             large: None,
-            expects_large: false,
+            expected_bytes: 0,
             spare: Vec::new(),
             arrivals: VecDeque::new(),
             taken: 0,
@@ -158,7 +156,7 @@ impl Reader {
     }
 
     /// Where the next bytes go. To be called only while nothing is ready.
-    pub fn want(&mut self) -> Want<'_> {
+    pub fn want(&mut self) -> [Room<'_>; 2] {
         self.begin_large();
         if self.large.is_none() {
             self.make_room();
@@ -168,28 +166,29 @@ impl Reader {
             if large.body.len() == large.body.capacity() {
                 large.body.reserve(missing.min(TRUSTED_BYTES.max(large.body.len())));
             }
-            return Want { into: &mut large.body, max_bytes: missing };
+            return [Room::Append(&mut large.body, missing), Room::none()];
         }
-        let max_bytes = if self.expects_large && self.ahead.is_empty() { PROBE_BYTES } else { AHEAD_BYTES };
-        Want { into: &mut self.ahead, max_bytes }
+        if self.expected_bytes > 0 && self.ahead.len() < SHORT_HEADER_BYTES {
+            let body_bytes = self.expected_bytes.min(TRUSTED_BYTES);
+            self.spare.reserve_exact(body_bytes);
+            let header_bytes = SHORT_HEADER_BYTES - self.ahead.len();
+            return [Room::Append(&mut self.ahead, header_bytes), Room::Append(&mut self.spare, body_bytes)];
+        }
+        [Room::Append(&mut self.ahead, AHEAD_BYTES), Room::none()]
     }
 
-    /// Takes note of bytes that were appended to [`Want::into`], and of the descriptors that came with them.
+    /// Takes note of bytes that were read as [`Self::want`] said, and of the descriptors that came with them.
     ///
     /// `lost` says that the kernel had to drop some. More than the settings permit are closed at once.
     pub fn handle_read(&mut self, descriptors: Vec<OwnedFd>, lost: bool) {
+        if !self.spare.is_empty() {
+            self.settle();
+        }
         if descriptors.is_empty() && !lost {
             return;
         }
         let message = self.taken + self.last_message();
-        let limit = self.settings.descriptor_limit();
-        if self.arrivals.back().is_none_or(|arrival| arrival.message != message) {
-            self.arrivals.push_back(Arrival { message, descriptors: Vec::new(), lost: false });
-        }
-        let Some(arrival) = self.arrivals.back_mut() else { return };
-        arrival.descriptors.extend(descriptors);
-        arrival.lost |= lost || arrival.descriptors.len() > limit;
-        arrival.descriptors.truncate(limit);
+        self.handle_descriptors(message, descriptors, lost);
     }
 
     /// Takes note that nothing more comes.
@@ -206,9 +205,14 @@ impl Reader {
     /// If it is not ready.
     pub fn take(&mut self) -> Result<Message<'_>, RecvError> {
         if let Some(large) = self.large.take_if(|large| large.body.len() == large.body_bytes) {
-            self.expects_large = true;
+            self.expected_bytes = large.body_bytes;
             let descriptors = self.take_descriptors()?;
-            return Ok(Message { bytes: Cow::Owned(large.body), descriptors });
+            let mut body = large.body;
+            if body.capacity() / 2 > body.len() {
+                // The one before was much longer, and this one may be kept for long.
+                body.shrink_to_fit();
+            }
+            return Ok(Message { bytes: Cow::Owned(body), descriptors });
         }
         if self.large.is_none()
             && let Some(header) = self.next_header()?
@@ -216,7 +220,7 @@ impl Reader {
         {
             let begin = self.start + header.header_bytes;
             self.start = begin + small(header);
-            self.expects_large = false;
+            self.expected_bytes = if is_large(header) { small(header) } else { 0 };
             let descriptors = self.take_descriptors()?;
             return Ok(Message { bytes: Cow::Borrowed(&self.ahead[begin..self.start]), descriptors });
         }
@@ -230,8 +234,9 @@ impl Reader {
     }
 
     /// Gives back the vector of a large message, to be filled again.
-    pub fn recycle(&mut self, vector: Vec<u8>) {
+    pub fn recycle(&mut self, mut vector: Vec<u8>) {
         if vector.capacity() <= TRUSTED_BYTES && vector.capacity() > self.spare.capacity() {
+            vector.clear();
             self.spare = vector;
         }
     }
@@ -265,17 +270,33 @@ impl Reader {
         }
         let Ok(Some(header)) = self.next_header() else { return };
         let body_bytes = small(header);
-        if header.header_bytes + body_bytes <= AHEAD_BYTES || self.holds(header) {
+        if !is_large(header) || self.holds(header) {
             return;
         }
         let mut body = std::mem::take(&mut self.spare);
-        body.clear();
         let here = &self.ahead[self.start + header.header_bytes..];
         body.reserve_exact(body_bytes.min(TRUSTED_BYTES.max(here.len())));
         body.extend_from_slice(here);
         self.ahead.clear();
         self.start = 0;
         self.large = Some(Large { header, body, body_bytes });
+    }
+
+    /// Decides what the bytes in the spare vector are: the beginning of the large message that was expected,
+    /// or anything, which is then as if it had been read ahead.
+    fn settle(&mut self) {
+        let header = self.next_header().ok().flatten();
+        if let Some(header) = header.filter(|header| is_large(*header))
+            && self.ahead.len() == header.header_bytes
+            && self.spare.len() <= small(header)
+        {
+            let body = std::mem::take(&mut self.spare);
+            self.ahead.clear();
+            self.large = Some(Large { header, body, body_bytes: small(header) });
+            return;
+        }
+        self.ahead.extend_from_slice(&self.spare);
+        self.spare.clear();
     }
 
     /// Sees to it that the read-ahead buffer has room for the rest of a small message.
@@ -285,9 +306,23 @@ impl Reader {
             self.ahead.drain(..self.start);
             self.start = 0;
         }
+        // More came than fits when another message was expected.
+        self.ahead.shrink_to(AHEAD_BYTES);
         if self.ahead.capacity() < AHEAD_BYTES {
             self.ahead.reserve_exact(AHEAD_BYTES - self.ahead.len());
         }
+    }
+
+    /// Keeps the descriptors of a message until it is taken.
+    fn handle_descriptors(&mut self, message: u64, descriptors: Vec<OwnedFd>, lost: bool) {
+        let limit = self.settings.descriptor_limit();
+        if self.arrivals.back().is_none_or(|arrival| arrival.message != message) {
+            self.arrivals.push_back(Arrival { message, descriptors: Vec::new(), lost: false });
+        }
+        let Some(arrival) = self.arrivals.back_mut() else { return };
+        arrival.descriptors.extend(descriptors);
+        arrival.lost |= lost || arrival.descriptors.len() > limit;
+        arrival.descriptors.truncate(limit);
     }
 
     /// How many messages after the next one the last byte that came belongs to.
@@ -328,6 +363,12 @@ impl Reader {
 #[inline]
 fn small(header: Header) -> usize {
     usize::try_from(header.body_bytes).unwrap_or(usize::MAX)
+}
+
+/// Whether a message does not fit the read-ahead buffer.
+#[inline]
+fn is_large(header: Header) -> bool {
+    small(header) > AHEAD_BYTES - header.header_bytes
 }
 
 #[cfg(test)]

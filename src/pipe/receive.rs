@@ -89,13 +89,16 @@ impl<Out, In: DeserializeOwned, T: Transport> End<Out, In, T> {
         }
     }
 
-    /// Waits for the next message and copies it to the beginning of the buffer; says how long it is.
+    /// Waits for the next message and puts it at the beginning of the buffer; says how long it is. A message
+    /// larger than 64 KiB is read straight into it. What the rest of the buffer holds then is unspecified.
     ///
     /// # Errors
-    /// [`RecvIntoError::BufferTooShort`] has the message, as in Python; what [`recv`](Self::recv) says
-    /// otherwise.
+    /// [`RecvIntoError::BufferTooShort`] has the message, as in Python, and the next one can be received; what
+    /// [`recv`](Self::recv) says otherwise.
     pub fn recv_bytes_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvIntoError> {
-        self.connection.receive(Patience::Forever)?;
+        if let Some(length) = self.connection.receive_into(buffer)? {
+            return Ok(length);
+        }
         let bytes = self.connection.take()?.bytes;
         let (length, room) = (bytes.len(), buffer.len());
         let Some(target) = buffer.get_mut(..length) else {

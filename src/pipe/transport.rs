@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sys::poll::{self, Interest};
+use crate::sys::room::Room;
 use crate::sys::socket::{self, Received, Wait};
 
 /// A duplex stream of bytes along which descriptors travel.
 pub trait Transport {
-    /// Appends at most `max_bytes`, and at most the spare capacity, to `into`, and takes at most `room`
-    /// descriptors. 0 bytes are end-of-file.
+    /// Reads bytes into the first room and, when that is full, the second, and takes at most
+    /// `max_descriptors` descriptors. 0 bytes are end-of-file.
     ///
     /// # Errors
-    /// `WouldBlock` if nothing is there and it may not wait; `ConnectionReset` if the peer left bytes unread.
-    fn recv(&mut self, into: &mut Vec<u8>, max_bytes: usize, room: usize, wait: Wait)
+    /// `WouldBlock` if nothing is there and it may not wait; `ConnectionReset` if the peer left bytes unread;
+    /// `InvalidInput` if there is no room at all.
+    fn recv(&mut self, rooms: &mut [Room<'_>; 2], max_descriptors: usize, wait: Wait)
     -> io::Result<Received>;
 
     /// Writes what fits of the parts, one after the other; the descriptors go with the first byte.
@@ -75,12 +77,11 @@ impl Transport for Socket {
     #[inline]
     fn recv(
         &mut self,
-        into: &mut Vec<u8>,
-        max_bytes: usize,
-        room: usize,
+        rooms: &mut [Room<'_>; 2],
+        max_descriptors: usize,
         wait: Wait,
     ) -> io::Result<Received> {
-        socket::recv_append(self.0.as_fd(), into, max_bytes, room, wait)
+        socket::recv_into(self.0.as_fd(), rooms, max_descriptors, wait)
     }
 
     #[inline]

@@ -12,6 +12,7 @@ pub mod pidfd;
 pub mod poll;
 pub mod readiness;
 pub mod rendezvous;
+pub mod room;
 pub mod signals;
 pub mod socket;
 pub mod spawn;

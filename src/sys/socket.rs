@@ -10,6 +10,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::sys::socket::{self, AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sockopt};
 
+use super::room::Room;
+
 /// What the kernel lets through in one message (`SCM_MAX_FD`); one more is `EINVAL` (H14).
 pub const MAX_DESCRIPTORS: usize = 253;
 
@@ -113,55 +115,41 @@ pub struct Received {
 }
 
 /// Reads bytes and at most `room` descriptors.
-///
-/// The system call is made by hand, because nix loses (and so leaks) the descriptors that did arrive when the
-/// kernel truncates the others.
-#[allow(unsafe_code)]
 pub fn recv_with_descriptors(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
     room: usize,
     wait: Wait,
 ) -> io::Result<Received> {
-    // SAFETY: the pointer and length are those of one exclusive slice, and bytes are all it can be given.
-    unsafe { recv_raw(socket, buffer.as_mut_ptr(), buffer.len(), room, wait) }
+    // The kernel takes no bytes for an empty buffer, but descriptors.
+    recv_raw(socket, &mut [Room::Fill(buffer), Room::none()], room, wait)
 }
 
-/// As [`recv_with_descriptors`], but appends at most `max` bytes to `into`, whose spare capacity need not be
-/// initialised: a buffer of a mebibyte is not filled with zeroes before it is filled with a message.
+/// As [`recv_with_descriptors`], into the first room and, when that is full, the second: a header and its
+/// body go to two places with one call, and a buffer of a mebibyte is not filled with zeroes before it is
+/// filled with a message.
 ///
-/// Reads at most the spare capacity that there is; the caller reserves it. No room is `InvalidInput`, because
-/// the kernel's answer to it would look like end-of-file.
-#[allow(unsafe_code)]
-pub fn recv_append(
+/// No room at all is `InvalidInput`, because the kernel's answer to it would look like end-of-file.
+pub fn recv_into(
     socket: BorrowedFd<'_>,
-    into: &mut Vec<u8>,
-    max: usize,
+    rooms: &mut [Room<'_>; 2],
     room: usize,
     wait: Wait,
 ) -> io::Result<Received> {
-    let spare = into.spare_capacity_mut();
-    let length = spare.len().min(max);
-    if length == 0 {
+    if rooms.iter().all(|room| room.bytes() == 0) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no room to read into"));
     }
-    // SAFETY: the first `length` bytes of the spare capacity are ours alone, and the call only writes to
-    // them.
-    let received = unsafe { recv_raw(socket, spare.as_mut_ptr().cast(), length, room, wait)? };
-    // SAFETY: the kernel has just initialised that many bytes after the old end, within the capacity.
-    unsafe { into.set_len(into.len() + received.bytes) };
-    Ok(received)
+    recv_raw(socket, rooms, room, wait)
 }
 
 /// One `recvmsg`.
 ///
-/// # Safety
-/// `start` must be writable for `length` bytes during the call. They need not be initialised.
+/// The system call is made by hand, because nix wants initialised bytes, and loses (and so leaks) the
+/// descriptors that did arrive when the kernel truncates the others.
 #[allow(unsafe_code)]
-unsafe fn recv_raw(
+fn recv_raw(
     socket: BorrowedFd<'_>,
-    start: *mut u8,
-    length: usize,
+    rooms: &mut [Room<'_>; 2],
     room: usize,
     wait: Wait,
 ) -> io::Result<Received> {
@@ -170,25 +158,38 @@ unsafe fn recv_raw(
     let space = unsafe { libc::CMSG_SPACE(room * DESCRIPTOR_BYTES) } as usize;
     // u64, so that the buffer is aligned for cmsghdr; on the stack, because this is called for every message.
     let mut control = [const { MaybeUninit::<u64>::uninit() }; CONTROL_WORDS];
-    let mut slice = libc::iovec { iov_base: start.cast(), iov_len: length };
+    let [first, second] = rooms;
+    let mut slices = [first, second].map(|room| {
+        let (start, length) = room.raw();
+        libc::iovec { iov_base: start.cast(), iov_len: length }
+    });
+    let first_bytes = slices[0].iov_len;
     // SAFETY: msghdr is plain data for which all zeroes mean "nothing".
     let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
-    header.msg_iov = &raw mut slice;
-    header.msg_iovlen = 1;
+    header.msg_iov = slices.as_mut_ptr();
+    header.msg_iovlen = if slices[1].iov_len == 0 { 1 } else { 2 };
     if room > 0 {
         header.msg_control = control.as_mut_ptr().cast();
         header.msg_controllen = space.min(size_of_val(&control));
     }
     let flags = (wait.flags() | MsgFlags::MSG_CMSG_CLOEXEC).bits();
     let bytes = retry(|| {
-        // SAFETY: the header points to `slice`, which points to what the caller vouches for, and to
-        // `control`; all outlive the call, are exclusively ours, and their lengths are the ones written in
-        // the header.
+        // SAFETY: the header points to `slices`, which point to what two rooms lend, exclusively and for as
+        // long as they are borrowed here, and to `control`; all outlive the call, and their lengths are the
+        // ones written in the header. The kernel only writes to them, so they need not be initialised.
         let bytes = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
         nix::errno::Errno::result(bytes)
     })?;
+    let bytes = bytes.unsigned_abs();
+    let in_first = bytes.min(first_bytes);
+    // SAFETY: the kernel has just written that many bytes: the first room's until it was full, and then the
+    // second's, neither of which has changed since.
+    unsafe {
+        rooms[0].advance(in_first);
+        rooms[1].advance(bytes - in_first);
+    }
     let truncated = header.msg_flags & libc::MSG_CTRUNC != 0;
-    Ok(Received { bytes: bytes.unsigned_abs(), descriptors: descriptors_of(&header), truncated })
+    Ok(Received { bytes, descriptors: descriptors_of(&header), truncated })
 }
 
 /// Room for the control part of [`MAX_DESCRIPTORS`] descriptors: a header of 16 bytes and 4 bytes for each.
@@ -286,6 +287,28 @@ mod tests {
     }
 
     #[test]
+    fn one_call_fills_two_rooms_one_after_the_other() {
+        let (left, right) = pair().expect("pair");
+        let (mut head, mut body) = (Vec::with_capacity(16), [9; 6]);
+        for (bytes, in_head, in_body) in
+            [(&b"abc"[..], &b"abc"[..], &[9; 6]), (b"defgh", b"abcdefg", b"h\x09\x09\x09\x09\x09")]
+        {
+            send(left.as_fd(), bytes, Wait::Yes).expect("send");
+            let mut rooms = [Room::Append(&mut head, 4), Room::Fill(&mut body)];
+            let got = recv_into(right.as_fd(), &mut rooms, 0, Wait::Yes).expect("recv");
+            assert_eq!(got.bytes, bytes.len());
+            assert_eq!((head.as_slice(), &body), (in_head, in_body));
+        }
+        // A first room that is full is passed over; none at all is refused, since 0 bytes mean end-of-file.
+        send(left.as_fd(), b"xy", Wait::Yes).expect("send");
+        let mut none = [Room::Append(&mut head, 0), Room::none()];
+        let error = recv_into(right.as_fd(), &mut none, 0, Wait::Yes).expect_err("no room");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        let mut rooms = [Room::Append(&mut head, 0), Room::Append(&mut Vec::with_capacity(2), 2)];
+        assert_eq!(recv_into(right.as_fd(), &mut rooms, 0, Wait::Yes).expect("recv").bytes, 2);
+    }
+
+    #[test]
     fn h13_a_send_to_nobody_is_an_error_and_no_signal() {
         let (left, right) = pair().expect("pair");
         drop(right);
@@ -331,7 +354,8 @@ mod tests {
         let (left, right) = pair().expect("pair");
         let receive = move || {
             let mut buffer = Vec::with_capacity(8);
-            recv_append(right.as_fd(), &mut buffer, 8, 0, Wait::Yes).map(|_| buffer)
+            let mut rooms = [Room::Append(&mut buffer, 8), Room::none()];
+            recv_into(right.as_fd(), &mut rooms, 0, Wait::Yes).map(|_| buffer)
         };
         let received = interrupted(receive, || {
             send(left.as_fd(), b"x", Wait::Yes).expect("send");

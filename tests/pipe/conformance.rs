@@ -84,6 +84,8 @@ over_every_pipe! {
     a_message_over_the_limit_is_refused_on_both_sides
     a_message_of_another_type_is_an_error_and_the_next_one_arrives
     a_buffer_too_short_gives_the_message
+    a_buffer_takes_messages_of_any_order_of_lengths
+    a_buffer_too_short_for_a_large_message_harms_nobody
     a_send_to_nobody_gives_the_message_back
     try_send_gives_back_what_does_not_fit
     fed_messages_go_together
@@ -278,6 +280,49 @@ fn a_buffer_too_short_gives_the_message(maker: &impl Maker) {
     let mut buffer = [9; 6];
     assert_eq!(receiver.recv_bytes_into(&mut buffer).expect("receive"), 4);
     assert_eq!(&buffer, b"next\x09\x09");
+}
+
+/// Large messages are read straight into the buffer, and small ones through the read-ahead: in every order.
+fn a_buffer_takes_messages_of_any_order_of_lengths(maker: &impl Maker) {
+    let (mut sender, mut receiver) = maker.simplex::<()>();
+    let lengths = [100_000, 100_000, 0, 100_000, 99_000, 3, 70_000, 120_000, 1, 1, 80_000, 65_532, 65_533, 0];
+    let sending = thread::spawn(move || {
+        for length in lengths {
+            let bytes: Vec<u8> = (0..length).map(pattern).collect();
+            sender.send_bytes(&bytes).expect("send");
+        }
+    });
+    let mut buffer = vec![0; 120_000];
+    for (round, length) in lengths.into_iter().enumerate() {
+        // Something has come already, or nothing.
+        if round % 3 == 0 {
+            receiver.poll(Some(Duration::ZERO)).expect("poll");
+        }
+        assert_eq!(receiver.recv_bytes_into(&mut buffer).expect("receive"), length);
+        assert!(buffer[..length].iter().enumerate().all(|(at, byte)| *byte == pattern(at)), "{round}");
+    }
+    assert!(matches!(receiver.recv_bytes_into(&mut buffer), Err(RecvIntoError::Failed(RecvError::Closed))));
+    sending.join().expect("sender");
+}
+
+fn a_buffer_too_short_for_a_large_message_harms_nobody(maker: &impl Maker) {
+    let (mut sender, mut receiver) = maker.simplex::<()>();
+    let sending = thread::spawn(move || {
+        for byte in 0..6 {
+            sender.send_bytes(&[byte; 100_000]).expect("send");
+        }
+    });
+    let mut buffer = vec![9; 100_000];
+    for (byte, room) in [(0, 100_000), (1, 99_999), (2, 100_000), (3, 0), (4, 70_000), (5, 100_000)] {
+        match receiver.recv_bytes_into(&mut buffer[..room]) {
+            Ok(length) => assert!(room == length && buffer == [byte; 100_000], "{byte}"),
+            Err(RecvIntoError::BufferTooShort { message, room: told }) => {
+                assert!(room < 100_000 && told == room && message == [byte; 100_000], "{byte}");
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    sending.join().expect("sender");
 }
 
 /// H9, H13.

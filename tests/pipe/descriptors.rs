@@ -118,6 +118,30 @@ fn bytes_go_with_descriptors_too() {
 }
 
 #[test]
+fn descriptors_of_a_large_message_are_its_own_whatever_it_is_received_into() {
+    let (mut sender, mut receiver) = pipe::simplex::<()>().expect("simplex");
+    let (mut reading, writing) = std::io::pipe().expect("pipe");
+    let sending = std::thread::spawn(move || {
+        let large = vec![5; 100_000];
+        // The first makes the receiver expect another as long; the descriptors come with the third.
+        sender.send_bytes(&large).expect("send");
+        sender.send_bytes(&large).expect("send");
+        sender.send_bytes_with(&large, vec![writing.into()]).expect("send");
+        sender.send_bytes(b"small").expect("send");
+        sender.send_bytes_with(&large, vec![null(), null()]).expect("send");
+    });
+    let mut buffer = vec![0; 100_000];
+    for length in [100_000, 100_000, 100_000, 5] {
+        assert_eq!(receiver.recv_bytes_into(&mut buffer).expect("receive"), length);
+    }
+    let (bytes, descriptors) = receiver.recv_bytes_with().expect("receive");
+    assert_eq!((bytes.len(), descriptors.len()), (100_000, 2));
+    sending.join().expect("sender");
+    // Who receives into a buffer takes no descriptors: it was closed, and nobody else has it.
+    assert_eq!(reading.read(&mut [0]).expect("read"), 0);
+}
+
+#[test]
 fn an_end_is_a_message_and_takes_what_it_had_read_along() {
     let (mut outer, mut outer_in) = pipe::simplex::<End<u8, String>>().expect("simplex");
     let (inner, mut other) = pipe::pipe::<u8, String>().expect("pipe");

@@ -1,7 +1,7 @@
 //! Streams that are cut: what the receiver had, what it is told, and what the sender may still do.
 
 use procession::pipe::memory::{self, Cut, Faults};
-use procession::pipe::{RecvError, SendError, Settings};
+use procession::pipe::{RecvError, RecvIntoError, SendError, Settings};
 
 /// Four messages of 14 bytes each, of which the stream carries so many bytes.
 fn cut_after(bytes: u64, cut: Cut) -> (usize, RecvError, Vec<Result<(), SendError>>) {
@@ -73,6 +73,32 @@ fn h11_large_messages_poison_as_small_ones_do() {
     assert!(matches!(unsent.error, SendError::Poisoned));
     assert_eq!(unsent.message, "given back");
     drop(receiver);
+}
+
+#[test]
+fn h10_a_large_message_that_is_cut_on_its_way_into_a_buffer_is_truncated() {
+    // The second of two messages of 70 004 bytes each, in its header, at its body's first byte, and later.
+    for (cut, bytes) in
+        [(Cut::PeerDied, 70_005), (Cut::PeerDied, 70_008), (Cut::Reset, 70_009), (Cut::WriteFails, 139_000)]
+    {
+        let faults =
+            Faults { cut_after_bytes: Some(bytes), cut, piece_bytes: 3000, seed: bytes, ..Faults::default() };
+        let (mut sender, mut receiver) = memory::simplex::<()>(Settings::new(), &faults);
+        let sending = std::thread::spawn(move || {
+            sender.send_bytes(&[1; 70_000]).expect("send");
+            sender.send_bytes(&[2; 70_000]).expect_err("cut");
+            sender.send_bytes(b"")
+        });
+        let mut buffer = vec![0; 70_000];
+        assert_eq!(receiver.recv_bytes_into(&mut buffer).expect("receive"), 70_000);
+        for _ in 0..2 {
+            let error = receiver.recv_bytes_into(&mut buffer).expect_err("cut");
+            let RecvIntoError::Failed(RecvError::Truncated { received }) = error else { panic!("{error}") };
+            assert_eq!(received as u64, bytes - 70_004);
+        }
+        let last = sending.join().expect("sender").expect_err("no message follows half a message");
+        assert!(matches!(last, SendError::Poisoned), "{last:?}");
+    }
 }
 
 #[test]

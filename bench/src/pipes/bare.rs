@@ -10,8 +10,17 @@ use super::{Measured, Work, clock, command, place};
 
 /// Echoes and streams bytes that both sides know the length of.
 pub(crate) fn measure(work: Work) -> Measured {
+    measure_as("socketpair", work)
+}
+
+/// As [`measure`], with a receiver that has each message as a whole.
+pub(crate) fn measure_whole(work: Work) -> Measured {
+    measure_as("socketpair_whole", work)
+}
+
+fn measure_as(part: &str, work: Work) -> Measured {
     let (ours, theirs) = pipe::pipe::<(), ()>()?;
-    let mut command = command("socketpair", work)?;
+    let mut command = command(part, work)?;
     command.envs([place::variable()]);
     let mut child = pipe::spawn(command, theirs)?;
     let mut socket = socket(ours)?;
@@ -37,11 +46,7 @@ pub(crate) fn measure(work: Work) -> Measured {
 /// The other side.
 pub(crate) fn child(work: Work) -> Result<(), Box<dyn Error>> {
     let mut socket = socket(End::take("pipe")?)?;
-    let mut message = vec![0; work.size];
-    for _ in 0..work.echoes {
-        socket.read_exact(&mut message)?;
-        socket.write_all(&message)?;
-    }
+    echo(&mut socket, work)?;
     // It needs not know where messages end, so that it reads whatever is there.
     let mut buffer = vec![0; work.size.max(64 << 10)];
     let mut left = work.size * work.swallows;
@@ -50,6 +55,26 @@ pub(crate) fn child(work: Work) -> Result<(), Box<dyn Error>> {
         left -= socket.read(&mut buffer[..room])?;
     }
     Ok(socket.write_all(&[1])?)
+}
+
+/// The other side, which has each message as a whole.
+pub(crate) fn child_whole(work: Work) -> Result<(), Box<dyn Error>> {
+    let mut socket = socket(End::take("pipe")?)?;
+    let mut message = echo(&mut socket, work)?;
+    for _ in 0..work.swallows {
+        socket.read_exact(&mut message)?;
+    }
+    Ok(socket.write_all(&[1])?)
+}
+
+/// Echoes, and gives the buffer.
+fn echo(socket: &mut UnixStream, work: Work) -> std::io::Result<Vec<u8>> {
+    let mut message = vec![0; work.size];
+    for _ in 0..work.echoes {
+        socket.read_exact(&mut message)?;
+        socket.write_all(&message)?;
+    }
+    Ok(message)
 }
 
 fn socket(end: End<(), ()>) -> Result<UnixStream, Box<dyn Error>> {

@@ -7,10 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use super::{Measured, Work, clock, command, place};
 
-/// Bytes as messages, each sent at once.
+/// Bytes as messages, each sent at once, and each received as a vector of its own.
 pub(crate) fn measure(work: Work) -> Measured {
+    measure_as("procession", work, |end| Ok(end.recv_bytes()?.len()))
+}
+
+/// The same, received into one buffer.
+pub(crate) fn measure_into(work: Work) -> Measured {
+    let mut buffer = vec![0; work.size];
+    measure_as("procession_into", work, move |end| Ok(end.recv_bytes_into(&mut buffer)?))
+}
+
+fn measure_as(
+    part: &str,
+    work: Work,
+    mut receive: impl FnMut(&mut End<(), ()>) -> Result<usize, Box<dyn Error>>,
+) -> Measured {
     let (mut end, theirs) = pipe::pipe::<(), ()>()?;
-    let mut command = command("procession", work)?;
+    let mut command = command(part, work)?;
     command.envs([place::variable()]);
     let mut child = pipe::spawn(command, theirs)?;
     let message = vec![7; work.size];
@@ -21,7 +35,7 @@ pub(crate) fn measure(work: Work) -> Measured {
         || {
             let mut end = end.borrow_mut();
             end.send_bytes(&message)?;
-            assert_eq!(end.recv_bytes()?.len(), work.size);
+            assert_eq!(receive(&mut end)?, work.size);
             Ok(())
         },
         || {
@@ -46,6 +60,20 @@ pub(crate) fn child(work: Work) -> Result<(), Box<dyn Error>> {
     }
     for _ in 0..work.swallows {
         assert_eq!(end.recv_bytes()?.len(), work.size);
+    }
+    Ok(end.send_bytes(b"done")?)
+}
+
+/// The other side, with one buffer.
+pub(crate) fn child_into(work: Work) -> Result<(), Box<dyn Error>> {
+    let mut end = End::<(), ()>::take("pipe")?;
+    let mut buffer = vec![0; work.size];
+    for _ in 0..work.echoes {
+        let length = end.recv_bytes_into(&mut buffer)?;
+        end.send_bytes(&buffer[..length])?;
+    }
+    for _ in 0..work.swallows {
+        assert_eq!(end.recv_bytes_into(&mut buffer)?, work.size);
     }
     Ok(end.send_bytes(b"done")?)
 }
