@@ -1,8 +1,8 @@
 //! What each thread remembers of where its messages go, so that a send needs neither the router's lock nor a map.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use super::peer::Peer;
 use super::router::Router;
@@ -10,7 +10,6 @@ use crate::id::ActorId;
 use crate::protocol::wire::Cause;
 
 /// The connection with an actor's process, and the channel to the actor.
-#[derive(Clone)]
 pub struct Route {
     /// The connection.
     pub peer: Arc<Peer>,
@@ -32,7 +31,15 @@ const ROUTES: usize = 64;
 #[derive(Default)]
 struct Known {
     epoch: u64,
-    routes: Vec<Option<(ActorId, Route)>>,
+    routes: Vec<Option<Entry>>,
+}
+
+/// Keeps no connection alive: its thread may never send again.
+#[derive(Clone)]
+struct Entry {
+    target: ActorId,
+    peer: Weak<Peer>,
+    channel: u32,
 }
 
 thread_local! {
@@ -47,34 +54,36 @@ impl Router {
     pub fn route(self: &Arc<Router>, target: ActorId) -> Result<Route, Cause> {
         // Read before the router is asked: what changes meanwhile makes the answer old.
         let epoch = EPOCH.load(Ordering::Acquire);
-        let place = (target.slot.0 ^ target.process.0.rotate_left(3)) as usize % ROUTES;
-        let known = KNOWN.try_with(|known| {
-            let mut known = known.borrow_mut();
-            if known.epoch != epoch {
-                *known = Known { epoch, routes: Vec::new() };
-                known.routes.resize(ROUTES, None);
-            }
-            known
-                .routes
-                .get(place)
-                .and_then(Option::as_ref)
-                .filter(|(id, _)| *id == target)
-                .map(|(_, route)| route.clone())
-        });
-        if let Ok(Some(route)) = known {
+        if let Some(route) = KNOWN.try_with(|known| known.borrow_mut().find(epoch, target)).ok().flatten() {
             return Ok(route);
         }
         let peer = self.peer_for(target)?;
         let channel = peer.channel(target);
-        let route = Route { peer, channel };
-        let _ = KNOWN.try_with(|known| {
-            let mut known = known.borrow_mut();
-            if known.epoch == epoch
-                && let Some(slot) = known.routes.get_mut(place)
-            {
-                *slot = Some((target, route.clone()));
-            }
-        });
-        Ok(route)
+        let entry = Entry { target, peer: Arc::downgrade(&peer), channel };
+        let _ = KNOWN.try_with(|known| known.borrow_mut().remember(epoch, entry));
+        Ok(Route { peer, channel })
     }
+}
+
+impl Known {
+    fn find(&mut self, epoch: u64, target: ActorId) -> Option<Route> {
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.routes.clear();
+        }
+        let entry = self.routes.get(place(target))?.as_ref().filter(|entry| entry.target == target)?;
+        Some(Route { peer: entry.peer.upgrade()?, channel: entry.channel })
+    }
+
+    fn remember(&mut self, epoch: u64, entry: Entry) {
+        if self.epoch == epoch {
+            self.routes.resize(ROUTES, None);
+            let place = place(entry.target);
+            self.routes[place] = Some(entry);
+        }
+    }
+}
+
+fn place(target: ActorId) -> usize {
+    (target.slot.0 ^ target.process.0.rotate_left(3)) as usize % ROUTES
 }
