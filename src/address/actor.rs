@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::export::Held;
 use super::inbound::Inbound;
+use crate::codec::Encoded;
 use crate::process::routing::{Refused, Ticket};
 use crate::protocol::wire::MessageId;
 
@@ -68,7 +69,7 @@ pub trait Accepts<M: ProcMessage>: ProcActor + Handler<M> {
 }
 
 /// Decodes a message and puts it into the mailbox.
-type Deliver<A> = fn(&Addr<A>, &[u8], Ticket) -> Result<(), Refused>;
+type Deliver<A> = fn(&Addr<A>, Encoded<'_>, Ticket) -> Result<(), Refused>;
 
 /// A line of the handler table.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use actix::prelude::*;
 
 use super::actor::ProcActor;
+use crate::codec::Encoded;
 use crate::process::routing::{Export, Refused, Ticket};
 use crate::protocol::wire::{Cause, Failure, MessageId};
 
@@ -108,19 +109,19 @@ impl<A: ProcActor> Export for ActorExport<A> {
         A::TYPE_NAME
     }
 
-    fn deliver(&self, message: MessageId, body: &[u8], ticket: Ticket) -> Result<(), Refused> {
+    fn deliver(&self, message: MessageId, body: Encoded<'_>, ticket: Ticket) -> Result<(), Refused> {
         let Some(entry) = A::messages().iter().find(|entry| entry.id == message) else {
             return Err(Refused::NotAccepted(ticket));
         };
         let mut refused = Ok(());
         // A ticket that nobody takes is dropped, and says that the actor stopped.
         self.with_life(
-            ticket,
-            |addr, ticket| refused = (entry.deliver)(addr, body, ticket),
-            |ticket| {
-                let (deliver, body) = (entry.deliver, body.to_vec());
+            (body, ticket),
+            |addr, (body, ticket)| refused = (entry.deliver)(addr, body, ticket),
+            |(body, ticket)| {
+                let (deliver, body) = (entry.deliver, body.into_owned());
                 Some(Box::new(move |addr| {
-                    if let Err(Refused::Decode(ticket, error)) = deliver(addr, &body, ticket) {
+                    if let Err(Refused::Decode(ticket, error)) = deliver(addr, body, ticket) {
                         ticket.fail(&Failure::not_executed(Cause::Decode(error.to_string())));
                     }
                 }))

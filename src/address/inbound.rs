@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::actor::{Accepts, ProcActor, ProcMessage};
 use super::export::Held;
 use super::slot::CallSlot;
-use crate::codec;
+use crate::codec::{self, Encoded};
 use crate::process::handling;
 use crate::process::routing::{DeadLetter, MessageName, Pass, Place, Refused, Start, Ticket};
 use crate::protocol::wire::{Cause, Failure};
@@ -57,12 +57,12 @@ impl<M: ProcMessage> Inbound<M> {
         self.message.take()
     }
 
-    pub(super) fn deliver<A>(addr: &Addr<A>, body: &[u8], ticket: Ticket) -> Result<(), Refused>
+    pub(super) fn deliver<A>(addr: &Addr<A>, body: Encoded<'_>, ticket: Ticket) -> Result<(), Refused>
     where
         A: Actor + Handler<Inbound<M>>,
         A::Context: ToEnvelope<A, Inbound<M>>,
     {
-        match codec::decode(body) {
+        match body.decode() {
             Ok(message) => {
                 // The mailbox is as long as the windows that were granted, so its own limit is passed by.
                 addr.do_send(Inbound { message: Some(message), answer: Answer::Remote(ticket) });

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::actor::ProcMessage;
 use super::error::SendError;
-use crate::codec;
+use crate::codec::Encoded;
 use crate::process::routing::Outcome;
 use crate::protocol::wire::{Cause, Failure};
 
@@ -95,8 +95,8 @@ impl<M: ProcMessage> CallSlot<M> {
 }
 
 impl<M: ProcMessage> Outcome for CallSlot<M> {
-    fn reply(&self, body: &[u8]) {
-        self.complete(match codec::decode(body) {
+    fn reply(&self, body: Encoded<'_>) {
+        self.complete(match body.decode() {
             Ok(result) => Ok(Some(result)),
             // It ran; what it said can't be read.
             Err(error) => Err((Failure::failed(Cause::Decode(error.to_string())), None)),

@@ -6,7 +6,8 @@
 //! outcome of a message.
 //!
 //! Order of calls, in any interleaving: `open`, `submit`, `cancel`, `reply`, `take` ... as the owner likes;
-//! [`handle_frame`](Connection::handle_frame) for each frame that arrives; after any of these
+//! [`handle_descriptors`](Connection::handle_descriptors) for those that arrive, before the frame with whose first byte
+//! they came; [`handle_frame`](Connection::handle_frame) for each frame that arrives; after any of these
 //! [`poll_event`](Connection::poll_event) until `None`, and [`poll_transmit`](Connection::poll_transmit) with
 //! [`handle_transmitted`](Connection::handle_transmitted) while the pipe takes bytes;
 //! [`handle_timeout`](Connection::handle_timeout) when [`poll_timeout`](Connection::poll_timeout) has come; at
@@ -38,11 +39,13 @@ mod outbound;
 mod pumping;
 mod receiving;
 mod sending;
+mod transmit;
 
+#[cfg(test)]
+mod descriptor_tests;
 #[cfg(test)]
 mod pair_tests;
 
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Instant;
@@ -57,10 +60,14 @@ use super::control::Preamble;
 use super::frame::{Header, Kind};
 use super::limits::Limits;
 use super::wire::{Cause, Failure, Hello, Open};
+use crate::codec::Encoded;
+use crate::codec::descriptor::Carried;
 
 pub use self::answering::Begin;
+pub use self::channel::weight;
 pub use self::error::ProtocolError;
 pub use self::sending::{Mode, Submit, Waiting};
+pub use self::transmit::Transmit;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -81,6 +88,8 @@ pub struct Connection<T> {
     answering: FxHashMap<u64, Asked>,
     large: LargeSends,
     assemblies: Assemblies,
+    /// Descriptors that came and belong to frames that are not whole yet.
+    arrived: VecDeque<Carried>,
     deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
     /// Channels whose queue may be able to move, each at most once.
     ready: VecDeque<u32>,
@@ -130,7 +139,7 @@ struct Outgoing<T> {
 #[derive(Debug)]
 enum Stage {
     /// For credit, encoded.
-    Waiting(Vec<u8>),
+    Waiting(Encoded<'static>),
     /// Large, and not yet whole in the outgoing bytes.
     Streaming { sequence: u64 },
     /// In the outgoing bytes from `begins` to `ends`, as message `sequence` of its channel.
@@ -161,8 +170,8 @@ pub enum Event<'a, T> {
         channel: u32,
         /// Its identity.
         message: u32,
-        /// Its bytes.
-        body: Cow<'a, [u8]>,
+        /// Its bytes and descriptors.
+        body: Encoded<'a>,
         /// To answer with; none for a cast.
         correlation: Option<u64>,
         /// When nobody waits any more.
@@ -178,8 +187,8 @@ pub enum Event<'a, T> {
     Reply {
         /// The call's.
         tag: T,
-        /// Its bytes.
-        body: Cow<'a, [u8]>,
+        /// Its bytes and descriptors.
+        body: Encoded<'a>,
     },
     /// A tell has left the queue: there was room for it.
     Sent {
@@ -222,6 +231,7 @@ impl<T> Connection<T> {
             answering: FxHashMap::default(),
             large: LargeSends::default(),
             assemblies: Assemblies::default(),
+            arrived: VecDeque::new(),
             deadlines: BinaryHeap::new(),
             ready: VecDeque::new(),
             stalled: Vec::new(),
@@ -240,7 +250,7 @@ impl<T> Connection<T> {
     }
 
     /// The bytes to write next; empty if there are none now.
-    pub fn poll_transmit(&mut self, now: Instant) -> &[u8] {
+    pub fn poll_transmit(&mut self, now: Instant) -> Transmit<'_> {
         self.pump(now);
         self.out.offer()
     }

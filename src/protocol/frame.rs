@@ -3,12 +3,12 @@
 //! ```text
 //!  0        4      5       6      8         12        16            24       28
 //!  +--------+------+-------+------+---------+---------+-------------+--------+---------------+
-//!  | length | kind | flags | zero | message | channel | correlation | extra  | body          |
+//!  | length | kind | flags | fds  | message | channel | correlation | extra  | body          |
 //!  | u32    | u8   | u8    | u16  | u32     | u32     | u64         | u32    | length bytes  |
 //!  +--------+------+-------+------+---------+---------+-------------+--------+---------------+
 //! ```
 //!
-//! All numbers are little-endian. What a field means depends on the kind; a field that a kind does not use is 0.
+//! All numbers are little-endian. `fds` is how many descriptors came with the frame's first byte and belong to it. What a field means depends on the kind; a field that a kind does not use is 0.
 //! No frame names an incarnation: a pipe joins one life of a process with one life of another, and ends with
 //! either (H43).
 
@@ -78,6 +78,8 @@ pub struct Header {
     pub kind: Kind,
     /// [`CHUNKED`], [`FAILED`].
     pub flags: u8,
+    /// How many descriptors belong to it.
+    pub descriptors: u16,
     /// Which message.
     pub message: u32,
     /// Which channel.
@@ -96,7 +98,7 @@ impl Header {
 
     /// A header with everything but the kind zero.
     pub fn new(kind: Kind) -> Header {
-        Header { length: 0, kind, flags: 0, message: 0, channel: 0, correlation: 0, extra: 0 }
+        Header { length: 0, kind, flags: 0, descriptors: 0, message: 0, channel: 0, correlation: 0, extra: 0 }
     }
 
     /// The bytes of the fixed part.
@@ -105,6 +107,7 @@ impl Header {
         bytes[0..4].copy_from_slice(&self.length.to_le_bytes());
         bytes[4] = self.kind as u8;
         bytes[5] = self.flags;
+        bytes[6..8].copy_from_slice(&self.descriptors.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.message.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.channel.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.correlation.to_le_bytes());
@@ -122,6 +125,7 @@ impl Header {
             length: word(0),
             kind: Kind::of(bytes[4]).ok_or(FrameError::Kind(bytes[4]))?,
             flags: bytes[5],
+            descriptors: u16::from_le_bytes([bytes[6], bytes[7]]),
             message: word(8),
             channel: word(12),
             correlation: u64::from(word(16)) | u64::from(word(20)) << 32,

@@ -14,7 +14,12 @@ pub struct Limits {
     pub window_bytes: u32,
     /// Bytes of replies that are held for one peer before what else it asked must wait (M-3).
     pub reply_bytes: u32,
+    /// Descriptors that one message or reply may have (H14); with 0, none travel.
+    pub max_descriptors: u16,
 }
+
+/// As many as the kernel lets through at once.
+pub const MAX_DESCRIPTORS: u16 = 253;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -27,6 +32,7 @@ impl Default for Limits {
             window_bytes: 1 << 20,
             // A few times what the kernel holds, so that a peer which reads never waits for us to begin.
             reply_bytes: 1 << 20,
+            max_descriptors: MAX_DESCRIPTORS,
         }
     }
 }

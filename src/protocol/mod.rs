@@ -8,4 +8,4 @@ pub mod frame;
 mod limits;
 pub mod wire;
 
-pub use limits::Limits;
+pub use limits::{Limits, MAX_DESCRIPTORS};

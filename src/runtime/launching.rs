@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::id::{ActorId, Exit, Incarnation, ProcessId, ProcessName};
 use crate::process::launcher::{Launch, Program};
-use crate::protocol::Limits;
 use crate::protocol::control::{ActorStart, KnownActor, Welcome};
+use crate::protocol::{Limits, MAX_DESCRIPTORS};
 use crate::supervision::Shutdown;
 use crate::sys::socket;
 use crate::topology::{MessageLimits, Plan, PlannedProcess, ResolvedProgram};
@@ -105,6 +105,7 @@ pub(super) fn limits(planned: &MessageLimits) -> Limits {
         window_messages: planned.mailbox.messages,
         window_bytes: narrow(planned.mailbox.bytes),
         reply_bytes: narrow(planned.reply_budget),
+        max_descriptors: MAX_DESCRIPTORS,
     }
 }
 

@@ -5,12 +5,13 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Instant;
 
 use super::polling::{self, Watch};
 use super::wire::Wire;
+use crate::codec::descriptor::Carried;
 use crate::protocol::connection::{Connection, Event, ProtocolError};
 use crate::protocol::frame::FrameReader;
 use crate::sys::socket;
@@ -80,7 +81,7 @@ struct Driver<'a, L: Lane, W: Wire> {
     /// Tells of news before the thread sleeps.
     watch: Watch,
     reader: FrameReader,
-    /// Those that arrived and were not claimed by a frame.
+    /// Where a read puts those that arrive.
     descriptors: VecDeque<OwnedFd>,
     greeted: bool,
 }
@@ -130,6 +131,12 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
             Ok(bytes) => {
                 self.watch.note_traffic();
                 self.reader.advance(bytes);
+                if !self.descriptors.is_empty() {
+                    let arrived = self.descriptors.drain(..).map(Carried::from);
+                    self.lane
+                        .with(|connection| connection.handle_descriptors(arrived))
+                        .map_err(Ended::Violation)?;
+                }
                 self.take_frames()
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -151,11 +158,17 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         let mut left = TURN_BYTES;
         loop {
             let sent: io::Result<usize> = self.lane.with(|connection| {
-                let bytes = connection.poll_transmit(now);
-                if bytes.is_empty() {
+                let transmit = connection.poll_transmit(now);
+                if transmit.bytes.is_empty() {
                     return Ok(0);
                 }
-                let sent = self.wire.send(bytes, &[])?;
+                let sent = match transmit.descriptors {
+                    [] => self.wire.send(transmit.bytes, &[])?,
+                    descriptors => {
+                        let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+                        self.wire.send(transmit.bytes, &borrowed)?
+                    }
+                };
                 connection.handle_transmitted(sent);
                 Ok(sent)
             });

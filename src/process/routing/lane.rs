@@ -8,9 +8,9 @@ use super::peer::{Peer, Waiter};
 use super::registry::Refused;
 use super::router::Router;
 use super::ticket::Ticket;
-use crate::codec::DecodeError;
+use crate::codec::{DecodeError, Encoded};
 use crate::id::ActorId;
-use crate::protocol::connection::{Connection, Event, ProtocolError};
+use crate::protocol::connection::{Connection, Event, ProtocolError, weight};
 use crate::protocol::wire::{Cause, Failure, MessageId, Open};
 use crate::transport::driver::{self, Ended, Lane};
 use crate::transport::socket::SocketWire;
@@ -151,7 +151,7 @@ impl PeerLane<'_> {
         }
     }
 
-    fn deliver(&self, channel: u32, message: MessageId, body: &[u8], ticket: Ticket) {
+    fn deliver(&self, channel: u32, message: MessageId, body: Encoded<'_>, ticket: Ticket) {
         if self.router.is_stopping() {
             return ticket.fail(&Failure::not_executed(Cause::Stopping(self.router.identity().name.clone())));
         }
@@ -202,12 +202,12 @@ impl Lane for PeerLane<'_> {
             }
             Event::Open { channel, open } => self.open(channel, &open),
             Event::Deliver { channel, message, body, correlation, deadline } => {
-                let bytes = body.len() as u64;
+                let bytes = weight(&body);
                 let ticket = Ticket::new(Arc::clone(self.peer), channel, bytes, correlation, deadline);
-                self.deliver(channel, MessageId(message), &body, ticket);
+                self.deliver(channel, MessageId(message), body, ticket);
             }
             Event::Resume { channel } => self.peer.resume(channel),
-            Event::Reply { tag: Waiter::Outcome(outcome), body } => outcome.reply(&body),
+            Event::Reply { tag: Waiter::Outcome(outcome), body } => outcome.reply(body),
             Event::Sent { tag: Waiter::Outcome(outcome) } => outcome.sent(),
             Event::Failed { tag: Waiter::Outcome(outcome), failure } => outcome.fail(failure),
             Event::Failed { tag: Waiter::Nobody { target, message }, failure } => {

@@ -12,6 +12,7 @@ use super::bell::Bell;
 use super::dead_letters::{DeadLetter, MessageName};
 use super::registry::Exported;
 use super::router::Router;
+use crate::codec::Encoded;
 use crate::id::{ActorId, Exit, Incarnation, ProcessId, ProcessName};
 use crate::protocol::connection::Connection;
 use crate::protocol::control::{self, Unreachable};
@@ -19,8 +20,8 @@ use crate::protocol::wire::{Cause, Failure, Open};
 
 /// Who wants to know what became of a message. Each is called once, by whoever learns it, with nothing locked.
 pub trait Outcome: Send + Sync {
-    /// The bytes of the reply.
-    fn reply(&self, body: &[u8]);
+    /// The reply.
+    fn reply(&self, body: Encoded<'_>);
     /// The message had room (a tell).
     fn sent(&self);
     /// There is no reply.

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::gate::Gate;
 use super::ticket::Ticket;
-use crate::codec::DecodeError;
+use crate::codec::{DecodeError, Encoded};
 use crate::id::{ActorId, ActorName, Slot};
 use crate::protocol::wire::MessageId;
 
@@ -17,7 +17,7 @@ pub trait Export: Send + Sync {
     fn type_name(&self) -> &'static str;
 
     /// Decodes a message and puts it into the mailbox. Must not block.
-    fn deliver(&self, message: MessageId, body: &[u8], ticket: Ticket) -> Result<(), Refused>;
+    fn deliver(&self, message: MessageId, body: Encoded<'_>, ticket: Ticket) -> Result<(), Refused>;
 
     /// Puts a message of this process into the mailbox, as it is: `envelope` is an `Option` of the address floor's
     /// inbound message, and is taken if the actor handles that type.

@@ -123,9 +123,9 @@ impl<T> Connection<T> {
         if self.answering.remove(&correlation).is_none() {
             return;
         }
-        let limit = self.theirs.as_ref().map_or(0, |limits| limits.max_message_bytes as usize);
+        let limits = self.send_limits();
         let header = Header { correlation, ..Header::new(Kind::Reply) };
-        match self.out.begin(Rank::Replies, value, limit) {
+        match self.out.begin(Rank::Replies, value, limits) {
             Ok(begun) if begun.length <= CHUNK_BYTES => self.out.finish(begun, header),
             Ok(begun) => {
                 let body = self.out.take_back(begun);

@@ -6,12 +6,29 @@
 //! - C-2 at most `window_bytes` bytes are under way, or else all but the newest message together are at most a
 //!   quarter of the window. So a message larger than the window passes, alone.
 //!
+//! A descriptor counts as so many bytes ([`weight`]), so that what a peer may make this process hold open is bounded
+//! like what it may make it remember.
+//!
 //! A receiver reports when a quarter of either window was taken, so less than a quarter is ever held back, and
 //! C-2 can always be met by waiting.
 
 use std::collections::VecDeque;
 
+use crate::codec::Encoded;
 use crate::protocol::wire::Cause;
+
+/// What a message counts in its window.
+pub fn weight(body: &Encoded<'_>) -> u64 {
+    weight_of(body.bytes.len(), body.descriptors.len())
+}
+
+pub(super) fn weight_of(bytes: usize, descriptors: usize) -> u64 {
+    bytes as u64 + descriptors as u64 * DESCRIPTOR_BYTES
+}
+
+/// What a descriptor counts. A worker's window of 8 MiB has room for 256 of them, which leaves most of the usual 1024 that a
+/// process may have open.
+const DESCRIPTOR_BYTES: u64 = 32 << 10;
 
 /// What a receiver granted.
 #[derive(Clone, Copy, Debug)]

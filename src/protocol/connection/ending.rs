@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::time::Instant;
 
+use super::large::Assemblies;
 use super::outbound::Rank;
 use super::{Connection, Event, Stage};
 use crate::protocol::frame::{Header, Kind};
@@ -103,6 +104,10 @@ impl<T> Connection<T> {
             let failure = Failure { verdict, cause: cause.clone() };
             self.events.push_back(Event::Failed { tag: outgoing.tag, failure });
         }
+        // Nobody gets these any more; whoever still holds the connection must not hold them open.
+        self.out.drop_descriptors();
+        self.arrived.clear();
+        self.assemblies = Assemblies::default();
         let under_way: u64 = self.channels.iter().map(|channel| channel.under_way()).sum();
         under_way.saturating_sub(calls)
     }

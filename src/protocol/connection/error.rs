@@ -62,6 +62,14 @@ pub enum ProtocolError {
     /// It sends and does not read: what we must answer piles up.
     #[error("it goes on sending and does not read our answers")]
     Unread,
+    /// A frame whose descriptors did not come with it, or more of them than it may have, or some that belong to none.
+    #[error("a frame announces {announced} descriptors, and {arrived} had come")]
+    Descriptors {
+        /// By the frame.
+        announced: u16,
+        /// What was there.
+        arrived: usize,
+    },
     /// End-of-file within a frame or a large body (H10).
     #[error("the stream ends inside a frame")]
     Cut,

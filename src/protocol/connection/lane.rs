@@ -1,5 +1,9 @@
 //! Frames of one rank that wait to be written.
 
+use std::collections::VecDeque;
+
+use super::transmit::Transmit;
+use crate::codec::descriptor::Carried;
 use crate::protocol::frame::Header;
 
 /// Whole frames, the first of which the kernel may have in part.
@@ -10,6 +14,8 @@ pub(super) struct Lane {
     head: usize,
     /// Some place where a frame ends, at or after which the search for the one at `head` goes on.
     boundary: usize,
+    /// Where frames begin that have descriptors, and these, until they have left.
+    attached: VecDeque<(usize, Vec<Carried>)>,
 }
 
 /// Buffers that grew larger than this for once are given back when they are empty.
@@ -35,9 +41,28 @@ impl Lane {
         self.buffer.len()
     }
 
-    /// The waiting bytes before this end.
-    pub(super) fn until(&self, end: usize) -> &[u8] {
-        &self.buffer[self.head..end]
+    /// The waiting bytes before this end, but only as far as the next frame that has descriptors: they go with its
+    /// first byte.
+    pub(super) fn until(&self, end: usize) -> Transmit<'_> {
+        let (now, next) = match self.attached.front() {
+            None => return Transmit { bytes: &self.buffer[self.head..end], descriptors: &[] },
+            Some((at, descriptors)) if *at == self.head => (descriptors.as_slice(), self.attached.get(1)),
+            first => (&[][..], first),
+        };
+        let end = next.map_or(end, |(at, _)| end.min(*at));
+        Transmit { bytes: &self.buffer[self.head..end], descriptors: now }
+    }
+
+    /// The frame that begins here has these descriptors. Frames are given theirs in order.
+    pub(super) fn attach(&mut self, at: usize, descriptors: Vec<Carried>) {
+        if !descriptors.is_empty() {
+            self.attached.push_back((at, descriptors));
+        }
+    }
+
+    /// Closes the descriptors that have not left.
+    pub(super) fn drop_descriptors(&mut self) {
+        self.attached.clear();
     }
 
     /// To append whole frames to, and to change those that wait.
@@ -66,6 +91,9 @@ impl Lane {
     /// so many from now on.
     pub(super) fn written(&mut self, bytes: usize) -> usize {
         assert!(bytes <= self.len(), "more was written than was pending");
+        if bytes > 0 && self.attached.front().is_some_and(|(at, _)| *at == self.head) {
+            self.attached.pop_front();
+        }
         self.head += bytes;
         let gone = self.head;
         if self.is_empty() {
@@ -81,6 +109,7 @@ impl Lane {
             return 0;
         }
         self.head = 0;
+        self.attached.iter_mut().for_each(|(at, _)| *at -= gone);
         gone
     }
 }

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::error::ProtocolError;
+use crate::codec::Encoded;
+use crate::codec::descriptor::Carried;
 use crate::protocol::frame::Header;
 
 /// Bodies up to this size travel in one frame; larger ones in chunks of it. A chunk is on the wire for some
@@ -54,6 +56,7 @@ struct Assembly {
     left: usize,
     /// What came so far; nothing if nobody waits for it.
     body: Option<Vec<u8>>,
+    descriptors: Vec<Carried>,
 }
 
 /// Large bodies on their way in at the same time: a request each for every message under way, and their replies.
@@ -67,8 +70,10 @@ impl Assemblies {
         stream: u32,
         total: usize,
         wanted: bool,
+        descriptors: Vec<Carried>,
     ) -> Result<(), ProtocolError> {
-        let assembly = Assembly { header, left: total, body: wanted.then(Vec::new) };
+        let descriptors = if wanted { descriptors } else { Vec::new() };
+        let assembly = Assembly { header, left: total, body: wanted.then(Vec::new), descriptors };
         let previous = self.0.insert(stream, assembly);
         match previous.is_none() && self.0.len() <= MAX_STREAMS {
             true => Ok(()),
@@ -81,7 +86,7 @@ impl Assemblies {
         &mut self,
         stream: u32,
         bytes: &[u8],
-    ) -> Result<Option<(Header, Vec<u8>)>, ProtocolError> {
+    ) -> Result<Option<(Header, Encoded<'static>)>, ProtocolError> {
         let assembly = self.0.get_mut(&stream).ok_or(ProtocolError::Stream { stream })?;
         if bytes.is_empty() || bytes.len() > assembly.left {
             return Err(ProtocolError::Stream { stream });
@@ -94,6 +99,9 @@ impl Assemblies {
             return Ok(None);
         }
         let whole = self.0.remove(&stream);
-        Ok(whole.and_then(|whole| whole.body.map(|body| (whole.header, body))))
+        Ok(whole.and_then(|whole| {
+            let body = Encoded { bytes: whole.body?.into(), descriptors: whole.descriptors };
+            Some((whole.header, body))
+        }))
     }
 }

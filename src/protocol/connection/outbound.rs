@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::lane::Lane;
-use crate::codec;
+use super::transmit::Transmit;
+use crate::codec::descriptor::Carried;
+use crate::codec::{self, Encoded};
 use crate::protocol::frame::{Header, Kind, MAX_FRAME_BYTES};
 
 /// Frames in the order in which they leave, and how far the kernel has taken them.
@@ -69,7 +71,7 @@ impl Outbound {
     }
 
     /// The bytes to write next. The next call of [`written`](Self::written) is about these.
-    pub(super) fn offer(&mut self) -> &[u8] {
+    pub(super) fn offer(&mut self) -> Transmit<'_> {
         let end;
         (self.offered, end) = self.next();
         self.lane(self.offered).until(end)
@@ -147,11 +149,18 @@ impl Outbound {
 
     /// Appends a frame whose body is at hand; its length is filled in.
     pub(super) fn frame(&mut self, rank: Rank, header: Header, body: &[u8]) {
+        self.frame_with(rank, header, body, Vec::new());
+    }
+
+    /// Appends a frame that has descriptors; their number is filled in too.
+    pub(super) fn frame_with(&mut self, rank: Rank, header: Header, body: &[u8], descriptors: Vec<Carried>) {
         let length = u32::try_from(body.len()).expect("a frame's body is at most MAX_FRAME_BYTES");
+        let header = Header { length, descriptors: count_of(&descriptors), ..header };
         let to = self.lane_for(rank);
-        let buffer = self.lane_mut(to).buffer();
-        buffer.extend_from_slice(&Header { length, ..header }.to_bytes());
-        buffer.extend_from_slice(body);
+        let lane = self.lane_mut(to);
+        lane.attach(lane.end(), descriptors);
+        lane.buffer().extend_from_slice(&header.to_bytes());
+        lane.buffer().extend_from_slice(body);
         if rank == Rank::Control && to == Rank::Messages {
             self.barrier = self.messages.end();
         }
@@ -159,9 +168,7 @@ impl Outbound {
 
     /// Appends a frame whose body is one of our own small structures.
     pub(super) fn frame_of<B: Serialize>(&mut self, rank: Rank, header: Header, body: &B) {
-        let bytes = codec::encode(body, MAX_FRAME_BYTES as usize)
-            .expect("our own structures encode, and their parts have limits");
-        self.frame(rank, header, &bytes);
+        self.frame(rank, header, &encoded(body));
     }
 
     /// Appends a frame without a body.
@@ -178,36 +185,51 @@ impl Outbound {
 
     /// Encodes a message or reply behind a header and returns how long it is. On failure nothing was appended.
     ///
-    /// The frame must then be finished with [`finish`](Self::finish) or taken back with
+    /// `limits` are bytes and descriptors. The frame must then be finished with [`finish`](Self::finish) or taken back with
     /// [`take_back`](Self::take_back).
     pub(super) fn begin<M: Serialize + ?Sized>(
         &mut self,
         rank: Rank,
         value: &M,
-        limit_bytes: usize,
+        limits: (usize, usize),
     ) -> Result<Begun, codec::EncodeError> {
         let lane = self.lane_for(rank);
         let buffer = self.lane_mut(lane).buffer();
         let at = buffer.len();
         buffer.resize(at + Header::LEN, 0);
-        if let Err(error) = codec::encode_into(value, buffer, limit_bytes) {
-            buffer.truncate(at);
-            return Err(error);
+        let (limit_bytes, most) = limits;
+        match codec::encode_with_descriptors(value, buffer, limit_bytes, most) {
+            Ok(descriptors) => {
+                let length = buffer.len() - at - Header::LEN;
+                Ok(Begun { lane, at, length, descriptors })
+            }
+            Err(error) => {
+                buffer.truncate(at);
+                Err(error)
+            }
         }
-        Ok(Begun { lane, at, length: buffer.len() - at - Header::LEN })
     }
 
     pub(super) fn finish(&mut self, begun: Begun, header: Header) {
         let length = u32::try_from(begun.length).expect("only bodies of frame size are finished");
-        let bytes = Header { length, ..header }.to_bytes();
-        self.lane_mut(begun.lane).buffer()[begun.at..begun.at + Header::LEN].copy_from_slice(&bytes);
+        let bytes = Header { length, descriptors: count_of(&begun.descriptors), ..header }.to_bytes();
+        let lane = self.lane_mut(begun.lane);
+        lane.buffer()[begun.at..begun.at + Header::LEN].copy_from_slice(&bytes);
+        lane.attach(begun.at, begun.descriptors);
     }
 
-    pub(super) fn take_back(&mut self, begun: Begun) -> Vec<u8> {
+    pub(super) fn take_back(&mut self, begun: Begun) -> Encoded<'static> {
         let buffer = self.lane_mut(begun.lane).buffer();
         let body = buffer[begun.at + Header::LEN..].to_vec();
         buffer.truncate(begun.at);
-        body
+        Encoded { bytes: body.into(), descriptors: begun.descriptors }
+    }
+
+    /// Closes the descriptors that have not left: the connection is over.
+    pub(super) fn drop_descriptors(&mut self) {
+        for lane in [&mut self.messages, &mut self.replies, &mut self.control] {
+            lane.drop_descriptors();
+        }
     }
 
     /// Changes the `extra` of a message that begins at this position, if none of it has left.
@@ -222,12 +244,23 @@ impl Outbound {
     }
 }
 
+/// The bytes of one of our own small structures.
+pub(super) fn encoded<B: Serialize>(body: &B) -> Vec<u8> {
+    codec::encode(body, MAX_FRAME_BYTES as usize)
+        .expect("our own structures encode, and their parts have limits")
+}
+
+fn count_of(descriptors: &[Carried]) -> u16 {
+    u16::try_from(descriptors.len()).expect("a message has at most max_descriptors, a u16")
+}
+
 /// A frame whose header is not yet written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Begun {
     lane: Rank,
     at: usize,
     pub(super) length: usize,
+    pub(super) descriptors: Vec<Carried>,
 }
 
 #[cfg(test)]

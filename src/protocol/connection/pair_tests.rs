@@ -26,7 +26,13 @@ pub(super) struct Pair {
 }
 
 fn limits() -> Limits {
-    Limits { max_message_bytes: 1 << 20, window_messages: 8, window_bytes: 64 << 10, reply_bytes: 100_000 }
+    Limits {
+        max_message_bytes: 1 << 20,
+        window_messages: 8,
+        window_bytes: 64 << 10,
+        reply_bytes: 100_000,
+        max_descriptors: 3,
+    }
 }
 
 fn connection(process: u32) -> Side {
@@ -87,7 +93,7 @@ impl Pair {
             match self.right.handle_frame(frame, self.now)? {
                 Some(Event::Open { channel, .. }) => self.opens.push(channel),
                 Some(Event::Deliver { message, body, correlation, .. }) => {
-                    self.delivered.push((message, body.into_owned(), correlation));
+                    self.delivered.push((message, body.bytes.into_owned(), correlation));
                 }
                 _ => {}
             }
@@ -96,7 +102,7 @@ impl Pair {
         while let Some(frame) = self.to_left.next()? {
             match self.left.handle_frame(frame, self.now)? {
                 Some(Event::Reply { tag, body }) => {
-                    self.outcomes.push(Event::Reply { tag, body: body.into_owned().into() });
+                    self.outcomes.push(Event::Reply { tag, body: body.into_owned() });
                 }
                 Some(Event::Failed { tag, failure }) => self.outcomes.push(Event::Failed { tag, failure }),
                 _ => {}
@@ -148,7 +154,9 @@ fn m2_a_call_is_answered_and_a_late_reply_is_dropped_and_counted() {
     }
     pair.step(5);
     assert_eq!(pair.outcomes.len(), 1);
-    assert!(matches!(&pair.outcomes[0], Event::Reply { tag: 1, body } if **body == 42_u64.to_le_bytes()));
+    assert!(
+        matches!(&pair.outcomes[0], Event::Reply { tag: 1, body } if *body.bytes == 42_u64.to_le_bytes())
+    );
     assert_eq!(pair.left.counters().late_replies, 1);
     assert_eq!((pair.left.outgoing_count(), pair.right.answering_count()), (0, 0));
 }

@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
+use super::channel::weight;
 use super::large::{CHUNK_BYTES, LARGE_AHEAD_BYTES, LargeSend};
-use super::outbound::Rank;
+use super::outbound::{Rank, encoded};
 use super::sending::{call_header, remaining_ms};
 use super::{Connection, Event, SOFT_LIMIT_BYTES, Stage};
+use crate::codec::Encoded;
 use crate::protocol::frame::{CHUNKED, Header, Kind};
 use crate::protocol::wire::{Cause, Failure, Large};
 
@@ -58,15 +60,13 @@ impl<T> Connection<T> {
         while let Some(channel) = self.ready.pop_front() {
             self.channels[channel as usize].is_ready = false;
             let Some((key, index)) = self.first_waiting(channel) else { continue };
-            let bytes = match &self.outgoing[index].stage {
-                Stage::Waiting(body) => body.len() as u64,
-                _ => continue,
-            };
-            if bytes > self.limit() as u64 {
+            let Stage::Waiting(body) = &self.outgoing[index].stage else { continue };
+            let bytes = weight(body);
+            if let Some(cause) = self.too_much(body) {
                 // Encoded before the peer had said what it accepts.
                 self.channels[channel as usize].queue.pop_front();
                 self.make_ready(channel);
-                self.fail_too_large(key, index);
+                self.fail_unsent(key, index, cause);
                 return true;
             }
             if !self.channels[channel as usize].admits(bytes) {
@@ -82,10 +82,19 @@ impl<T> Connection<T> {
         false
     }
 
-    fn fail_too_large(&mut self, key: u64, index: usize) {
-        let limit = u32::try_from(self.limit()).unwrap_or(u32::MAX);
+    fn too_much(&self, body: &Encoded<'_>) -> Option<Cause> {
+        let (limit, most) = self.send_limits();
+        if body.bytes.len() > limit {
+            return Some(Cause::TooLarge { limit: u32::try_from(limit).unwrap_or(u32::MAX) });
+        }
+        let count = body.descriptors.len();
+        let told = || format!("the message has {count} descriptors, and the receiver takes at most {most}");
+        (count > most).then(|| Cause::Encode(told()))
+    }
+
+    fn fail_unsent(&mut self, key: u64, index: usize, cause: Cause) {
         let tag = self.forget(index, key).tag;
-        let failure = Failure::not_executed(Cause::TooLarge { limit });
+        let failure = Failure::not_executed(cause);
         self.events.push_back(Event::Failed { tag, failure });
     }
 
@@ -107,7 +116,7 @@ impl<T> Connection<T> {
         else {
             unreachable!("only waiting messages are in a queue");
         };
-        let bytes = body.len() as u64;
+        let bytes = weight(&body);
         if outgoing.in_outbox {
             self.channels[channel as usize].leave_outbox(bytes);
         }
@@ -119,11 +128,11 @@ impl<T> Connection<T> {
         };
         let begins = self.out.position();
         let is_call = kind == Kind::Call;
-        let stage = if body.len() > CHUNK_BYTES {
+        let stage = if body.bytes.len() > CHUNK_BYTES {
             self.start_large(header, body, Some(channel), is_call.then_some(key));
             Stage::Streaming { sequence }
         } else {
-            self.out.frame(Rank::Messages, header, &body);
+            self.out.frame_with(Rank::Messages, header, &body.bytes, body.descriptors);
             Stage::Sent { sequence, begins, ends: self.out.position() }
         };
         if is_call {
@@ -140,19 +149,20 @@ impl<T> Connection<T> {
     pub(super) fn start_large(
         &mut self,
         header: Header,
-        body: Vec<u8>,
+        body: Encoded<'static>,
         channel: Option<u32>,
         key: Option<u64>,
     ) {
         let stream = self.large.stream();
-        let total = u32::try_from(body.len()).expect("a message is at most max_message_bytes, a u32");
+        let Encoded { bytes, descriptors } = body;
+        let total = u32::try_from(bytes.len()).expect("a message is at most max_message_bytes, a u32");
         let header = Header { flags: header.flags | CHUNKED, ..header };
-        self.out.frame_of(Rank::Messages, header, &Large { stream, total });
+        self.out.frame_with(Rank::Messages, header, &encoded(&Large { stream, total }), descriptors);
         match channel {
             Some(channel) => self.channels[channel as usize].streaming = true,
             None => self.large.reply_bytes += u64::from(total),
         }
-        self.large.turn.push_back(LargeSend { stream, body, offset: 0, channel, key });
+        self.large.turn.push_back(LargeSend { stream, body: bytes.into_owned(), offset: 0, channel, key });
     }
 
     /// Ends every message that waits on a channel.

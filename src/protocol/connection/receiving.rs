@@ -1,13 +1,13 @@
 //! Frames of the peer.
 
-use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
-use super::channel::{ChannelState, Served, Window};
+use super::channel::{ChannelState, Served, Window, weight, weight_of};
 use super::{Asked, Connection, Event, MAX_CHANNELS, ProtocolError};
-use crate::codec;
+use crate::codec::descriptor::Carried;
+use crate::codec::{self, Encoded};
 use crate::protocol::control::{PROTOCOL_VERSION, PreambleError};
 use crate::protocol::frame::{CHUNKED, FAILED, Frame, Header, Kind};
 use crate::protocol::wire::{Cause, Failure, Hello, Large, Open, Opened, Verdict};
@@ -23,6 +23,7 @@ impl<T> Connection<T> {
         now: Instant,
     ) -> Result<Option<Event<'a, T>>, ProtocolError> {
         let Frame { header, body } = frame;
+        let descriptors = self.claim(header)?;
         if self.theirs.is_none() && header.kind != Kind::Hello {
             return Err(ProtocolError::Unexpected(header.kind));
         }
@@ -35,10 +36,12 @@ impl<T> Connection<T> {
             Kind::Opened => self.on_opened(header, body)?,
             Kind::Refused => self.on_refused(header, body)?,
             Kind::Call | Kind::Cast | Kind::Reply if header.flags & CHUNKED != 0 => {
-                self.on_announced(header, body)?
+                self.on_announced(header, body, descriptors)?
             }
-            Kind::Call | Kind::Cast => Some(self.on_message(header, Cow::Borrowed(body), now)?),
-            Kind::Reply => self.on_reply(header, Cow::Borrowed(body))?,
+            Kind::Call | Kind::Cast => {
+                Some(self.on_message(header, Encoded { bytes: body.into(), descriptors }, now)?)
+            }
+            Kind::Reply => self.on_reply(header, Encoded { bytes: body.into(), descriptors })?,
             Kind::Credit => self.on_credit(header, body)?,
             Kind::Cancel => self.on_cancel(header),
             Kind::Chunk => self.on_chunk(header, body, now)?,
@@ -49,6 +52,39 @@ impl<T> Connection<T> {
         };
         self.check();
         Ok(event)
+    }
+
+    /// Takes descriptors that arrived. Each belongs to a frame that begins where it came.
+    ///
+    /// # Errors
+    /// More than the frames that may be under way can have.
+    pub fn handle_descriptors(
+        &mut self,
+        descriptors: impl IntoIterator<Item = Carried>,
+    ) -> Result<(), ProtocolError> {
+        self.arrived.extend(descriptors);
+        // What one read gives is the end of one frame and the beginning of the next.
+        let most = 2 * usize::from(self.ours.limits.max_descriptors);
+        match self.arrived.len() {
+            count if count > most => {
+                self.arrived.clear();
+                Err(ProtocolError::Descriptors { announced: 0, arrived: count })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Those that belong to this frame.
+    fn claim(&mut self, header: Header) -> Result<Vec<Carried>, ProtocolError> {
+        if header.descriptors == 0 {
+            return Ok(Vec::new());
+        }
+        let (announced, arrived) = (usize::from(header.descriptors), self.arrived.len());
+        // They come with the first byte, so they are not merely late.
+        if announced > arrived || header.descriptors > self.ours.limits.max_descriptors {
+            return Err(ProtocolError::Descriptors { announced: header.descriptors, arrived });
+        }
+        Ok(self.arrived.drain(..announced).collect())
     }
 
     fn on_hello<'a>(&mut self, body: &[u8]) -> Result<Option<Event<'a, T>>, ProtocolError> {
@@ -113,6 +149,7 @@ impl<T> Connection<T> {
         &mut self,
         header: Header,
         body: &[u8],
+        descriptors: Vec<Carried>,
     ) -> Result<Option<Event<'a, T>>, ProtocolError> {
         let Large { stream, total } = parse(header.kind, body)?;
         let limit = self.ours.limits.max_message_bytes;
@@ -125,13 +162,13 @@ impl<T> Connection<T> {
             wanted = self.expect_large_reply(header)?;
             self.counters.late_replies += u64::from(!wanted);
         } else {
-            self.receive(header, u64::from(total))?;
+            self.receive(header, weight_of(total as usize, descriptors.len()))?;
             self.served[header.channel as usize].streaming = true;
         }
         if total == 0 {
             return Err(ProtocolError::Stream { stream });
         }
-        self.assemblies.begin(header, stream, total as usize, wanted)?;
+        self.assemblies.begin(header, stream, total as usize, wanted, descriptors)?;
         Ok(None)
     }
 
@@ -152,10 +189,10 @@ impl<T> Connection<T> {
     ) -> Result<Option<Event<'a, T>>, ProtocolError> {
         let Some((first, whole)) = self.assemblies.chunk(header.channel, body)? else { return Ok(None) };
         if first.kind == Kind::Reply {
-            return self.on_reply(first, Cow::Owned(whole));
+            return self.on_reply(first, whole);
         }
         self.served[first.channel as usize].streaming = false;
-        Ok(Some(self.deliver(first, Cow::Owned(whole), now)?))
+        Ok(Some(self.deliver(first, whole, now)?))
     }
 
     fn receive(&mut self, header: Header, bytes: u64) -> Result<(), ProtocolError> {
@@ -167,17 +204,17 @@ impl<T> Connection<T> {
     fn on_message<'a>(
         &mut self,
         header: Header,
-        body: Cow<'a, [u8]>,
+        body: Encoded<'a>,
         now: Instant,
     ) -> Result<Event<'a, T>, ProtocolError> {
-        self.receive(header, body.len() as u64)?;
+        self.receive(header, weight(&body))?;
         self.deliver(header, body, now)
     }
 
     fn deliver<'a>(
         &mut self,
         header: Header,
-        body: Cow<'a, [u8]>,
+        body: Encoded<'a>,
         now: Instant,
     ) -> Result<Event<'a, T>, ProtocolError> {
         let correlation = (header.kind == Kind::Call).then_some(header.correlation);
@@ -198,7 +235,7 @@ impl<T> Connection<T> {
     fn on_reply<'a>(
         &mut self,
         header: Header,
-        body: Cow<'a, [u8]>,
+        body: Encoded<'a>,
     ) -> Result<Option<Event<'a, T>>, ProtocolError> {
         let Some(index) = self.index_of(header.correlation) else {
             self.counters.late_replies += u64::from(header.flags & CHUNKED == 0);
@@ -213,7 +250,7 @@ impl<T> Connection<T> {
             let tag = self.outgoing.remove(index).tag;
             return Ok(Some(Event::Reply { tag, body }));
         }
-        let failure: Failure = parse(Kind::Reply, &body)?;
+        let failure: Failure = parse(Kind::Reply, &body.bytes)?;
         // What was not executed may have been refused on arrival, out of its turn: it proves nothing of those before.
         if failure.verdict == Verdict::Failed {
             self.channels[channel].answer(sequence);

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::channel::{Channel, ChannelState};
+use super::channel::{Channel, ChannelState, weight, weight_of};
 use super::large::CHUNK_BYTES;
 use super::outbound::Rank;
 use super::{Connection, Outgoing, SOFT_LIMIT_BYTES, Stage};
-use crate::codec::{self, EncodeError};
+use crate::codec::{self, EncodeError, Encoded};
+use crate::protocol::MAX_DESCRIPTORS;
 use crate::protocol::frame::{Header, Kind};
 use crate::protocol::wire::{Cause, Open};
 
@@ -104,18 +105,20 @@ impl<T> Connection<T> {
                 }
                 _ => submit,
             };
-            return match codec::encode(value, self.limit()) {
-                Ok(body) => self.queue(submit, body, waiting),
+            let mut bytes = Vec::new();
+            let (limit_bytes, most) = self.send_limits();
+            return match codec::encode_with_descriptors(value, &mut bytes, limit_bytes, most) {
+                Ok(descriptors) => self.queue(submit, Encoded { bytes: bytes.into(), descriptors }, waiting),
                 Err(error) => Err(self.cause_of(error)),
             };
         }
-        let limit = self.limit();
+        let limits = self.send_limits();
         let begins = self.out.position();
-        let begun = match self.out.begin(Rank::Messages, value, limit) {
+        let begun = match self.out.begin(Rank::Messages, value, limits) {
             Ok(begun) => begun,
             Err(error) => return Err(self.cause_of(error)),
         };
-        let bytes = begun.length as u64;
+        let bytes = weight_of(begun.length, begun.descriptors.len());
         if begun.length > CHUNK_BYTES || !self.channels[submit.channel as usize].admits(bytes) {
             let body = self.out.take_back(begun);
             return self.queue(submit, body, waiting);
@@ -140,9 +143,11 @@ impl<T> Connection<T> {
         channel.queue.is_empty() && channel.admits(0)
     }
 
-    /// How large an encoded message may be: what the peer accepts, or, before it said so, what we accept.
-    pub(super) fn limit(&self) -> usize {
-        self.theirs.as_ref().unwrap_or(&self.ours.limits).max_message_bytes as usize
+    /// How many bytes and descriptors an encoded message may have: what the peer accepts, or, before it said so, what
+    /// we accept.
+    pub(super) fn send_limits(&self) -> (usize, usize) {
+        let limits = self.theirs.as_ref().unwrap_or(&self.ours.limits);
+        (limits.max_message_bytes as usize, usize::from(limits.max_descriptors.min(MAX_DESCRIPTORS)))
     }
 
     pub(super) fn cause_of(&self, error: EncodeError) -> Cause {
@@ -157,10 +162,10 @@ impl<T> Connection<T> {
     fn queue(
         &mut self,
         submit: Submit,
-        body: Vec<u8>,
+        body: Encoded<'static>,
         waiting: impl FnOnce() -> Waiting<T>,
     ) -> Result<Option<u64>, Cause> {
-        let bytes = body.len() as u64;
+        let bytes = weight(&body);
         let window = self.ours.limits;
         let channel = &mut self.channels[submit.channel as usize];
         let admitted_at_once = channel.queue.is_empty() && channel.admits(bytes);
@@ -255,7 +260,7 @@ impl<T> Connection<T> {
         let outgoing = self.outgoing.remove(index);
         match &outgoing.stage {
             Stage::Waiting(body) if outgoing.in_outbox => {
-                let bytes = body.len() as u64;
+                let bytes = weight(body);
                 self.channels[outgoing.channel as usize].leave_outbox(bytes);
             }
             Stage::Waiting(_) => {}
