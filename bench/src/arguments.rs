@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 
@@ -17,6 +19,9 @@ pub(crate) struct Arguments {
     /// One JSON object instead of tables
     #[arg(long)]
     pub(crate) json: bool,
+    /// Draws the figures into this folder, an SVG for each workload
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plots: Option<PathBuf>,
     /// How often everybody takes a turn
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) rounds: Option<u16>,

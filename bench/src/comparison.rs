@@ -70,7 +70,7 @@ fn summary(
 }
 
 /// The least, the one in the middle, and the most.
-fn spread_of(mut values: Vec<f64>) -> Option<(f64, f64, f64)> {
+pub(crate) fn spread_of(mut values: Vec<f64>) -> Option<(f64, f64, f64)> {
     values.sort_unstable_by(f64::total_cmp);
     Some((*values.first()?, values[values.len() / 2], *values.last()?))
 }

@@ -1,13 +1,17 @@
 //! The clocks: every subject is driven by the same loops, asynchronous ones as they are, blocking ones through
-//! [`at_once`]. All are closed loops: the next message leaves when there is room for it.
+//! [`at_once`]. All but those at a rate are closed loops: the next message leaves when there is room for it.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use procession::sys::readiness::watch_readable;
 
+use crate::metronome::Metronome;
 use crate::part::{Failure, Part, Reading};
 
 /// Requests under way in [`Task::Ask64`](crate::part::Task::Ask64).
@@ -98,6 +102,64 @@ pub(crate) fn one_by_one(
         answered += STRIDE;
     }
     Ok(Reading::new(millions_a_second(answered, begin.elapsed())))
+}
+
+/// So many requests a second, each sent when it is due, whatever became of those before it. Times count from when it
+/// was due, so that a stall is seen by every request that it delays, not by one. The tail in µs.
+pub(crate) async fn at_rate<F>(part: &Part, rate: u32, mut ask: impl FnMut() -> F) -> Result<Reading, Failure>
+where
+    F: Future<Output = Result<(), Failure>> + 'static,
+{
+    let metronome = Metronome::new(rate)?;
+    let ticks = watch_readable(metronome.descriptor()?)?;
+    let times = Rc::new(RefCell::new(Histogram::<u64>::new(3)?));
+    let mut under_way = tokio::task::JoinSet::new();
+    while metronome.due_next() < part.rate_time() {
+        let mut ready = ticks.readable().await?;
+        let Ok(due) = ready.try_io(|_| metronome.due()) else { continue };
+        for due in due? {
+            let (request, times) = (ask(), Rc::clone(&times));
+            under_way.spawn_local(async move {
+                let outcome = request.await.map_err(|error| error.to_string());
+                // A time past the histogram's range would be hours.
+                let _ = times.borrow_mut().record(nanoseconds(due.elapsed()));
+                outcome
+            });
+        }
+        while let Some(ended) = under_way.try_join_next() {
+            ended??;
+        }
+    }
+    while let Some(ended) = under_way.join_next().await {
+        ended??;
+    }
+    let times = times.borrow();
+    Ok(tail(&times))
+}
+
+/// The same for who can have one request under way: those that are due meanwhile wait, and their time counts.
+pub(crate) fn at_rate_blocking(
+    part: &Part,
+    rate: u32,
+    mut ask: impl FnMut() -> Result<(), Failure>,
+) -> Result<Reading, Failure> {
+    let metronome = Metronome::new(rate)?;
+    let mut times = Histogram::<u64>::new(3)?;
+    while metronome.due_next() < part.rate_time() {
+        metronome.wait()?;
+        for due in metronome.due()? {
+            ask()?;
+            times.record(nanoseconds(due.elapsed()))?;
+        }
+    }
+    Ok(tail(&times))
+}
+
+/// The 99th percentile of a histogram of nanoseconds in µs, with the others.
+fn tail(times: &Histogram<u64>) -> Reading {
+    let at = |quantile| times.value_at_quantile(quantile) as f64 / 1e3;
+    let reading = Reading::new(at(0.99)).with("p50", at(0.5)).with("p90", at(0.9)).with("p99_9", at(0.999));
+    reading.with("most", times.max() as f64 / 1e3).with("requests", times.len() as f64)
 }
 
 /// Batches, until the time is up; each ends when the receiver has confirmed the last message.

@@ -7,9 +7,13 @@ mod arguments;
 mod comparison;
 mod cores;
 mod drive;
+mod growth;
+mod latency;
+mod metronome;
 mod other_end;
 mod part;
 mod pipes;
+mod plots;
 mod processes;
 mod report;
 mod ring;
@@ -46,6 +50,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         }?;
         if !arguments.json {
             writeln!(out, "{}", report::table(workload.name, &value))?;
+        }
+        if let Some(folder) = &arguments.plots {
+            plots::draw(folder, workload.name, &value)?;
         }
         measured.insert(workload.name.into(), value);
     }

@@ -37,6 +37,12 @@ pub(crate) enum Task {
     Idle,
     /// One-way messages of many processes to one: millions a second.
     FanIn,
+    /// So many requests a second, whatever becomes of those before: the time from when each was due, in µs.
+    Rate(u32),
+    /// Messages among so many processes: the time of each, in ns.
+    AmongProcesses(u16),
+    /// Messages to so many actors of one process: likewise.
+    AmongActors(u32),
 }
 
 /// One measurement of one subject.
@@ -111,6 +117,11 @@ impl Part {
     /// How long to measure. Long enough that the scheduler's slices and a neighbour's wake-ups average out.
     pub(crate) fn time(&self) -> Duration {
         Duration::from_millis(if self.quick { 150 } else { 700 })
+    }
+
+    /// Likewise at a fixed rate, whose tails are rare.
+    pub(crate) fn rate_time(&self) -> Duration {
+        Duration::from_millis(if self.quick { 300 } else { 2_000 })
     }
 
     /// One-way messages between two confirmations: the confirmation is a small part of their time.

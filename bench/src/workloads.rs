@@ -4,6 +4,8 @@
 use serde_json::Value;
 
 use crate::cores::Placement;
+use crate::growth;
+use crate::latency;
 use crate::part::{Failure, Task};
 use crate::pipes;
 use crate::subjects::{Setting, Subject};
@@ -61,6 +63,8 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     compared("restart", Task::Restart, Placement::Anywhere, "ms", targets::RESTART, PROCESSES),
     compared("idle", Task::Idle, Placement::Anywhere, "MiB", targets::IDLE, PROCESSES),
     compared("fan_in", Task::FanIn, Placement::Anywhere, "M/s", targets::FAN_IN, FAN_IN),
+    Workload { name: "growth", kind: Kind::Own(growth::run) },
+    Workload { name: "latency", kind: Kind::Own(latency::run) },
     Workload { name: "pipes", kind: Kind::Own(pipes::run) },
 ];
 

@@ -1,5 +1,7 @@
 //! The actor and the messages that Procession and plain actix are measured with: the same ones.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use procession::prelude::*;
 use procession::transport::polling::{self, BusyPoll};
@@ -21,7 +23,7 @@ pub(super) type Words = [u64; 8];
 #[rtype(result = "()")]
 pub(super) struct Note(pub(super) Words);
 
-/// How many notes came since the last such question.
+/// How many notes came to all receivers of the thread since the last such question.
 #[derive(Clone, Copy, Debug, Message, Serialize, Deserialize)]
 #[rtype(result = "u64")]
 pub(super) struct Confirm;
@@ -36,6 +38,11 @@ pub(super) struct Payload(pub(super) Bytes);
 #[rtype(result = "u32")]
 pub(super) struct Who;
 
+/// Make so many more receivers, and say where they are.
+#[derive(Clone, Copy, Debug, Message, Serialize, Deserialize)]
+#[rtype(result = "Vec<ProcAddr<Receiver>>")]
+pub(super) struct Hatch(pub(super) u32);
+
 /// Send somebody so many notes; answered when he has handled them.
 #[derive(Clone, Debug, Message, Serialize, Deserialize)]
 #[rtype(result = "Result<(), String>")]
@@ -45,10 +52,12 @@ pub(super) struct Feed {
 }
 
 /// Answers, and counts what needs no answer.
-#[derive(Debug, Default, ProcActor)]
-#[proc_actor(messages(Echo, Note, Confirm, Payload, Who, Feed))]
-pub(super) struct Receiver {
-    notes: u64,
+#[derive(Clone, Copy, Debug, ProcActor)]
+#[proc_actor(messages(Echo, Note, Confirm, Payload, Who, Feed, Hatch))]
+pub(super) struct Receiver;
+
+thread_local! {
+    static NOTES: Cell<u64> = const { Cell::new(0) };
 }
 
 /// What plain actix keeps for an actor before a `send` has to wait: the same as a window of Procession.
@@ -86,7 +95,7 @@ impl Spawn for Receiver {
 
     fn spawn(place: Place, _: &Birth) -> Result<Self, SpawnError> {
         place.take().map_err(|error| error.to_string())?;
-        Ok(Receiver::default())
+        Ok(Receiver)
     }
 }
 
@@ -102,7 +111,7 @@ impl Handler<Note> for Receiver {
     type Result = ();
 
     fn handle(&mut self, note: Note, _: &mut Context<Self>) {
-        self.notes += note.0[0];
+        NOTES.set(NOTES.get() + note.0[0]);
     }
 }
 
@@ -111,7 +120,7 @@ impl Handler<Payload> for Receiver {
 
     fn handle(&mut self, payload: Payload, _: &mut Context<Self>) {
         std::hint::black_box(drive::touch(&payload.0));
-        self.notes += 1;
+        NOTES.set(NOTES.get() + 1);
     }
 }
 
@@ -120,6 +129,15 @@ impl Handler<Who> for Receiver {
 
     fn handle(&mut self, _: Who, _: &mut Context<Self>) -> u32 {
         std::process::id()
+    }
+}
+
+impl Handler<Hatch> for Receiver {
+    type Result = MessageResult<Hatch>;
+
+    fn handle(&mut self, hatch: Hatch, _: &mut Context<Self>) -> Self::Result {
+        // Only outside a deployment could an export fail.
+        MessageResult((0..hatch.0).filter_map(|_| ProcAddr::export(Receiver.start()).ok()).collect())
     }
 }
 
@@ -141,7 +159,7 @@ impl Handler<Confirm> for Receiver {
     type Result = u64;
 
     fn handle(&mut self, _: Confirm, _: &mut Context<Self>) -> u64 {
-        std::mem::take(&mut self.notes)
+        NOTES.take()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Procession: the root measures, workers answer.
 
+mod growth;
 mod lives;
 mod many;
 mod messages;
@@ -36,11 +37,15 @@ impl Setting {
 /// As root, deploys and measures; as worker it never returns.
 pub(super) fn measure(part: &Part, setting: Setting) -> Result<Reading, Failure> {
     Program::new().actor::<Receiver>().run(async |root| match part.task {
-        Task::Ask | Task::Ask64 | Task::Tell | Task::Payload => messages::measure(&root, part, setting).await,
+        Task::Ask | Task::Ask64 | Task::Tell | Task::Payload | Task::Rate(_) => {
+            messages::measure(&root, part, setting).await
+        }
         Task::Spawn => lives::spawn(&root, part, setting).await,
         Task::Restart => lives::restart(&root, part, setting).await,
         Task::Idle => lives::idle(&root, part, setting).await,
         Task::FanIn => many::fan_in(&root, part, setting).await,
+        Task::AmongProcesses(count) => growth::processes(&root, part, setting, count).await,
+        Task::AmongActors(count) => growth::actors(&root, part, setting, count).await,
     })
 }
 

@@ -45,6 +45,7 @@ async fn drive(part: &Part, end: &End) -> Result<Reading, Failure> {
             let bytes = usize::try_from(part.batch())? * MESSAGE;
             drive::tells(part, || ready(end.stream(bytes, chunk))).await
         }
+        (Task::Rate(rate), _) => drive::at_rate_blocking(part, rate, || end.ask::<MESSAGE>()),
         (Task::Payload, _) => {
             drive::payloads(part, || ready(end.stream(part.payloads() * PAYLOAD, PAYLOAD))).await
         }

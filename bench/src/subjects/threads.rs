@@ -15,14 +15,14 @@ const TURN: u64 = 1024;
 pub(super) fn measure(part: &Part) -> Result<Reading, Failure> {
     System::new().block_on(async {
         let receiver = match part.subject {
-            Subject::ActixThread => Receiver::default().start(),
+            Subject::ActixThread => Receiver.start(),
             _ => {
                 let arbiter = Arbiter::new();
                 let far = part.placement.far()?;
                 Receiver::start_in_arbiter(&arbiter.handle(), move |_| {
                     // The measurement would show it.
                     let _ = cores::pin(far);
-                    Receiver::default()
+                    Receiver
                 })
             }
         };
@@ -41,6 +41,7 @@ async fn drive(part: Part, receiver: Addr<Receiver>) -> Result<Reading, Failure>
         Task::Ask => drive::asks(&part, || ask(&receiver)).await,
         Task::Ask64 => drive::asks64(&part, || ask(&receiver)).await,
         Task::Tell => drive::tells(&part, || tell(part.batch(), &receiver)).await,
+        Task::Rate(rate) => drive::at_rate(&part, rate, || ask(&receiver)).await,
         Task::Payload => {
             // A copy of each, since processes that share nothing make one, too.
             let bytes = vec![1; PAYLOAD];

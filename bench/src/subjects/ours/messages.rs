@@ -25,6 +25,7 @@ async fn drive(part: Part, far: ProcAddr<Receiver>) -> Result<Reading, Failure> 
         Task::Ask => drive::asks(&part, || ask(&far)).await,
         Task::Ask64 => drive::asks64(&part, || ask(&far)).await,
         Task::Tell => drive::tells(&part, || tell(part.batch(), &far)).await,
+        Task::Rate(rate) => drive::at_rate(&part, rate, || ask(&far)).await,
         Task::Payload => {
             let payload = Payload(Bytes::from(vec![1; PAYLOAD]));
             drive::payloads(&part, || payloads(part.payloads(), &payload, &far)).await
