@@ -66,11 +66,11 @@ fn bars(file: &Path, name: &str, fields: &Map<String, Value>) -> Result<(), Fail
         .y_label_area_size(180)
         .build_cartesian_2d((least..most).log_scale(), (0..count).into_segmented())?;
     let label = |at: &SegmentValue<u32>| match at {
-        SegmentValue::CenterOf(row) => usize::try_from(*row)
-            .ok()
-            .and_then(|row| rows.get(rows.len() - 1 - row))
-            .map_or("", |row| row.0)
-            .to_owned(),
+        // The first row is on top.
+        SegmentValue::CenterOf(row) => {
+            let row = usize::try_from(*row).ok().and_then(|row| rows.iter().rev().nth(row));
+            row.map_or("", |row| row.0).to_owned()
+        }
         _ => String::new(),
     };
     chart.configure_mesh().disable_y_mesh().y_label_formatter(&label).y_labels(rows.len()).draw()?;
