@@ -64,7 +64,6 @@ use crate::codec::Encoded;
 use crate::codec::descriptor::Carried;
 
 pub use self::answering::Begin;
-pub use self::channel::weight;
 pub use self::error::ProtocolError;
 pub use self::sending::{Mode, Submit, Waiting};
 pub use self::transmit::Transmit;
@@ -88,8 +87,8 @@ pub struct Connection<T> {
     answering: FxHashMap<u64, Asked>,
     large: LargeSends,
     assemblies: Assemblies,
-    /// Descriptors that came and belong to frames that are not whole yet.
-    arrived: VecDeque<Carried>,
+    /// Descriptors that came and belong to frames that are not whole yet; nothing where the rest of a frame's were lost.
+    arrived: VecDeque<Option<Carried>>,
     deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
     /// Channels whose queue may be able to move, each at most once.
     ready: VecDeque<u32>,
@@ -172,6 +171,8 @@ pub enum Event<'a, T> {
         message: u32,
         /// Its bytes and descriptors.
         body: Encoded<'a>,
+        /// What it counts in its window: for `take` and `begin`.
+        weight: u64,
         /// To answer with; none for a cast.
         correlation: Option<u64>,
         /// When nobody waits any more.

@@ -3,14 +3,13 @@
 //! A dull loop: write what is pending, sleep until there is something to do, read once. What the frames mean is
 //! decided by the connection and its [`Lane`], what the bytes move over by the [`Wire`].
 
-use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Instant;
 
 use super::polling::{self, Watch};
-use super::wire::Wire;
+use super::wire::{Arrivals, Wire};
 use crate::codec::descriptor::Carried;
 use crate::protocol::connection::{Connection, Event, ProtocolError};
 use crate::protocol::frame::FrameReader;
@@ -56,7 +55,7 @@ pub async fn drive<L: Lane, W: Wire + 'static>(lane: &L, wire: W) -> Ended {
     let polled = Rc::clone(&wire);
     let watch = polling::watch(move || polled.has_news());
     let reader = FrameReader::default();
-    let mut driver = Driver { lane, wire, watch, reader, descriptors: VecDeque::new(), greeted: false };
+    let mut driver = Driver { lane, wire, watch, reader, arrivals: Arrivals::default(), greeted: false };
     match driver.run().await {
         Ok(()) => Ended::Done,
         Err(ended) => ended,
@@ -82,7 +81,7 @@ struct Driver<'a, L: Lane, W: Wire> {
     watch: Watch,
     reader: FrameReader,
     /// Where a read puts those that arrive.
-    descriptors: VecDeque<OwnedFd>,
+    arrivals: Arrivals,
     greeted: bool,
 }
 
@@ -126,15 +125,16 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
 
     /// Reads once, and takes the frames that are whole.
     fn read(&mut self) -> Result<(), Ended> {
-        match self.wire.recv(self.reader.room(), &mut self.descriptors) {
+        match self.wire.recv(self.reader.room(), &mut self.arrivals) {
             Ok(0) => Err(self.end_of_file()),
             Ok(bytes) => {
                 self.watch.note_traffic();
                 self.reader.advance(bytes);
-                if !self.descriptors.is_empty() {
-                    let arrived = self.descriptors.drain(..).map(Carried::from);
+                if self.arrivals.lost || !self.arrivals.descriptors.is_empty() {
+                    let Arrivals { descriptors, lost } = std::mem::take(&mut self.arrivals);
+                    let arrived = descriptors.into_iter().map(Carried::from);
                     self.lane
-                        .with(|connection| connection.handle_descriptors(arrived))
+                        .with(|connection| connection.handle_descriptors(arrived, lost))
                         .map_err(Ended::Violation)?;
                 }
                 self.take_frames()

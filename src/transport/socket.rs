@@ -1,13 +1,12 @@
 //! The bytes of a connection over a socket.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::wire::Wire;
+use super::wire::{Arrivals, Wire};
 use crate::sys::readiness;
 use crate::sys::socket::{self, MAX_DESCRIPTORS, Wait};
 
@@ -67,20 +66,17 @@ impl Wire for SocketWire {
         })
     }
 
-    fn recv(&self, room: &mut [u8], descriptors: &mut VecDeque<OwnedFd>) -> io::Result<usize> {
+    fn recv(&self, room: &mut [u8], arrivals: &mut Arrivals) -> io::Result<usize> {
         self.attempt(Interest::READABLE, |socket| {
             let received = socket::recv_with_descriptors(socket, room, MAX_DESCRIPTORS, Wait::No)?;
-            descriptors.extend(received.descriptors);
-            if received.truncated {
-                return Err(io::Error::other(
-                    "descriptors of the peer were lost: this process has too many open files",
-                ));
-            }
+            let beside = received.truncated || !received.descriptors.is_empty();
+            arrivals.descriptors.extend(received.descriptors);
+            arrivals.lost |= received.truncated;
             let more = match received.bytes {
                 // End-of-file stays readable.
                 0 => More::Maybe,
                 // The kernel ends a read where descriptors begin, so a short one proves nothing then.
-                _ if !descriptors.is_empty() => More::Maybe,
+                _ if beside => More::Maybe,
                 bytes if bytes < room.len() => More::No,
                 _ => More::Maybe,
             };

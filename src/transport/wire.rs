@@ -1,6 +1,5 @@
 //! What the bytes of a connection move over. The driver knows no more of a pipe than this.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -21,8 +20,8 @@ pub trait Wire {
     /// order in which they were sent, and never later than the bytes they were sent with.
     ///
     /// # Errors
-    /// `WouldBlock`; the peer is gone; descriptors were lost on the way (H14); what the system says.
-    fn recv(&self, room: &mut [u8], descriptors: &mut VecDeque<OwnedFd>) -> io::Result<usize>;
+    /// `WouldBlock`; the peer is gone; what the system says.
+    fn recv(&self, room: &mut [u8], arrivals: &mut Arrivals) -> io::Result<usize>;
 
     /// Whether [`recv`](Wire::recv) would find something now, end-of-file and errors included. Called many times
     /// before a thread sleeps, so it must cost little.
@@ -33,4 +32,13 @@ pub trait Wire {
 
     /// Resolves when `send` may take something, after it had said `WouldBlock`. Cancel safe.
     fn writable(&self) -> impl Future<Output = io::Result<()>>;
+}
+
+/// What one read brought beside the bytes.
+#[derive(Debug, Default)]
+pub struct Arrivals {
+    /// The descriptors.
+    pub descriptors: Vec<OwnedFd>,
+    /// Whether more were sent together with the last of these than this process had room for (H14).
+    pub lost: bool,
 }

@@ -8,7 +8,12 @@ use procession::prelude::*;
 use tokio::sync::Semaphore;
 
 pub(crate) fn program() -> Program {
-    Program::new().actor::<Probe>().actor::<Other>().actor::<Picky>().actor::<Talker>()
+    Program::new()
+        .actor::<Probe>()
+        .actor::<Other>()
+        .actor::<Picky>()
+        .actor::<Talker>()
+        .actor::<crate::carrying::Porter>()
 }
 
 /// Declares messages with their results.

@@ -9,6 +9,7 @@ use libtest_mimic::Arguments;
 
 mod actors;
 mod addresses;
+mod carrying;
 mod delivery;
 mod faults;
 mod lives;
@@ -31,6 +32,7 @@ fn main() -> std::process::ExitCode {
         sending::stories(),
         addresses::stories(),
         delivery::stories(),
+        carrying::stories(),
         windows::stories(),
         local::stories(),
         faults::stories(),

@@ -10,7 +10,7 @@ use super::router::Router;
 use super::ticket::Ticket;
 use crate::codec::{DecodeError, Encoded};
 use crate::id::ActorId;
-use crate::protocol::connection::{Connection, Event, ProtocolError, weight};
+use crate::protocol::connection::{Connection, Event, ProtocolError};
 use crate::protocol::wire::{Cause, Failure, MessageId, Open};
 use crate::transport::driver::{self, Ended, Lane};
 use crate::transport::socket::SocketWire;
@@ -201,9 +201,8 @@ impl Lane for PeerLane<'_> {
                 }
             }
             Event::Open { channel, open } => self.open(channel, &open),
-            Event::Deliver { channel, message, body, correlation, deadline } => {
-                let bytes = weight(&body);
-                let ticket = Ticket::new(Arc::clone(self.peer), channel, bytes, correlation, deadline);
+            Event::Deliver { channel, message, body, weight, correlation, deadline } => {
+                let ticket = Ticket::new(Arc::clone(self.peer), channel, weight, correlation, deadline);
                 self.deliver(channel, MessageId(message), body, ticket);
             }
             Event::Resume { channel } => self.peer.resume(channel),

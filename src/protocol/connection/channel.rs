@@ -18,7 +18,7 @@ use crate::codec::Encoded;
 use crate::protocol::wire::Cause;
 
 /// What a message counts in its window.
-pub fn weight(body: &Encoded<'_>) -> u64 {
+pub(super) fn weight(body: &Encoded<'_>) -> u64 {
     weight_of(body.bytes.len(), body.descriptors.len())
 }
 

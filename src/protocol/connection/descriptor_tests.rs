@@ -119,7 +119,7 @@ fn transmit(
         |carried: &Carried| Carried::from(carried.as_fd().try_clone_to_owned().expect("a duplicate"));
     let descriptors: Vec<Carried> = transmit.descriptors.iter().map(duplicate).collect();
     from.handle_transmitted(bytes.len());
-    to.handle_descriptors(descriptors)?;
+    to.handle_descriptors(descriptors, false)?;
     let mut rest = &bytes[..];
     while !rest.is_empty() {
         let room = reader.room();
@@ -175,7 +175,7 @@ fn h14_each_message_gets_its_own_descriptors_however_the_stream_is_cut() {
             drop(sent);
             line.step();
             for (_, body, _) in &line.delivered {
-                line.right.take(0, super::weight(body));
+                line.right.take(0, super::channel::weight(body));
             }
             for (message, body, _) in std::mem::take(&mut line.delivered) {
                 answer(body, &message.to_string());
@@ -248,7 +248,7 @@ fn m3_descriptors_count_in_the_window() {
     line.step();
     assert_eq!(line.delivered.len(), 3, "a few bytes too many for four");
     for (_, body, _) in std::mem::take(&mut line.delivered) {
-        line.right.take(0, super::weight(&body));
+        line.right.take(0, super::channel::weight(&body));
     }
     line.step();
     line.submit(Mode::Try, 5, &two).expect("room again");
@@ -267,24 +267,43 @@ fn some(count: usize) -> (Vec<Carried>, Vec<PipeReader>) {
 fn x1_descriptors_that_were_announced_and_did_not_come_are_a_violation() {
     let mut line = Line::new(usize::MAX, 5);
     let (one, _readers) = some(1);
-    line.right.handle_descriptors(one).expect("few");
+    line.right.handle_descriptors(one, false).expect("few");
     let error = line.right.handle_frame(frame(Kind::Cast, 2), line.now).expect_err("one is missing");
     assert_eq!(error, ProtocolError::Descriptors { announced: 2, arrived: 1 });
     let (many, _readers) = some(6);
     let mut line = Line::new(usize::MAX, 5);
-    line.right.handle_descriptors(many).expect("two frames' worth is not yet reached");
+    line.right.handle_descriptors(many, false).expect("two frames' worth is not yet reached");
     let error = line.right.handle_frame(frame(Kind::Cast, 6), line.now).expect_err("over the limit");
     assert_eq!(error, ProtocolError::Descriptors { announced: 6, arrived: 6 });
+}
+
+#[test]
+fn h14_a_frame_whose_descriptors_were_lost_has_fewer_and_the_next_has_its_own() {
+    for came in [0, 2] {
+        let mut line = Line::new(usize::MAX, 5);
+        let (first, readers) = some(came);
+        line.right.handle_descriptors(first, true).expect("few");
+        line.right.handle_descriptors(some(1).0, false).expect("few");
+        let claimed = |event: Option<Event<'_, u32>>| match event {
+            Some(Event::Deliver { body, .. }) => body.descriptors.len(),
+            other => panic!("{other:?}"),
+        };
+        let lossy = line.right.handle_frame(frame(Kind::Cast, 3), line.now).expect("no violation");
+        assert_eq!(claimed(lossy), came);
+        let whole = line.right.handle_frame(frame(Kind::Cast, 1), line.now).expect("no violation");
+        assert_eq!(claimed(whole), 1);
+        assert_eq!(heard(readers), vec![""; came]);
+    }
 }
 
 #[test]
 fn x1_descriptors_that_belong_to_no_frame_are_bounded_and_closed() {
     let mut line = Line::new(usize::MAX, 5);
     let (many, readers) = some(11);
-    assert!(line.right.handle_descriptors(many).is_err());
+    assert!(line.right.handle_descriptors(many, false).is_err());
     assert_eq!(heard(readers), [""; 11]);
     let (needless, readers) = some(2);
-    line.right.handle_descriptors(needless).expect("few");
+    line.right.handle_descriptors(needless, false).expect("few");
     line.right.handle_frame(frame(Kind::Cancel, 2), line.now).expect("closed and forgotten");
     assert_eq!(heard(readers), [""; 2]);
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
-use super::channel::{ChannelState, Served, Window, weight, weight_of};
+use super::channel::{ChannelState, Served, Window, weight_of};
 use super::{Asked, Connection, Event, MAX_CHANNELS, ProtocolError};
 use crate::codec::descriptor::Carried;
 use crate::codec::{self, Encoded};
@@ -54,15 +54,18 @@ impl<T> Connection<T> {
         Ok(event)
     }
 
-    /// Takes descriptors that arrived. Each belongs to a frame that begins where it came.
+    /// Takes descriptors that arrived. Each belongs to a frame that begins where it came. If some were `lost`, because
+    /// this process had no room for them, the frame that announces them has fewer, and what needs them can't be decoded.
     ///
     /// # Errors
     /// More than the frames that may be under way can have.
     pub fn handle_descriptors(
         &mut self,
         descriptors: impl IntoIterator<Item = Carried>,
+        lost: bool,
     ) -> Result<(), ProtocolError> {
-        self.arrived.extend(descriptors);
+        self.arrived.extend(descriptors.into_iter().map(Some));
+        self.arrived.extend(lost.then_some(None));
         // What one read gives is the end of one frame and the beginning of the next.
         let most = 2 * usize::from(self.ours.limits.max_descriptors);
         match self.arrived.len() {
@@ -80,11 +83,20 @@ impl<T> Connection<T> {
             return Ok(Vec::new());
         }
         let (announced, arrived) = (usize::from(header.descriptors), self.arrived.len());
-        // They come with the first byte, so they are not merely late.
-        if announced > arrived || header.descriptors > self.ours.limits.max_descriptors {
-            return Err(ProtocolError::Descriptors { announced: header.descriptors, arrived });
+        let violation = ProtocolError::Descriptors { announced: header.descriptors, arrived };
+        if header.descriptors > self.ours.limits.max_descriptors {
+            return Err(violation);
         }
-        Ok(self.arrived.drain(..announced).collect())
+        let mut claimed = Vec::with_capacity(announced);
+        while claimed.len() < announced {
+            match self.arrived.pop_front() {
+                Some(Some(descriptor)) => claimed.push(descriptor),
+                Some(None) => break,
+                // They come with the first byte, so they are not merely late.
+                None => return Err(violation),
+            }
+        }
+        Ok(claimed)
     }
 
     fn on_hello<'a>(&mut self, body: &[u8]) -> Result<Option<Event<'a, T>>, ProtocolError> {
@@ -162,7 +174,7 @@ impl<T> Connection<T> {
             wanted = self.expect_large_reply(header)?;
             self.counters.late_replies += u64::from(!wanted);
         } else {
-            self.receive(header, weight_of(total as usize, descriptors.len()))?;
+            self.receive(header, weight_of(total as usize, usize::from(header.descriptors)))?;
             self.served[header.channel as usize].streaming = true;
         }
         if total == 0 {
@@ -207,7 +219,7 @@ impl<T> Connection<T> {
         body: Encoded<'a>,
         now: Instant,
     ) -> Result<Event<'a, T>, ProtocolError> {
-        self.receive(header, weight(&body))?;
+        self.receive(header, weight_of(body.bytes.len(), usize::from(header.descriptors)))?;
         self.deliver(header, body, now)
     }
 
@@ -229,7 +241,9 @@ impl<T> Connection<T> {
             left => Some(now + Duration::from_millis(u64::from(left))),
         };
         let (channel, message) = (header.channel, header.message);
-        Ok(Event::Deliver { channel, message, body, correlation, deadline })
+        // By what was sent: some descriptors may have been lost on the way.
+        let weight = weight_of(body.bytes.len(), usize::from(header.descriptors));
+        Ok(Event::Deliver { channel, message, body, weight, correlation, deadline })
     }
 
     fn on_reply<'a>(
