@@ -19,6 +19,9 @@ pub(crate) struct Arguments {
     /// One JSON object instead of tables
     #[arg(long)]
     pub(crate) json: bool,
+    /// Python's multiprocessing, too, where it can do the task; needs python3
+    #[arg(long)]
+    pub(crate) peers: bool,
     /// Draws the figures into this folder, an SVG for each workload
     #[arg(long, value_name = "DIR")]
     pub(crate) plots: Option<PathBuf>,
@@ -34,7 +37,7 @@ impl Arguments {
     }
 
     pub(crate) fn options(&self) -> Options {
-        Options { quick: self.quick, rounds: self.rounds.map(usize::from) }
+        Options { quick: self.quick, peers: self.peers, rounds: self.rounds.map(usize::from) }
     }
 }
 

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::part::{Failure, Part, Reading};
+use crate::subjects::Subject;
 use crate::targets;
-use crate::workloads::{Comparison, Options, Outcome};
+use crate::workloads::{Comparison, Options, Outcome, PEERS};
 
 /// Rounds of a run that is to be published; odd, so that one is in the middle.
 const ROUNDS: usize = 7;
@@ -17,18 +18,21 @@ const QUICK_ROUNDS: usize = 3;
 
 pub(crate) fn run(comparison: &Comparison, options: Options) -> Outcome {
     let rounds = options.rounds.unwrap_or(if options.quick { QUICK_ROUNDS } else { ROUNDS });
+    let peers = PEERS.iter().filter(|(.., tasks)| options.peers && tasks.contains(&comparison.task));
+    let peers = peers.map(|(name, subject, _)| (*name, *subject));
+    let subjects: Vec<(&str, Subject)> = comparison.subjects.iter().copied().chain(peers).collect();
     let mut readings: BTreeMap<&str, Vec<Reading>> = BTreeMap::new();
     for _ in 0..rounds {
-        for (name, subject) in comparison.subjects {
+        for (name, subject) in &subjects {
             readings.entry(name).or_default().push(part(comparison, *subject, options).run()?);
         }
     }
-    let names = comparison.subjects.iter().map(|(name, _)| *name);
+    let names = subjects.iter().map(|(name, _)| *name);
     let readings: Vec<_> = names.filter_map(|name| Some((name, readings.remove(name)?))).collect();
     summary(comparison, rounds, &readings)
 }
 
-fn part(comparison: &Comparison, subject: crate::subjects::Subject, options: Options) -> Part {
+fn part(comparison: &Comparison, subject: Subject, options: Options) -> Part {
     let Comparison { task, placement, .. } = *comparison;
     Part { subject, task, placement, quick: options.quick, answers: false }
 }

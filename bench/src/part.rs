@@ -29,6 +29,8 @@ pub(crate) enum Task {
     Tell,
     /// One-way payloads of 1 MiB, likewise: GiB a second.
     Payload,
+    /// So many bytes at once, until the receiver has them: µs.
+    HandOver(u64),
     /// One more process until its first reply: ms.
     Spawn,
     /// From the kill of a process until a request to it succeeds again: ms.

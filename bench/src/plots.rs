@@ -73,7 +73,13 @@ fn bars(file: &Path, name: &str, fields: &Map<String, Value>) -> Result<(), Fail
         }
         _ => String::new(),
     };
-    chart.configure_mesh().disable_y_mesh().y_label_formatter(&label).y_labels(rows.len()).draw()?;
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .y_label_formatter(&label)
+        .y_labels(rows.len())
+        .label_style(("sans-serif", 16))
+        .draw()?;
     for (row, (name, value)) in rows.iter().rev().enumerate() {
         let row = u32::try_from(row)?;
         let colour = colour(name);

@@ -4,6 +4,7 @@ mod actors;
 mod bare;
 mod ipc;
 mod ours;
+mod python;
 mod ring;
 mod socketpair;
 mod threads;
@@ -20,6 +21,8 @@ pub(crate) use ours::Setting;
 pub(crate) enum Subject {
     /// Procession, deployed with that setting.
     Procession(Setting),
+    /// Procession, with payloads in blobs.
+    ProcessionBlobs,
     /// A bare blocking socketpair that fills its writes with as many messages as are there: the limit.
     Socketpair,
     /// The same, with a system call for each message.
@@ -40,6 +43,8 @@ pub(crate) enum Subject {
     IpcChannelShared,
     /// ipc-channel between two threads of a process.
     IpcChannelThreads,
+    /// Python's multiprocessing, with spawned children.
+    Python,
 }
 
 /// Plays a part in this process; `None` if it only answered.
@@ -50,6 +55,7 @@ pub(crate) fn play(part: &Part) -> Result<Option<Reading>, Failure> {
     }
     let reading = match part.subject {
         Subject::Procession(setting) => ours::measure(part, setting),
+        Subject::ProcessionBlobs => ours::measure(part, Setting::Defaults),
         Subject::Socketpair | Subject::SocketpairEach | Subject::SocketpairPolling => {
             socketpair::measure(part)
         }
@@ -57,6 +63,7 @@ pub(crate) fn play(part: &Part) -> Result<Option<Reading>, Failure> {
         Subject::Bare => bare::measure(part),
         Subject::ActixThread | Subject::ActixArbiters => threads::measure(part),
         Subject::IpcChannel | Subject::IpcChannelShared | Subject::IpcChannelThreads => ipc::measure(part),
+        Subject::Python => python::measure(part),
     };
     reading.map(Some)
 }

@@ -46,8 +46,10 @@ pub(crate) const TELL: &[Target] = &[
     Target { of: "procession_shared", must: &[Least(10.0)], aim: &[Least(21.0)] },
 ];
 
-pub(crate) const PAYLOAD: &[Target] =
-    &[Target { of: "procession", must: &[LeastTimes(1.0, "limit"), Least(4.0)], aim: &[Least(30.0)] }];
+pub(crate) const PAYLOAD: &[Target] = &[
+    Target { of: "procession", must: &[LeastTimes(1.0, "limit"), Least(4.0)], aim: &[Least(30.0)] },
+    Target { of: "procession_blob", must: &[LeastTimes(1.0, "limit"), Least(4.0)], aim: &[Least(30.0)] },
+];
 
 pub(crate) const SPAWN: &[Target] = &[Target { of: "procession", must: &[Most(5.0)], aim: &[Most(2.5)] }];
 

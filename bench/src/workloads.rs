@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::blob;
 use crate::cores::Placement;
 use crate::growth;
 use crate::latency;
@@ -16,9 +17,15 @@ use crate::targets::{self, Target};
 pub(crate) struct Options {
     /// Fewer rounds and less time: to see that it works, not to publish.
     pub(crate) quick: bool,
+    /// With [`PEERS`].
+    pub(crate) peers: bool,
     /// How many rounds, if it was said.
     pub(crate) rounds: Option<usize>,
 }
+
+/// Who takes part only where it was asked for, and the tasks that they can do.
+pub(crate) const PEERS: &[(&str, Subject, &[Task])] =
+    &[("python", Subject::Python, &[Task::Ask, Task::Tell, Task::Payload, Task::Spawn, Task::Restart])];
 
 pub(crate) type Outcome = Result<Value, Failure>;
 
@@ -59,6 +66,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     compared("ask64", Task::Ask64, Placement::TwoCores, "M/s", targets::ASK64, STREAMS),
     compared("tell", Task::Tell, Placement::TwoCores, "M/s", targets::TELL, STREAMS),
     compared("payload", Task::Payload, Placement::TwoCores, "GiB/s", targets::PAYLOAD, PAYLOAD),
+    Workload { name: "blob", kind: Kind::Own(blob::run) },
     compared("spawn", Task::Spawn, Placement::Anywhere, "ms", targets::SPAWN, SPAWN),
     compared("restart", Task::Restart, Placement::Anywhere, "ms", targets::RESTART, PROCESSES),
     compared("idle", Task::Idle, Placement::Anywhere, "MiB", targets::IDLE, PROCESSES),
@@ -111,6 +119,7 @@ const STREAMS: Subjects = &[
 
 const PAYLOAD: Subjects = &[
     ("procession", OURS),
+    ("procession_blob", Subject::ProcessionBlobs),
     ("limit", Subject::Socketpair),
     ("limit_ring", Subject::Ring),
     ("actix_thread", Subject::ActixThread),

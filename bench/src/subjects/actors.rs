@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
+use procession::blob::Blob;
 use procession::prelude::*;
 use procession::transport::polling::{self, BusyPoll};
 
@@ -33,6 +34,16 @@ pub(super) struct Confirm;
 #[rtype(result = "()")]
 pub(super) struct Payload(pub(super) Bytes);
 
+/// Likewise, in memory that is handed over.
+#[derive(Clone, Debug, Message, Serialize, Deserialize)]
+#[rtype(result = "()")]
+pub(super) struct BlobPayload(pub(super) Blob);
+
+/// Have a look at a blob, and say how long it is.
+#[derive(Clone, Debug, Message, Serialize, Deserialize)]
+#[rtype(result = "u64")]
+pub(super) struct Look(pub(super) Blob);
+
 /// The number of its process with the kernel.
 #[derive(Clone, Copy, Debug, Message, Serialize, Deserialize)]
 #[rtype(result = "u32")]
@@ -53,7 +64,7 @@ pub(super) struct Feed {
 
 /// Answers, and counts what needs no answer.
 #[derive(Clone, Copy, Debug, ProcActor)]
-#[proc_actor(messages(Echo, Note, Confirm, Payload, Who, Feed, Hatch))]
+#[proc_actor(messages(Echo, Note, Confirm, Payload, BlobPayload, Look, Who, Feed, Hatch))]
 pub(super) struct Receiver;
 
 thread_local! {
@@ -121,6 +132,24 @@ impl Handler<Payload> for Receiver {
     fn handle(&mut self, payload: Payload, _: &mut Context<Self>) {
         std::hint::black_box(drive::touch(&payload.0));
         NOTES.set(NOTES.get() + 1);
+    }
+}
+
+impl Handler<BlobPayload> for Receiver {
+    type Result = ();
+
+    fn handle(&mut self, payload: BlobPayload, _: &mut Context<Self>) {
+        std::hint::black_box(drive::touch(&payload.0));
+        NOTES.set(NOTES.get() + 1);
+    }
+}
+
+impl Handler<Look> for Receiver {
+    type Result = u64;
+
+    fn handle(&mut self, look: Look, _: &mut Context<Self>) -> u64 {
+        std::hint::black_box(look.0.first());
+        look.0.len() as u64
     }
 }
 

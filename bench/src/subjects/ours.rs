@@ -37,7 +37,7 @@ impl Setting {
 /// As root, deploys and measures; as worker it never returns.
 pub(super) fn measure(part: &Part, setting: Setting) -> Result<Reading, Failure> {
     Program::new().actor::<Receiver>().run(async |root| match part.task {
-        Task::Ask | Task::Ask64 | Task::Tell | Task::Payload | Task::Rate(_) => {
+        Task::Ask | Task::Ask64 | Task::Tell | Task::Payload | Task::HandOver(_) | Task::Rate(_) => {
             messages::measure(&root, part, setting).await
         }
         Task::Spawn => lives::spawn(&root, part, setting).await,

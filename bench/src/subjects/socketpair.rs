@@ -46,6 +46,10 @@ async fn drive(part: &Part, end: &End) -> Result<Reading, Failure> {
             drive::tells(part, || ready(end.stream(bytes, chunk))).await
         }
         (Task::Rate(rate), _) => drive::at_rate_blocking(part, rate, || end.ask::<MESSAGE>()),
+        (Task::HandOver(bytes), _) => {
+            let bytes = usize::try_from(bytes)?;
+            drive::asks(part, || ready(end.stream(bytes, PAYLOAD))).await
+        }
         (Task::Payload, _) => {
             drive::payloads(part, || ready(end.stream(part.payloads() * PAYLOAD, PAYLOAD))).await
         }
@@ -60,6 +64,7 @@ pub(super) fn answer(part: &Part) -> Result<(), Failure> {
     let answered = match part.task {
         Task::Ask64 if part.subject == Subject::Socketpair => end.echo::<{ MESSAGE * OUTSTANDING }>(),
         Task::Tell => end.swallow(usize::try_from(part.batch())? * MESSAGE),
+        Task::HandOver(bytes) => end.swallow(usize::try_from(bytes)?),
         Task::Payload => end.swallow(part.payloads() * PAYLOAD),
         _ => end.echo::<MESSAGE>(),
     };
