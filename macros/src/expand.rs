@@ -24,6 +24,13 @@ pub(crate) fn actor(actor: &Actor) -> TokenStream {
                     &[#(::procession::address::MessageEntry::new::<#types>()),*];
                 TABLE
             }
+
+            fn serving() -> ::core::option::Option<::procession::address::Serving<Self>> {
+                // The first trait that fits says how.
+                #[allow(unused_imports)]
+                use ::procession::address::{Serves as _, ServesNot as _};
+                (&::procession::address::Probe::<Self>::NEW).serving()
+            }
         }
 
         #[automatically_derived]
@@ -32,6 +39,15 @@ pub(crate) fn actor(actor: &Actor) -> TokenStream {
 
             fn handle(&mut self, _: ::procession::address::StopActor, context: &mut Self::Context) {
                 ::procession::actix::ActorContext::stop(context)
+            }
+        }
+
+        #[automatically_derived]
+        impl ::procession::actix::Handler<::procession::address::Arrived> for #ident {
+            type Result = ();
+
+            fn handle(&mut self, arrived: ::procession::address::Arrived, context: &mut Self::Context) {
+                ::procession::address::handle_arrived(self, arrived, context)
             }
         }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::export::Held;
 use super::inbound::Inbound;
+use super::inbox::{Arrived, Serving};
 use crate::codec::Encoded;
 use crate::process::routing::{Refused, Ticket};
 use crate::protocol::wire::MessageId;
@@ -36,12 +37,15 @@ impl<M> ProcMessage for M where
     message = "`{Self}` has no list of messages that other processes may send it",
     note = "add `#[derive(ProcActor)]` and `#[proc_actor(messages(...))]` to `{Self}`"
 )]
-pub trait ProcActor: Actor + Handler<StopActor> {
+pub trait ProcActor: Actor + Handler<StopActor> + Handler<Arrived> {
     /// The stable name of the type, `crate::module::Type`: what `type = "..."` in a topology means.
     const TYPE_NAME: &'static str;
 
     /// The handler table.
     fn messages() -> &'static [MessageEntry<Self>];
+
+    /// How it takes what arrives many at a time; `None` if it takes messages one by one.
+    fn serving() -> Option<Serving<Self>>;
 }
 
 /// Makes an actor stop after what is in its mailbox. The derive implements its handler, so that a process can stop
@@ -71,6 +75,9 @@ pub trait Accepts<M: ProcMessage>: ProcActor + Handler<M> {
 /// Decodes a message and puts it into the mailbox.
 type Deliver<A> = fn(&Addr<A>, Encoded<'_>, Ticket) -> Result<(), Refused>;
 
+/// Decodes a message without putting it anywhere: for an inbox.
+type Open = fn(Encoded<'_>, Ticket) -> Result<Box<dyn Any + Send>, Refused>;
+
 /// A line of the handler table.
 #[derive(Debug)]
 pub struct MessageEntry<A: Actor> {
@@ -81,6 +88,11 @@ pub struct MessageEntry<A: Actor> {
     pub(super) deliver: Deliver<A>,
     pub(super) deliver_local: fn(&Addr<A>, &mut dyn Any) -> bool,
     pub(super) hold_local: fn(&mut dyn Any) -> Option<Held<A>>,
+    pub(super) open: Open,
+    /// Handles a message of the inbox that is still encoded.
+    pub(super) handle_small: fn(&mut A, &[u8], Ticket, &mut A::Context),
+    /// Handles what `open` made.
+    pub(super) handle_whole: fn(&mut A, Box<dyn Any + Send>, &mut A::Context),
 }
 
 impl<A: ProcActor> MessageEntry<A> {
@@ -97,6 +109,9 @@ impl<A: ProcActor> MessageEntry<A> {
             deliver: Inbound::<M>::deliver::<A>,
             deliver_local: Inbound::<M>::deliver_local::<A>,
             hold_local: Inbound::<M>::hold_local::<A>,
+            open: Inbound::<M>::open,
+            handle_small: Inbound::<M>::handle_small::<A>,
+            handle_whole: Inbound::<M>::handle_whole::<A>,
         }
     }
 }

@@ -112,7 +112,7 @@ fn submit_local<M: ProcMessage>(
     slot.set_deadline(deadline);
     let waiting = Arc::clone(&slot);
     let gate = Arc::clone(&exported.gate);
-    let actor = exported.actor;
+    let actor = Arc::clone(&exported.actor);
     let call = mode == Mode::Call;
     let deliver = move |pass: Pass| {
         let ticket = LocalTicket {
@@ -233,7 +233,7 @@ fn send_local_now<M: ProcMessage>(
         let cause = not_taken(exported.actor.is_alive(), exported.actor.type_name());
         return Err((cause, envelope.and_then(Inbound::give_back)));
     }
-    let actor = exported.actor;
+    let actor = Arc::clone(&exported.actor);
     let message = Arc::new(std::sync::Mutex::new(Some(message)));
     let kept = Arc::clone(&message);
     let deliver = move |pass| {

@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use actix::prelude::*;
 
-use super::actor::ProcActor;
+use super::actor::{MessageEntry, ProcActor};
+use super::inbox::{Inbox, SMALL_BYTES};
 use crate::codec::Encoded;
 use crate::process::routing::{Export, Refused, Ticket};
 use crate::protocol::wire::{Cause, Failure, MessageId};
@@ -27,8 +28,14 @@ pub struct ActorExport<A: Actor> {
 
 enum Life<A: Actor> {
     Between(Vec<Held<A>>),
-    Alive(Addr<A>),
+    Alive(Addr<A>, Arc<Inbox>),
     Gone,
+}
+
+impl<A: Actor> Life<A> {
+    fn of(addr: Addr<A>) -> Life<A> {
+        Life::Alive(addr, Arc::default())
+    }
 }
 
 /// A message for the next life. Dropped, it answers that the actor stopped.
@@ -38,7 +45,7 @@ impl<A: ProcActor> ActorExport<A> {
     /// An export of a running actor, or, with `None`, of one that a supervisor is still to start.
     pub fn new(addr: Option<Addr<A>>) -> Arc<ActorExport<A>> {
         let supervised = addr.is_none();
-        let life = addr.map_or_else(|| Life::Between(Vec::new()), Life::Alive);
+        let life = addr.map_or_else(|| Life::Between(Vec::new()), Life::of);
         Arc::new(ActorExport { life: RwLock::new(life), supervised })
     }
 
@@ -49,7 +56,7 @@ impl<A: ProcActor> ActorExport<A> {
             let held = match (&mut *self.write(), &addr) {
                 (Life::Between(held), Some(_)) if !held.is_empty() => std::mem::take(held),
                 (life, Some(addr)) => {
-                    *life = Life::Alive(addr.clone());
+                    *life = Life::of(addr.clone());
                     return;
                 }
                 (life, None) => match std::mem::replace(life, Life::Gone) {
@@ -66,7 +73,7 @@ impl<A: ProcActor> ActorExport<A> {
     /// The actor that lives now.
     pub fn addr(&self) -> Option<Addr<A>> {
         match &*self.read() {
-            Life::Alive(addr) => Some(addr.clone()),
+            Life::Alive(addr, _) => Some(addr.clone()),
             _ => None,
         }
     }
@@ -83,22 +90,22 @@ impl<A: ProcActor> ActorExport<A> {
     fn with_life<W>(
         &self,
         what: W,
-        now: impl FnOnce(&Addr<A>, W),
+        now: impl FnOnce(&Addr<A>, &Arc<Inbox>, W),
         later: impl FnOnce(W) -> Option<Held<A>>,
     ) -> bool {
-        if let Life::Alive(addr) = &*self.read()
+        if let Life::Alive(addr, inbox) = &*self.read()
             && (!self.supervised || addr.connected())
         {
-            now(addr, what);
+            now(addr, inbox, what);
             return true;
         }
         let mut life = self.write();
         match &mut *life {
             // A new life began meanwhile.
-            Life::Alive(addr) if addr.connected() => now(addr, what),
+            Life::Alive(addr, inbox) if addr.connected() => now(addr, inbox, what),
             Life::Between(held) => held.extend(later(what)),
-            Life::Alive(_) if self.supervised => *life = Life::Between(later(what).into_iter().collect()),
-            Life::Alive(_) | Life::Gone => return false,
+            Life::Alive(..) if self.supervised => *life = Life::Between(later(what).into_iter().collect()),
+            Life::Alive(..) | Life::Gone => return false,
         }
         true
     }
@@ -110,14 +117,15 @@ impl<A: ProcActor> Export for ActorExport<A> {
     }
 
     fn deliver(&self, message: MessageId, body: Encoded<'_>, ticket: Ticket) -> Result<(), Refused> {
-        let Some(entry) = A::messages().iter().find(|entry| entry.id == message) else {
+        let Some(line) = A::messages().iter().position(|entry| entry.id == message) else {
             return Err(Refused::NotAccepted(ticket));
         };
+        let entry = &A::messages()[line];
         let mut refused = Ok(());
         // A ticket that nobody takes is dropped, and says that the actor stopped.
         self.with_life(
             (body, ticket),
-            |addr, (body, ticket)| refused = (entry.deliver)(addr, body, ticket),
+            |addr, inbox, (body, ticket)| refused = put(addr, inbox, (line, entry), body, ticket),
             |(body, ticket)| {
                 let (deliver, body) = (entry.deliver, body.into_owned());
                 Some(Box::new(move |addr| {
@@ -135,7 +143,7 @@ impl<A: ProcActor> Export for ActorExport<A> {
         let mut taken = true;
         let lives = self.with_life(
             envelope,
-            |addr, envelope| taken = (entry.deliver_local)(addr, envelope),
+            |addr, _, envelope| taken = (entry.deliver_local)(addr, envelope),
             |envelope| (entry.hold_local)(envelope),
         );
         lives && taken
@@ -144,10 +152,30 @@ impl<A: ProcActor> Export for ActorExport<A> {
     fn is_alive(&self) -> bool {
         match &*self.read() {
             Life::Between(_) => true,
-            Life::Alive(addr) => self.supervised || addr.connected(),
+            Life::Alive(addr, _) => self.supervised || addr.connected(),
             Life::Gone => false,
         }
     }
+}
+
+/// Into the inbox, and a notice of it into the mailbox; or, where there is no inbox, into the mailbox.
+fn put<A: ProcActor>(
+    addr: &Addr<A>,
+    inbox: &Arc<Inbox>,
+    (line, entry): (usize, &MessageEntry<A>),
+    body: Encoded<'_>,
+    ticket: Ticket,
+) -> Result<(), Refused> {
+    let Some(serving) = A::serving() else { return (entry.deliver)(addr, body, ticket) };
+    let arrived = match body.bytes.len() <= SMALL_BYTES && body.descriptors.is_empty() {
+        true => inbox.push_small(line, &body.bytes, ticket),
+        false => inbox.push_whole(line, (entry.open)(body, ticket)?),
+    };
+    if let Some(arrived) = arrived {
+        // The mailbox is as long as the windows that were granted, so its own limit is passed by.
+        (serving.announce)(addr, arrived);
+    }
+    Ok(())
 }
 
 impl<A: Actor> std::fmt::Debug for ActorExport<A> {

@@ -72,6 +72,38 @@ impl<M: ProcMessage> Inbound<M> {
         }
     }
 
+    pub(super) fn open(body: Encoded<'_>, ticket: Ticket) -> Result<Box<dyn Any + Send>, Refused> {
+        match body.decode() {
+            Ok(message) => {
+                Ok(Box::new(Inbound::<M> { message: Some(message), answer: Answer::Remote(ticket) }))
+            }
+            Err(error) => Err(Refused::Decode(ticket, error)),
+        }
+    }
+
+    pub(super) fn handle_small<A>(actor: &mut A, body: &[u8], ticket: Ticket, context: &mut A::Context)
+    where
+        A: Accepts<M>,
+    {
+        match codec::decode(body) {
+            Ok(message) => {
+                let inbound = Inbound { message: Some(message), answer: Answer::Remote(ticket) };
+                handle_inbound(actor, inbound, context);
+            }
+            Err(error) => ticket.fail(&Failure::not_executed(Cause::Decode(error.to_string()))),
+        }
+    }
+
+    pub(super) fn handle_whole<A>(actor: &mut A, inbound: Box<dyn Any + Send>, context: &mut A::Context)
+    where
+        A: Accepts<M>,
+    {
+        // The line of the table that made it handles it.
+        if let Ok(inbound) = inbound.downcast::<Inbound<M>>() {
+            handle_inbound(actor, *inbound, context);
+        }
+    }
+
     pub(super) fn deliver_local<A>(addr: &Addr<A>, envelope: &mut dyn Any) -> bool
     where
         A: Actor + Handler<Inbound<M>>,

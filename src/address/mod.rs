@@ -3,7 +3,7 @@
 //! ```text
 //!  ProcAddr / ProcRecipient --send--> dispatch --same process--> Gate --> Inbound --> Addr<A> (actix)
 //!                                        |                                  ^
-//!                                        +--other process--> Peer ..pipe.. ActorExport
+//!                                        +--other process--> Peer ..pipe.. ActorExport --> Inbox --> handler
 //! ```
 
 mod actor;
@@ -13,6 +13,7 @@ mod dispatch;
 mod error;
 mod export;
 mod inbound;
+mod inbox;
 mod recipient;
 mod request;
 mod slot;
@@ -24,6 +25,7 @@ pub use context::{current, enter, leave};
 pub use error::SendError;
 pub use export::ActorExport;
 pub use inbound::{Inbound, handle_inbound};
+pub use inbox::{Arrived, Probe, Serves, ServesNot, Serving, handle_arrived};
 pub use recipient::ProcRecipient;
 pub use request::{Request, Tell};
 

@@ -223,28 +223,47 @@ impl FrameReader {
     }
 
     /// The next whole frame.
+    ///
+    /// # Errors
+    /// The bytes are no frame.
     #[allow(clippy::should_implement_trait)] // it lends from itself, which Iterator can't say
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
-        let held = &self.buffer[self.start..self.end];
-        let Some((header, rest)) = held.split_first_chunk::<{ Header::LEN }>() else {
-            return Ok(None);
-        };
-        let header = Header::from_bytes(header)?;
-        if header.length > MAX_FRAME_BYTES {
-            return Err(FrameError::TooLong { length: header.length, limit: MAX_FRAME_BYTES });
-        }
-        let length = header.length as usize;
-        if rest.len() < length {
-            return Ok(None);
-        }
-        let body_start = self.start + Header::LEN;
-        self.start = body_start + length;
-        Ok(Some(Frame { header, body: &self.buffer[body_start..body_start + length] }))
+        self.frames().next().transpose()
+    }
+
+    /// All whole frames, so that several can be held at once.
+    pub fn frames(&mut self) -> Frames<'_> {
+        Frames { held: &self.buffer[..self.end], start: &mut self.start }
     }
 
     /// Whether bytes of an unfinished frame are held: an end-of-file now is a cut, not an end (H10).
     pub fn is_mid_frame(&self) -> bool {
         self.start < self.end
+    }
+}
+
+/// See [`FrameReader::frames`]. What was not taken of it comes again.
+#[derive(Debug)]
+pub struct Frames<'a> {
+    held: &'a [u8],
+    start: &'a mut usize,
+}
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = Result<Frame<'a>, FrameError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (header, rest) = self.held[*self.start..].split_first_chunk::<{ Header::LEN }>()?;
+        let header = match Header::from_bytes(header) {
+            Ok(header) if header.length > MAX_FRAME_BYTES => {
+                return Some(Err(FrameError::TooLong { length: header.length, limit: MAX_FRAME_BYTES }));
+            }
+            Ok(header) => header,
+            Err(error) => return Some(Err(error)),
+        };
+        let body = rest.get(..header.length as usize)?;
+        *self.start += Header::LEN + body.len();
+        Some(Ok(Frame { header, body }))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
@@ -48,6 +49,7 @@ pub struct Peer {
     /// Whose connection this is.
     pub(super) router: Weak<Router>,
     pub(super) tickets: Arc<AtomicU64>,
+    pub(super) born: Instant,
     connection: Mutex<Connection<Waiter>>,
     /// Channels by the actor that they lead to.
     channels: Mutex<FxHashMap<ActorId, u32>>,
@@ -72,6 +74,7 @@ impl Peer {
             process,
             router: Arc::downgrade(router),
             tickets: router.tickets(),
+            born: Instant::now(),
             connection: Mutex::new(Connection::new(router.hello())),
             channels: Mutex::default(),
             served: Mutex::default(),

@@ -1,6 +1,7 @@
 //! The actors of this process that others may address.
 
 use std::any::Any;
+use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustc_hash::FxHashMap;
@@ -36,9 +37,12 @@ pub enum Refused {
     Decode(Ticket, DecodeError),
 }
 
-/// An actor that can be addressed.
+/// An actor that can be addressed. Cloned for each message, so it is one pointer.
 #[derive(Clone)]
-pub struct Exported {
+pub struct Exported(Arc<Entry>);
+
+/// What is known of it.
+pub struct Entry {
     /// The actor.
     pub actor: Arc<dyn Export>,
     /// Its name, if the topology gave it one.
@@ -46,6 +50,14 @@ pub struct Exported {
     /// What this process may have under way to it.
     pub gate: Arc<Gate>,
     key: u64,
+}
+
+impl Deref for Exported {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        &self.0
+    }
 }
 
 /// Who lives in this process, by slot.
@@ -68,8 +80,8 @@ const SWEEP_FROM: usize = 64;
 impl Registry {
     /// Gives an actor of the topology its place, or its next life the same place.
     pub fn declare(&self, slot: Slot, name: ActorName, actor: Arc<dyn Export>, window: u32) {
-        let exported = Exported { actor, name: Some(name), gate: Gate::new(window), key: 0 };
-        self.write().by_slot.insert(slot, exported);
+        let entry = Entry { actor, name: Some(name), gate: Gate::new(window), key: 0 };
+        self.write().by_slot.insert(slot, Exported(Arc::new(entry)));
     }
 
     /// Gives any other actor a place and a key that can't be guessed.
@@ -84,7 +96,8 @@ impl Registry {
         }
         let slot = Slot(Slot::FIRST_DYNAMIC.0 + slots.next_dynamic);
         slots.next_dynamic += 1;
-        slots.by_slot.insert(slot, Exported { actor, name: None, gate: Gate::new(window), key });
+        let entry = Entry { actor, name: None, gate: Gate::new(window), key };
+        slots.by_slot.insert(slot, Exported(Arc::new(entry)));
         (slot, key)
     }
 

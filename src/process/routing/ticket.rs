@@ -80,7 +80,8 @@ impl Ticket {
         self.stage = Stage::Begun;
         let (channel, bytes, deadline) = (self.channel, self.bytes, self.deadline);
         let correlation = self.correlation;
-        let now = Instant::now();
+        // Only a deadline is compared with it, so without one any time will do.
+        let now = deadline.map_or(self.peer.born, |_| Instant::now());
         let has_returned = self.has_returned;
         let (begin, next) = self.peer.with(|connection| match has_returned {
             false => (connection.begin(channel, bytes, correlation, deadline, now), false),

@@ -1,0 +1,272 @@
+//! What other processes have sent to one life of an actor: as bytes, next to its mailbox.
+//!
+//! actix's mailbox costs an allocation and a wake for each message. So the connections' drivers put what arrives here,
+//! and into the mailbox only one [`Arrived`] for all that arrived since the last; the actor then decodes and handles one
+//! message after the other, each just before its handler runs. What an actor pauses for (`ctx.wait`, a stop) it pauses
+//! for between two of them, as between two messages of its mailbox.
+//!
+//! ```text
+//!  Quiet --push: Arrived into the mailbox--> Announced --all handled--> Quiet
+//!                                                |  ^
+//!                              the actor pauses, or has had its turn: Arrived again
+//!            the mailbox ends with Arrived in it: Closed, and each message says that the actor stopped
+//! ```
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actix::dev::ToEnvelope;
+use actix::prelude::*;
+
+use super::actor::ProcActor;
+use crate::process::routing::Ticket;
+
+/// The messages that wait, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Batch,
+    /// An emptied batch, to be filled next.
+    spare: Batch,
+    /// Whether the mailbox holds an [`Arrived`], or its handler runs.
+    announced: bool,
+    closed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Batch {
+    parcels: VecDeque<Parcel>,
+    /// The small bodies, one after the other.
+    bytes: Vec<u8>,
+}
+
+/// One message.
+#[derive(Debug)]
+struct Parcel {
+    /// Its line in the handler table.
+    entry: usize,
+    body: Body,
+}
+
+enum Body {
+    /// Encoded, in the bytes of its batch.
+    Small { at: usize, length: usize, ticket: Ticket },
+    /// Decoded: an `Option` of an inbound message, of the line's type.
+    Whole(Box<dyn Any + Send>),
+}
+
+/// Bodies up to this are copied; larger ones, and those with descriptors, are decoded where they lie.
+pub(super) const SMALL_BYTES: usize = 1 << 10;
+
+/// So many messages are handled before other actors of the thread have their turn (M-4).
+const TURN_MESSAGES: usize = 256;
+
+/// A batch that grew larger than this is not kept.
+const KEEP_BYTES: usize = 64 << 10;
+
+/// Tells an actor that its inbox has messages. Not for users: the derive implements its handler.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Arrived(Option<Arc<Inbox>>);
+
+impl Inbox {
+    pub(super) fn push_small(
+        self: &Arc<Inbox>,
+        entry: usize,
+        bytes: &[u8],
+        ticket: Ticket,
+    ) -> Option<Arrived> {
+        let mut state = self.lock();
+        if state.closed {
+            // Dropping the ticket, without the lock, says that the actor stopped.
+            drop(state);
+            drop(ticket);
+            return None;
+        }
+        let at = state.waiting.bytes.len();
+        state.waiting.bytes.extend_from_slice(bytes);
+        let body = Body::Small { at, length: bytes.len(), ticket };
+        state.waiting.parcels.push_back(Parcel { entry, body });
+        self.announce(state)
+    }
+
+    pub(super) fn push_whole(
+        self: &Arc<Inbox>,
+        entry: usize,
+        inbound: Box<dyn Any + Send>,
+    ) -> Option<Arrived> {
+        let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            drop(inbound);
+            return None;
+        }
+        state.waiting.parcels.push_back(Parcel { entry, body: Body::Whole(inbound) });
+        self.announce(state)
+    }
+
+    /// What must go into the mailbox, unless it is there.
+    fn announce(self: &Arc<Inbox>, mut state: MutexGuard<'_, State>) -> Option<Arrived> {
+        let announced = std::mem::replace(&mut state.announced, true);
+        (!announced).then(|| Arrived(Some(Arc::clone(self))))
+    }
+
+    fn take(&self) -> Batch {
+        let state = &mut *self.lock();
+        std::mem::replace(&mut state.waiting, std::mem::take(&mut state.spare))
+    }
+
+    /// What of a batch was not handled comes before what arrived since. False if nothing is left.
+    fn put_back(&self, mut batch: Batch) -> bool {
+        let mut state = self.lock();
+        let state = &mut *state;
+        if batch.parcels.is_empty() {
+            batch.bytes.clear();
+            if batch.bytes.capacity() <= KEEP_BYTES {
+                state.spare = batch;
+            }
+        } else {
+            let newer = std::mem::take(&mut state.waiting);
+            batch.append(newer);
+            state.waiting = batch;
+        }
+        state.announced = !state.waiting.parcels.is_empty();
+        state.announced
+    }
+
+    fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let waiting = std::mem::take(&mut state.waiting);
+        // Tickets answer, so they are dropped without the lock.
+        drop(state);
+        drop(waiting);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Batch {
+    fn append(&mut self, newer: Batch) {
+        let shift = self.bytes.len();
+        self.bytes.extend_from_slice(&newer.bytes);
+        self.parcels.extend(newer.parcels.into_iter().map(|mut parcel| {
+            if let Body::Small { at, .. } = &mut parcel.body {
+                *at += shift;
+            }
+            parcel
+        }));
+    }
+}
+
+impl Drop for Arrived {
+    /// The mailbox is gone, or the actor is, by a panic of a handler.
+    fn drop(&mut self) {
+        if let Some(inbox) = self.0.take() {
+            inbox.close();
+        }
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Body::Small { length, .. } => write!(f, "Small({length})"),
+            Body::Whole(_) => write!(f, "Whole"),
+        }
+    }
+}
+
+/// What an inbox needs of an actor's context. Not for users: the derive asks for it.
+#[derive(Debug)]
+pub struct Serving<A: Actor> {
+    pub(super) announce: fn(&Addr<A>, Arrived),
+    is_paused: fn(&A::Context) -> bool,
+    address: fn(&A::Context) -> Addr<A>,
+}
+
+/// Finds out whether an actor's context can serve an inbox. One that can't may be several at once, as the threads of a
+/// `SyncArbiter` are; it takes its messages one by one.
+///
+/// The compiler takes the first of the two traits that fits: `(&Probe::<A>::NEW).serving()`.
+#[derive(Debug)]
+pub struct Probe<A>(PhantomData<fn() -> A>);
+
+impl<A> Probe<A> {
+    /// There is nothing in it.
+    pub const NEW: Probe<A> = Probe(PhantomData);
+}
+
+/// The context is asynchronous.
+pub trait Serves<A: Actor> {
+    /// How it serves.
+    fn serving(&self) -> Option<Serving<A>>;
+}
+
+impl<A: ProcActor> Serves<A> for Probe<A>
+where
+    A::Context: AsyncContext<A> + ToEnvelope<A, Arrived>,
+{
+    fn serving(&self) -> Option<Serving<A>> {
+        Some(Serving {
+            announce: |addr, arrived| addr.do_send(arrived),
+            is_paused: |context| context.waiting(),
+            address: |context| context.address(),
+        })
+    }
+}
+
+/// It is not.
+pub trait ServesNot<A: Actor> {
+    /// It does not.
+    fn serving(&self) -> Option<Serving<A>>;
+}
+
+impl<A: Actor> ServesNot<A> for &Probe<A> {
+    fn serving(&self) -> Option<Serving<A>> {
+        None
+    }
+}
+
+/// Handles what has arrived: what the derive's handler calls.
+pub fn handle_arrived<A: ProcActor>(actor: &mut A, mut arrived: Arrived, context: &mut A::Context) {
+    let (Some(inbox), Some(serving)) = (arrived.0.clone(), A::serving()) else { return };
+    let table = A::messages();
+    let mut batch = inbox.take();
+    let mut handled = 0;
+    let mut paused = false;
+    while !paused && handled < TURN_MESSAGES {
+        let Some(Parcel { entry, body }) = batch.parcels.pop_front() else { break };
+        match body {
+            Body::Small { at, length, ticket } => {
+                (table[entry].handle_small)(actor, &batch.bytes[at..at + length], ticket, context);
+            }
+            Body::Whole(inbound) => (table[entry].handle_whole)(actor, inbound, context),
+        }
+        handled += 1;
+        paused = (serving.is_paused)(context);
+    }
+    // From here on nothing of a user runs, so nothing panics: the inbox stays open.
+    arrived.0 = None;
+    if !inbox.put_back(batch) {
+        return;
+    }
+    let again = Arrived(Some(inbox));
+    let addr = (serving.address)(context);
+    if paused {
+        return (serving.announce)(&addr, again);
+    }
+    // Not at once: actix handles all that is in a mailbox before it lets others have their turn.
+    actix::spawn(async move {
+        tokio::task::yield_now().await;
+        (serving.announce)(&addr, again);
+    });
+}
