@@ -83,7 +83,7 @@ pub struct Connection<T> {
     outgoing: Slab<Outgoing<T>>,
     /// Keys are never used twice (H42): the slab's index, and above it this counter.
     next_generation: u32,
-    /// The peer's requests that are being handled; true once the peer has cancelled.
+    /// The peer's requests that have no answer yet.
     answering: FxHashMap<u64, Asked>,
     large: LargeSends,
     assemblies: Assemblies,
@@ -146,9 +146,12 @@ enum Stage {
 }
 
 /// A request of the peer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Asked {
+    /// Its sender gave it up.
     cancelled: bool,
+    /// Which message of its channel it is: the first is 1.
+    sequence: u64,
 }
 
 /// What came of frames, deadlines and credits.

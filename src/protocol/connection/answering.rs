@@ -58,7 +58,11 @@ impl<T> Connection<T> {
     }
 
     pub(super) fn report(&mut self, channel: u32) {
-        let (messages, bytes) = self.served[channel as usize].report();
+        let taken = self.served[channel as usize].report();
+        self.send_credit(channel, taken);
+    }
+
+    pub(super) fn send_credit(&mut self, channel: u32, (messages, bytes): (u64, u64)) {
         let header = Header { channel, correlation: messages, ..Header::new(Kind::Credit) };
         self.out.frame(Rank::Control, header, &bytes.to_le_bytes());
     }
@@ -92,17 +96,26 @@ impl<T> Connection<T> {
         }
         self.take(channel, bytes);
         match correlation {
-            Some(correlation) => self.begin_call(correlation, deadline, now),
+            Some(correlation) => self.begin_call(channel, correlation, deadline, now),
             None => Begin::Proceed,
         }
     }
 
-    fn begin_call(&mut self, correlation: u64, deadline: Option<Instant>, now: Instant) -> Begin {
-        let cancelled = self.answering.get(&correlation).is_none_or(|asked| asked.cancelled);
-        let begin = match deadline {
-            _ if cancelled => Begin::Cancelled,
-            Some(deadline) if deadline <= now => Begin::Expired,
-            _ => return Begin::Proceed,
+    fn begin_call(
+        &mut self,
+        channel: u32,
+        correlation: u64,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> Begin {
+        let asked = self.answering.get(&correlation).filter(|asked| !asked.cancelled);
+        let begin = match (asked, deadline) {
+            (None, _) => Begin::Cancelled,
+            (_, Some(deadline)) if deadline <= now => Begin::Expired,
+            (Some(asked), _) => {
+                self.served[channel as usize].begin(asked.sequence);
+                return Begin::Proceed;
+            }
         };
         let cause = match begin {
             Begin::Cancelled => {

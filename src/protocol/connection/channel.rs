@@ -162,6 +162,8 @@ pub(super) struct Served {
     taken_bytes: u64,
     reported_messages: u64,
     reported_bytes: u64,
+    /// The last message that was begun. Threads that share a mailbox begin in any order, so it may be past what was taken.
+    begun: u64,
 }
 
 impl Served {
@@ -179,7 +181,25 @@ impl Served {
             taken_bytes: 0,
             reported_messages: 0,
             reported_bytes: 0,
+            begun: 0,
         }
+    }
+
+    /// How many messages have come.
+    pub(super) fn received(&self) -> u64 {
+        self.received_messages
+    }
+
+    /// A request is begun: it and all before it count as taken when this side leaves.
+    pub(super) fn begin(&mut self, sequence: u64) {
+        self.begun = self.begun.max(sequence);
+    }
+
+    /// The last report: nothing past it was begun, and nothing will be.
+    pub(super) fn report_finally(&mut self) -> Option<(u64, u64)> {
+        let (reported, (taken, bytes)) = (self.reported_messages, self.report());
+        let messages = taken.max(self.begun);
+        (messages > reported).then_some((messages, bytes))
     }
 
     /// Counts an arrival; false if it breaks C-1 or C-2.

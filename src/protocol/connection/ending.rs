@@ -62,11 +62,11 @@ impl<T> Connection<T> {
         }
     }
 
-    /// Reports every taken message that was not reported yet.
+    /// Reports every message that was begun, so that all others are known not to be.
     fn report_all(&mut self) {
         for channel in 0..self.served.len() {
-            if self.served[channel].has_unreported() {
-                self.report(u32::try_from(channel).expect("channels are numbered in u32"));
+            if let Some(taken) = self.served[channel].report_finally() {
+                self.send_credit(u32::try_from(channel).expect("channels are numbered in u32"), taken);
             }
         }
     }
@@ -88,18 +88,17 @@ impl<T> Connection<T> {
         let keys: Vec<usize> = self.outgoing.iter().map(|(index, _)| index).collect();
         for index in keys {
             let outgoing = self.outgoing.remove(index);
+            let channel = &self.channels[outgoing.channel as usize];
+            if let Stage::Streaming { sequence } | Stage::Sent { sequence, .. } = outgoing.stage {
+                calls += u64::from(sequence > channel.known_taken());
+            }
             let verdict = match outgoing.stage {
                 Stage::Waiting(_) | Stage::Streaming { .. } => Verdict::NotExecuted,
                 Stage::Sent { ends, .. } if !self.out.has_left(ends) => Verdict::NotExecuted,
-                Stage::Sent { sequence, .. } => {
-                    let channel = &self.channels[outgoing.channel as usize];
-                    calls += u64::from(sequence > channel.known_taken());
-                    let taken = channel.taken();
-                    match self.they_left && sequence > taken {
-                        true => Verdict::NotExecuted,
-                        false => Verdict::Unknown,
-                    }
+                Stage::Sent { sequence, .. } if self.they_left && sequence > channel.taken() => {
+                    Verdict::NotExecuted
                 }
+                Stage::Sent { .. } => Verdict::Unknown,
             };
             let failure = Failure { verdict, cause: cause.clone() };
             self.events.push_back(Event::Failed { tag: outgoing.tag, failure });

@@ -237,7 +237,9 @@ impl Outbound {
         let Some(at) = begins.checked_sub(self.base).and_then(|at| usize::try_from(at).ok()) else {
             return;
         };
-        if at >= self.messages.head() && at + Header::LEN <= self.messages.end() {
+        // A frame that is not here any more has a position past every buffer.
+        let ends = at.checked_add(Header::LEN);
+        if at >= self.messages.head() && ends.is_some_and(|ends| ends <= self.messages.end()) {
             let field = at + Header::EXTRA_AT;
             self.messages.buffer()[field..field + 4].copy_from_slice(&extra.to_le_bytes());
         }
@@ -363,6 +365,19 @@ mod tests {
         assert!(out.has_left(ends));
         out.cancel(2, ends);
         assert_eq!(drain(&mut out, 999).first(), Some(&(Kind::Cancel as u8, 0)));
+    }
+
+    #[test]
+    fn m2_a_frame_that_is_not_here_any_more_is_not_changed() {
+        let mut out = out();
+        put(&mut out, Rank::Messages, Kind::Call, 10);
+        let bytes = out.offer().to_vec();
+        for begins in [u64::MAX, u64::MAX - 24, bytes.len() as u64 - 20] {
+            out.patch_extra(begins, u32::MAX);
+            assert_eq!(out.offer(), bytes);
+        }
+        out.patch_extra(8, u32::MAX);
+        assert_eq!(out.offer()[8 + Header::EXTRA_AT..][..4], [255; 4]);
     }
 
     #[test]

@@ -114,6 +114,19 @@ impl Pair {
         Ok(moved)
     }
 
+    /// The pipe ends: what the left side is told of what it sent.
+    fn verdicts(&mut self) -> Vec<(u32, Verdict)> {
+        self.left.handle_lost(&Cause::NoReply);
+        let mut verdicts = Vec::new();
+        while let Some(event) = self.left.poll_event() {
+            if let Event::Failed { tag, failure } = event {
+                verdicts.push((tag, failure.verdict));
+            }
+        }
+        verdicts.sort_by_key(|(tag, _)| *tag);
+        verdicts
+    }
+
     fn take_all(&mut self, channel: u32) {
         for (_, body, _) in &self.delivered {
             // The codec writes a slice as its length and its bytes.
@@ -316,6 +329,47 @@ fn m5_an_answered_call_is_no_lost_message() {
 }
 
 #[test]
+fn m2_a_goodbye_does_not_deny_what_a_pool_has_begun_out_of_turn() {
+    let mut pair = Pair::new();
+    let channel = pair.open();
+    for tag in 1..=3 {
+        pair.submit(channel, Mode::Call, b"x", tag).expect("sent");
+    }
+    pair.step(usize::MAX);
+    // One thread of the pool has the first message in its hands, another begins the second.
+    let begun = pair.right.begin(channel, 9, pair.delivered[1].2, None, pair.now);
+    assert_eq!(begun, super::Begin::Proceed);
+    pair.right.leave();
+    pair.step(usize::MAX);
+    assert_eq!(pair.verdicts(), [(1, Verdict::Unknown), (2, Verdict::Unknown), (3, Verdict::NotExecuted)]);
+}
+
+#[test]
+fn m5_requests_that_never_left_are_no_lost_casts() {
+    let mut pair = Pair::new();
+    let (channel, large) = (pair.open(), pair.open());
+    pair.submit(channel, Mode::Try, b"x", 1).expect("sent");
+    pair.step(usize::MAX);
+    pair.submit(channel, Mode::Call, b"x", 2).expect("sent");
+    pair.submit(large, Mode::Call, &vec![1; 900_000], 3).expect("queued");
+    assert!(!pair.left.poll_transmit(pair.now).is_empty());
+    assert_eq!(pair.left.handle_lost(&Cause::NoReply), 1, "the try alone");
+}
+
+#[test]
+fn h42_a_large_reply_that_comes_too_late_is_counted() {
+    let mut pair = Pair::new();
+    let channel = pair.open();
+    let key = pair.submit(channel, Mode::Call, b"x", 1).expect("sent").expect("pending");
+    pair.step(usize::MAX);
+    pair.right.reply(pair.delivered[0].2.expect("call"), &vec![1_u8; 200_000]);
+    pair.exchange(50_000).expect("no violation");
+    assert!(pair.left.cancel(key), "it was announced and is not whole");
+    pair.step(usize::MAX);
+    assert_eq!((pair.outcomes.len(), pair.left.counters().late_replies), (0, 1));
+}
+
+#[test]
 fn m2_a_goodbye_proves_what_was_not_taken() {
     let mut pair = Pair::new();
     let channel = pair.open();
@@ -326,15 +380,10 @@ fn m2_a_goodbye_proves_what_was_not_taken() {
     pair.right.take(channel, 9);
     pair.right.leave();
     pair.step(usize::MAX);
-    pair.left.handle_lost(&Cause::NoReply);
-    let mut verdicts = Vec::new();
-    while let Some(event) = pair.left.poll_event() {
-        if let Event::Failed { tag, failure } = event {
-            verdicts.push((tag, failure.verdict));
-        }
-    }
-    verdicts.sort_by_key(|(tag, _)| *tag);
-    assert_eq!(verdicts, [(1, Verdict::Unknown), (2, Verdict::NotExecuted), (3, Verdict::NotExecuted)]);
+    assert_eq!(
+        pair.verdicts(),
+        [(1, Verdict::Unknown), (2, Verdict::NotExecuted), (3, Verdict::NotExecuted)]
+    );
 }
 
 proptest! {

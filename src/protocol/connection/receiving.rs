@@ -231,7 +231,9 @@ impl<T> Connection<T> {
     ) -> Result<Event<'a, T>, ProtocolError> {
         let correlation = (header.kind == Kind::Call).then_some(header.correlation);
         if let Some(correlation) = correlation {
-            let previous = self.answering.insert(correlation, Asked::default());
+            // Nothing came on its channel since it, or since its announcement.
+            let sequence = self.served[header.channel as usize].received();
+            let previous = self.answering.insert(correlation, Asked { cancelled: false, sequence });
             if previous.is_some() {
                 return Err(ProtocolError::Correlation(correlation));
             }
@@ -252,7 +254,8 @@ impl<T> Connection<T> {
         body: Encoded<'a>,
     ) -> Result<Option<Event<'a, T>>, ProtocolError> {
         let Some(index) = self.index_of(header.correlation) else {
-            self.counters.late_replies += u64::from(header.flags & CHUNKED == 0);
+            // A large one comes here only if it was waited for when it was announced.
+            self.counters.late_replies += 1;
             return Ok(None);
         };
         let super::Stage::Sent { sequence, .. } = self.outgoing[index].stage else {
