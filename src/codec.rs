@@ -141,7 +141,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, limit_bytes: usize) -> Result<Ve
 
 /// The value that these bytes, all of them, are.
 ///
-/// Allocates at most in proportion to `bytes.len()`.
+/// Allocates at most in proportion to `bytes.len()`, and for each list up to 1 MiB that it merely claims.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     let type_name = std::any::type_name::<T>();
     let bad = |reason| DecodeError::Value { type_name, reason: cut(reason) };

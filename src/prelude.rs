@@ -10,4 +10,4 @@ pub use crate::codec::descriptor::Descriptor;
 pub use crate::id::Exit;
 pub use crate::runtime::{Birth, Program, Root, Running, Spawn, SpawnError};
 pub use crate::supervision::{Backoff, Intensity, Policy, Shutdown, Strategy};
-pub use crate::topology::{Process, Restart, Topology};
+pub use crate::topology::{OnViolation, Process, Restart, Topology};

@@ -13,4 +13,4 @@ pub mod logs;
 pub(crate) mod panics;
 pub mod routing;
 pub mod stdio;
-mod text;
+pub(crate) mod text;

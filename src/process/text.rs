@@ -4,7 +4,7 @@
 pub(super) const CUT_MARK: char = '…';
 
 /// Cuts a text to so many bytes, between two characters, and marks that it did.
-pub(super) fn cut(mut text: String, limit_bytes: usize) -> String {
+pub(crate) fn cut(mut text: String, limit_bytes: usize) -> String {
     if text.len() > limit_bytes {
         let end = (0..=limit_bytes).rev().find(|index| text.is_char_boundary(*index)).unwrap_or(0);
         text.truncate(end);

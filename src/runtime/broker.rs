@@ -44,6 +44,10 @@ pub(super) struct Broker {
     processes: BTreeMap<ProcessId, State>,
     /// Pairs that have a pipe, the smaller life first.
     pairs: BTreeSet<(Life, Life)>,
+    /// Which of these was said to be broken, by whom, by whose fault.
+    accused: BTreeSet<(Life, Life)>,
+    /// The last life of a process that one which lives had a pipe to. Its accusations may come after the death.
+    parted: BTreeMap<(Life, ProcessId), Incarnation>,
     /// Who waits for whom.
     waiting: BTreeSet<(ProcessId, Life)>,
     /// Who reported a broken pipe to whom, and when that is believed.
@@ -101,10 +105,13 @@ impl Broker {
         let pairs: Vec<(Life, Life)> =
             self.pairs.iter().filter(|(left, right)| *left == dead || *right == dead).copied().collect();
         for pair in pairs {
-            self.pairs.remove(&pair);
             let survivor = if pair.0 == dead { pair.1 } else { pair.0 };
+            if !self.part(pair, (survivor, dead)) {
+                self.parted.insert((survivor, dead.0), dead.1);
+            }
             self.say.push(Say::Down(survivor.0, dead, exit));
         }
+        self.parted.retain(|(survivor, _), _| *survivor != dead);
         self.waiting.retain(|(_, asker)| *asker != dead);
         self.dismiss_if_ending();
         for (when, asker, target) in std::mem::take(&mut self.suspected) {
@@ -155,6 +162,26 @@ impl Broker {
         }
     }
 
+    /// Forgets a pipe; whether this one had accused that one of having broken it.
+    fn part(&mut self, pair: (Life, Life), (by, accused): (Life, Life)) -> bool {
+        self.pairs.remove(&pair);
+        self.accused.remove(&(accused, by));
+        self.accused.remove(&(by, accused))
+    }
+
+    /// Whether a process may say of another that it broke the protocol: once for each pipe that the two have or had. Who
+    /// has no pipe to somebody can't know, and lies or is broken itself (H59).
+    pub(super) fn accuse(&mut self, by: Life, accused: Life) -> bool {
+        let pair = if by < accused { (by, accused) } else { (accused, by) };
+        if self.pairs.contains(&pair) {
+            return self.accused.insert((by, accused));
+        }
+        match self.parted.get(&(by, accused.0)) {
+            Some(life) if *life == accused.1 => self.parted.remove(&(by, accused.0)).is_some(),
+            _ => false,
+        }
+    }
+
     fn introduce(&mut self, asker: Life, target: Life) {
         let pair = if asker < target { (asker, target) } else { (target, asker) };
         // Both may ask at once; one pipe serves both.
@@ -190,7 +217,7 @@ impl Broker {
                 continue;
             }
             let pair = if asker < target { (asker, target) } else { (target, asker) };
-            self.pairs.remove(&pair);
+            self.part(pair, (asker, target));
             self.request(asker, target.0, None, now);
         }
     }
@@ -258,6 +285,38 @@ mod tests {
         broker.handle_timeout(when);
         assert_eq!(broker.poll(), [Say::Introduce(life(1, 1), life(2, 1))]);
         assert_eq!(broker.poll_timeout(), None);
+    }
+
+    #[test]
+    fn h59_who_has_a_pipe_may_accuse_once_and_nobody_else_may() {
+        let (mut broker, now) = (broker(), Instant::now());
+        for process in [1, 2, 3] {
+            broker.ready(life(process, 1));
+        }
+        broker.request(life(1, 1), ProcessId(2), None, now);
+        assert!(!broker.accuse(life(1, 1), life(3, 1)), "they have no pipe");
+        assert!(!broker.accuse(life(1, 1), life(2, 2)), "there is no such life");
+        assert!(!broker.accuse(life(1, 1), life(1, 1)), "itself");
+        assert!(broker.accuse(life(2, 1), life(1, 1)));
+        assert!(broker.accuse(life(1, 1), life(2, 1)), "each may accuse the other");
+        assert!(!broker.accuse(life(1, 1), life(2, 1)), "and once");
+
+        broker.request(life(1, 1), ProcessId(2), Some(Incarnation(1)), now);
+        broker.handle_timeout(broker.poll_timeout().expect("suspicion"));
+        assert!(broker.accuse(life(1, 1), life(2, 1)), "another pipe");
+        broker.down(life(2, 1), EXIT);
+        assert!(!broker.accuse(life(1, 1), life(2, 1)), "it was said before the death");
+    }
+
+    #[test]
+    fn h59_an_accusation_may_come_after_the_death() {
+        let (mut broker, now) = (broker(), Instant::now());
+        broker.ready(life(1, 1));
+        broker.ready(life(2, 1));
+        broker.request(life(1, 1), ProcessId(2), None, now);
+        broker.down(life(2, 1), EXIT);
+        assert!(broker.accuse(life(1, 1), life(2, 1)));
+        assert!(!broker.accuse(life(1, 1), life(2, 1)));
     }
 
     #[test]

@@ -18,9 +18,10 @@ use crate::process::failure::LaunchFailure;
 use crate::process::launcher::{self, Worker};
 use crate::process::logs;
 use crate::process::routing::Router;
+use crate::process::text::cut;
 use crate::protocol::control::{Peer, ToRoot, ToWorker, Unreachable};
 use crate::supervision::{Action, ChildId, Engine, NotRestarted, Note, Outcome, StopStep};
-use crate::topology::{Plan, PlannedProcess};
+use crate::topology::{OnViolation, Plan, PlannedProcess};
 
 /// How a deployment ended, for all who wait.
 #[derive(Clone, Debug)]
@@ -66,6 +67,8 @@ pub(super) struct Deployment {
     living: BTreeMap<ProcessId, Living>,
     last_exits: BTreeMap<ProcessId, Exit>,
     failures: BTreeMap<ProcessId, LaunchFailure>,
+    /// How often each process was found to break the protocol.
+    violations: BTreeMap<ProcessId, u64>,
     router: Arc<Router>,
     reports: mpsc::Sender<Report>,
     events: broadcast::Sender<Event>,
@@ -73,6 +76,9 @@ pub(super) struct Deployment {
     ended: watch::Sender<Option<Ending>>,
     ending: Option<Ending>,
 }
+
+/// What a worker says of another is cut there: it is shown to people and kept by those who listen.
+const MAX_REASON_BYTES: usize = 1 << 10;
 
 /// The life of the root: there is one.
 const ROOT_LIFE: Life = (ProcessId::ROOT, Incarnation::FIRST);
@@ -91,7 +97,7 @@ impl Deployment {
         broker.ready(ROOT_LIFE);
         plan.processes.iter().for_each(|process| broker.expect(process.id));
         let engine = Engine::new(with_slack(plan.group.clone()), seed());
-        let (living, last_exits, failures) = Default::default();
+        let (living, last_exits, failures, violations) = Default::default();
         let started = Some(started);
         Deployment {
             plan,
@@ -101,6 +107,7 @@ impl Deployment {
             living,
             last_exits,
             failures,
+            violations,
             router,
             reports,
             events,
@@ -160,6 +167,7 @@ impl Deployment {
                 incarnation: living.map(|living| living.incarnation),
                 pid: living.map(|living| living.worker.pid()),
                 ready: living.is_some_and(|living| living.ready),
+                violations: self.violations.get(&process.id).copied().unwrap_or(0),
                 actors: process.actors.iter().map(|actor| actor.name.to_string()).collect(),
             }
         };
@@ -179,8 +187,8 @@ impl Deployment {
             WorkerEvent::Frame(frame, _) => self.frame((process, incarnation), frame),
             WorkerEvent::Line(line) => logs::relay_line(&name, incarnation, &line),
             WorkerEvent::Violation(violation) => {
-                let by = self.name(ProcessId::ROOT);
-                self.tell(Event::Blamed { process: name, by, reason: violation.to_string() });
+                // Its attendant has killed it.
+                self.blamed((process, incarnation), ProcessId::ROOT, violation.to_string(), true);
             }
             WorkerEvent::Exited(death) => self.exited(process, incarnation, death),
         }
@@ -197,8 +205,8 @@ impl Deployment {
             ToRoot::Introduce { process: target, broken } => {
                 self.broker.request(life, target, broken, Instant::now());
             }
-            ToRoot::Blame { process, reason, .. } => {
-                self.tell(Event::Blamed { process: self.name(process), by: name, reason });
+            ToRoot::Blame { process, incarnation, reason } => {
+                self.accuse(life, (process, incarnation), reason);
             }
             ToRoot::Log(record) => logs::relay_record(&name, incarnation, &record),
             ToRoot::Panic(report) => {
@@ -206,6 +214,42 @@ impl Deployment {
             }
             ToRoot::Finish { .. } => self.broker.leaving(process),
         }
+    }
+
+    /// A process says that its peer broke the protocol of their pipe. What the root itself saw is certain; a worker may
+    /// be mistaken, or lie, so its word kills only where the topology says so (H59).
+    fn accuse(&mut self, by: Life, accused: Life, reason: String) {
+        let reason = cut(reason, MAX_REASON_BYTES);
+        if !self.broker.accuse(by, accused) {
+            let (by, process) = (self.name(by.0), self.name(accused.0));
+            tracing::warn!(target: "procession", %by, %process, reason, "a process blames another to which it has no pipe");
+            return;
+        }
+        let policy = self.plan.process_by_id(accused.0).map(|planned| planned.on_violation);
+        let is_certain = by.0.is_root() || policy == Some(OnViolation::Kill);
+        let killed = is_certain && self.kill_life(accused);
+        self.blamed(accused, by.0, reason, killed);
+    }
+
+    /// Kills a process as if it had died by itself: its restart policy decides what follows. False if that life is over.
+    fn kill_life(&mut self, (process, incarnation): Life) -> bool {
+        let Some(living) = self.living.get(&process).filter(|living| living.incarnation == incarnation)
+        else {
+            return false;
+        };
+        if let Err(error) = living.worker.kill() {
+            tracing::error!(target: "procession", process = %self.name(process), %error, "can't kill the process");
+            return false;
+        }
+        self.broker.leaving(process);
+        true
+    }
+
+    fn blamed(&mut self, (process, incarnation): Life, by: ProcessId, reason: String, killed: bool) {
+        let count = self.violations.entry(process).or_default();
+        *count += 1;
+        let (count, process, by) = (*count, self.name(process), self.name(by));
+        self.tell(Event::Blamed { process, incarnation, by, reason, count, killed });
     }
 
     fn ready(&mut self, life: Life) {

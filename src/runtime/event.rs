@@ -52,14 +52,20 @@ pub enum Event {
         /// What is known.
         report: Arc<PanicReport>,
     },
-    /// A process broke the protocol towards another.
+    /// A process broke the protocol towards another.
     Blamed {
         /// Which.
         process: ProcessName,
-        /// Who says so.
+        /// Which life of it.
+        incarnation: Incarnation,
+        /// Who says so; what the root says it has seen itself.
         by: ProcessName,
         /// How.
         reason: String,
+        /// How often that was said of it, in all its lives.
+        count: u64,
+        /// Whether it is killed for that.
+        killed: bool,
     },
     /// A process is dead. If `asked`, it was told to end, and this is no failure (P-4).
     Exited {
@@ -149,6 +155,7 @@ impl Event {
             | Event::Ready { incarnation, .. }
             | Event::StartFailed { incarnation, .. }
             | Event::Panicked { incarnation, .. }
+            | Event::Blamed { incarnation, .. }
             | Event::Exited { incarnation, .. } => Some(*incarnation),
             _ => None,
         }
@@ -193,8 +200,9 @@ impl fmt::Display for Event {
                 write!(f, "{process}#{incarnation} did not start: {failure}")
             }
             Event::Panicked { process, incarnation, report } => write_panic(f, process, *incarnation, report),
-            Event::Blamed { process, by, reason } => {
-                write!(f, "{process} broke the protocol, says {by}: {reason}")
+            Event::Blamed { process, incarnation, by, reason, killed, .. } => {
+                let fate = if *killed { "; it is killed" } else { "" };
+                write!(f, "{process}#{incarnation} broke the protocol, says {by}: {reason}{fate}")
             }
             Event::Exited { process, incarnation, death, asked } => {
                 write_exit(f, process, *incarnation, death, *asked)
@@ -274,6 +282,8 @@ pub struct ProcessStatus {
     pub pid: Option<i32>,
     /// Whether it is ready.
     pub ready: bool,
+    /// How often it was found to break the protocol, in all its lives.
+    pub violations: u64,
     /// The names of its actors.
     pub actors: Vec<String>,
 }

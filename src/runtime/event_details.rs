@@ -16,7 +16,9 @@ pub(super) fn details(event: &Event) -> Value {
         Event::Ready { after, .. } => json!({ "after_ms": millis(*after) }),
         Event::StartFailed { failure, .. } => json!({ "reason": failure.to_string() }),
         Event::Panicked { report, .. } => panicked(report),
-        Event::Blamed { by, reason, .. } => json!({ "by": by.as_str(), "reason": reason }),
+        Event::Blamed { by, reason, count, killed, .. } => {
+            json!({ "by": by.as_str(), "reason": reason, "count": count, "killed": killed })
+        }
         Event::Exited { death, asked, .. } => exited(death, *asked),
         Event::Restarting { delay, restarts, budget_left, .. } => {
             json!({ "delay_ms": millis(*delay), "restarts": restarts, "budget_left": budget_left })

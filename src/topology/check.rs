@@ -134,6 +134,7 @@ fn assemble(
         child: merged.child(name.clone(), instance.process.significant),
         ask_timeout: merged.ask_timeout,
         limits: merged.limits,
+        on_violation: merged.on_violation,
         name,
     })
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::declared::OnViolation;
 use crate::id::{ActorId, ActorName, ProcessId, ProcessName, Slot, TopologyName};
 use crate::supervision::{ChildSpec, GroupSpec};
 
@@ -62,6 +63,8 @@ pub struct PlannedProcess {
     pub ask_timeout: Duration,
     /// What its actors accept.
     pub limits: MessageLimits,
+    /// What becomes of it when another worker says that it broke the protocol.
+    pub on_violation: OnViolation,
 }
 
 /// Which of several equal processes.

@@ -71,7 +71,7 @@ impl Talk {
             max_message_bytes: 1 << 20,
             window_messages: 4,
             window_bytes: 64 << 10,
-            reply_bytes: 1 << 20,
+            ..Limits::default()
         };
         let hello = |process| Hello::new(ProcessId(process), Incarnation::FIRST, BuildId(1), limits);
         Talk {
@@ -143,7 +143,7 @@ impl Talk {
         loop {
             let bytes = self.client.poll_transmit(self.now);
             let length = bytes.len();
-            self.sent.extend_from_slice(bytes);
+            self.sent.extend_from_slice(&bytes);
             self.client.handle_transmitted(length);
             self.drain_client();
             if length == 0 {
@@ -166,10 +166,10 @@ impl Talk {
         while let Some(frame) = self.to_server.next().unwrap() {
             match self.server.handle_frame(frame, self.now).unwrap() {
                 Some(Event::Open { channel, .. }) => self.server.grant(channel),
-                Some(Event::Deliver { channel, message, body, correlation, .. }) => {
-                    assert_eq!(payload::message(&body), message);
+                Some(Event::Deliver { channel, message, body, weight, correlation, .. }) => {
+                    assert_eq!(payload::message(&body.bytes), message);
                     self.fates.entry(message).or_default().whole = true;
-                    let item = Item { id: message, channel, bytes: body.len() as u64, correlation };
+                    let item = Item { id: message, channel, bytes: weight, correlation };
                     self.mailbox.push(item);
                 }
                 _ => {}
@@ -235,8 +235,8 @@ impl Talk {
             let event = self.client.handle_frame(frame, self.now).unwrap();
             match event {
                 Some(Event::Reply { tag, body }) => {
-                    assert_eq!(payload::reply(&body), tag);
-                    self.outcome(Event::Reply { tag, body: Vec::new().into() });
+                    assert_eq!(payload::reply(&body.bytes), tag);
+                    self.outcome(Event::Reply { tag, body: (&[][..]).into() });
                 }
                 Some(Event::Failed { tag, failure }) => self.outcome(Event::Failed { tag, failure }),
                 Some(Event::Goodbye) => {

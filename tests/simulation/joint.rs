@@ -137,12 +137,13 @@ impl World {
                 assert_eq!(channel as usize, end.served.len());
                 end.served.push(Served { actor: exists.then_some(actor), ..Served::default() });
             }
-            Event::Deliver { channel, message, body, correlation, deadline } => {
-                assert_eq!(payload::message(&body), message, "W-5: the body of another message");
-                self.arrive(link, side, (channel, message), body.len(), correlation, deadline);
+            Event::Deliver { channel, message, body, weight, correlation, deadline } => {
+                assert_eq!(payload::message(&body.bytes), message, "W-5: the body of another message");
+                let bytes = usize::try_from(weight).unwrap();
+                self.arrive(link, side, (channel, message), bytes, correlation, deadline);
             }
             Event::Reply { tag, body } => {
-                assert_eq!(payload::reply(&body), tag, "W-3: the reply of another message");
+                assert_eq!(payload::reply(&body.bytes), tag, "W-3: the reply of another message");
                 self.ended(link, side, tag, Outcome::Replied, lost);
             }
             Event::Sent { tag } => self.ended(link, side, tag, Outcome::Sent, lost),
@@ -205,11 +206,11 @@ fn own(event: Event<'_, u32>) -> Event<'static, u32> {
     match event {
         Event::Greeted(hello) => Event::Greeted(hello),
         Event::Open { channel, open } => Event::Open { channel, open },
-        Event::Deliver { channel, message, body, correlation, deadline } => {
-            let body = body.into_owned().into();
-            Event::Deliver { channel, message, body, correlation, deadline }
+        Event::Deliver { channel, message, body, weight, correlation, deadline } => {
+            let body = body.into_owned();
+            Event::Deliver { channel, message, body, weight, correlation, deadline }
         }
-        Event::Reply { tag, body } => Event::Reply { tag, body: body.into_owned().into() },
+        Event::Reply { tag, body } => Event::Reply { tag, body: body.into_owned() },
         Event::Sent { tag } => Event::Sent { tag },
         Event::Failed { tag, failure } => Event::Failed { tag, failure },
         Event::Resume { channel } => Event::Resume { channel },

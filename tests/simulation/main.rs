@@ -26,12 +26,12 @@ use scenario::{Kind, for_each_seed};
 
 #[test]
 fn m1_m2_m3_m5_m7_hold_whatever_happens_in_a_seeded_world() {
-    for_each_seed("m1_m2_m3_m5_m7_hold_whatever_happens_in_a_seeded_world", Kind::Anything, 150);
+    for_each_seed("m1_m2_m3_m5_m7_hold_whatever_happens_in_a_seeded_world", Kind::Anything, 120);
 }
 
 #[test]
 fn m2_h04_without_faults_everything_is_answered_while_time_stands_still() {
-    for_each_seed("m2_h04_without_faults_everything_is_answered_while_time_stands_still", Kind::Peaceful, 60);
+    for_each_seed("m2_h04_without_faults_everything_is_answered_while_time_stands_still", Kind::Peaceful, 40);
 }
 
 #[test]
@@ -41,5 +41,5 @@ fn m2_h41_goodbyes_and_kills_between_two_that_talk_a_lot() {
 
 #[test]
 fn h02_mutual_floods_through_the_shortest_pipes_do_not_lock() {
-    for_each_seed("h02_mutual_floods_through_the_shortest_pipes_do_not_lock", Kind::Flood, 40);
+    for_each_seed("h02_mutual_floods_through_the_shortest_pipes_do_not_lock", Kind::Flood, 30);
 }

@@ -64,6 +64,7 @@ impl Scenario {
                 window_messages: word(dice, &[1, 2, 3, 8, 64]),
                 window_bytes: word(dice, &[1, 7, 100, 1 << 10, 8 << 10, 64 << 10]),
                 reply_bytes: word(dice, &[1, 500, 100_000, 1 << 20]),
+                ..Limits::default()
             },
             capacity_bytes: pick(dice, &[64, 500, 4 << 10, 64 << 10]),
             piece_bytes: pick(dice, &[16, 300, 5000, 1 << 20]),

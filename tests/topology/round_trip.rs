@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use procession::supervision::{Backoff, Intensity, Policy, Shutdown, Strategy as Restarting};
-use procession::topology::{Defaults, Process, Restart, Topology};
+use procession::topology::{Defaults, OnViolation, Process, Restart, Topology};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -48,7 +48,9 @@ macro_rules! settings {
     ($start:expr) => {{
         let text = || option::of(any::<String>());
         let size = || option::of(any::<u64>());
-        let limits = (size(), option::of((any::<u32>(), any::<u64>())), size(), size());
+        let violation = prop_oneof![Just(OnViolation::Report), Just(OnViolation::Kill)];
+        let mailbox = option::of((any::<u32>(), any::<u64>()));
+        let limits = (size(), mailbox, size(), size(), option::of(violation));
         let env = vec((name(), any::<String>()), 0..3);
         let spans = (option::of(duration()), option::of(duration()), option::of(shutdown()));
         ($start, text(), text(), limits, env, spans, restart()).prop_map(
@@ -56,7 +58,7 @@ macro_rules! settings {
                 it,
                 program,
                 build,
-                (message, mailbox, replies, pipe),
+                (message, mailbox, replies, pipe, violation),
                 env,
                 (ask, deadline, shutdown),
                 restart,
@@ -68,6 +70,7 @@ macro_rules! settings {
                 let it = mailbox.into_iter().fold(it, |it, (messages, bytes)| it.mailbox(messages, bytes));
                 let it = replies.into_iter().fold(it, |it, bytes| it.reply_budget(bytes));
                 let it = pipe.into_iter().fold(it, |it, bytes| it.pipe_buffer(bytes));
+                let it = violation.into_iter().fold(it, |it, policy| it.on_violation(policy));
                 let it = ask.into_iter().fold(it, |it, span| it.ask_timeout(span));
                 let it = deadline.into_iter().fold(it, |it, span| it.start_deadline(span));
                 shutdown.into_iter().fold(it, |it, shutdown| it.shutdown(shutdown))

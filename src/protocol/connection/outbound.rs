@@ -374,7 +374,7 @@ mod tests {
         let bytes = out.offer().to_vec();
         for begins in [u64::MAX, u64::MAX - 24, bytes.len() as u64 - 20] {
             out.patch_extra(begins, u32::MAX);
-            assert_eq!(out.offer(), bytes);
+            assert_eq!(out.offer().bytes, bytes);
         }
         out.patch_extra(8, u32::MAX);
         assert_eq!(out.offer()[8 + Header::EXTRA_AT..][..4], [255; 4]);

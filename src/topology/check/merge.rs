@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::id::ProcessName;
 use crate::supervision::{Backoff, ChildSpec, DEFAULT_START_DEADLINE, Policy, Shutdown};
 use crate::topology::catalog::ProgramRef;
-use crate::topology::declared::{Process, Restart, Settings, Topology};
+use crate::topology::declared::{OnViolation, Process, Restart, Settings, Topology};
 use crate::topology::diagnostic::{Diagnostic, ValuePath};
 use crate::topology::plan::{Mailbox, MessageLimits};
 use crate::topology::units;
@@ -36,6 +36,7 @@ pub(super) struct Merged {
     pub(super) start_deadline: Duration,
     pub(super) ask_timeout: Duration,
     pub(super) limits: MessageLimits,
+    pub(super) on_violation: OnViolation,
 }
 
 /// Merges, and tells of settings that are well each but not together.
@@ -51,6 +52,7 @@ pub(super) fn merge(topology: &Topology, process: &Process, findings: &mut Vec<D
         start_deadline: settings.start_deadline.unwrap_or(DEFAULT_START_DEADLINE),
         ask_timeout: settings.ask_timeout.unwrap_or(DEFAULT_ASK_TIMEOUT),
         limits: limits(&settings),
+        on_violation: settings.on_violation.unwrap_or_default(),
         build: settings.build,
         env: settings.env,
         restart: settings.restart,

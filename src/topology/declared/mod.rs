@@ -8,6 +8,7 @@ mod process;
 mod restart;
 mod settings;
 mod topology;
+mod violation;
 
 pub use actor::DeclaredActor;
 pub use process::Process;
@@ -16,3 +17,4 @@ pub use settings::Defaults;
 pub(super) use settings::Settings;
 pub(super) use topology::split_command;
 pub use topology::{BuildCommand, Topology};
+pub use violation::OnViolation;

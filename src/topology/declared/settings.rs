@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::restart::Restart;
+use super::violation::OnViolation;
 use crate::supervision::Shutdown;
 
 /// The settings that a process and the defaults share. Nothing said is nothing here; the last resort is the plan's.
@@ -20,6 +21,7 @@ pub(in crate::topology) struct Settings {
     pub(in crate::topology) max_message_bytes: Option<u64>,
     pub(in crate::topology) mailbox_messages: Option<u32>,
     pub(in crate::topology) mailbox_bytes: Option<u64>,
+    pub(in crate::topology) on_violation: Option<OnViolation>,
     pub(in crate::topology) reply_budget: Option<u64>,
     pub(in crate::topology) pipe_buffer: Option<u64>,
 }
@@ -40,6 +42,7 @@ impl Settings {
             max_message_bytes: self.max_message_bytes.or(other.max_message_bytes),
             mailbox_messages: self.mailbox_messages.or(other.mailbox_messages),
             mailbox_bytes: self.mailbox_bytes.or(other.mailbox_bytes),
+            on_violation: self.on_violation.or(other.on_violation),
             reply_budget: self.reply_budget.or(other.reply_budget),
             pipe_buffer: self.pipe_buffer.or(other.pipe_buffer),
         }
@@ -115,6 +118,13 @@ macro_rules! settings_methods {
             pub fn mailbox(mut self, messages: u32, bytes: u64) -> Self {
                 self.settings.mailbox_messages = Some(messages);
                 self.settings.mailbox_bytes = Some(bytes);
+                self
+            }
+
+            /// What becomes of the process when another worker says that it broke the protocol.
+            #[must_use]
+            pub fn on_violation(mut self, policy: crate::topology::OnViolation) -> Self {
+                self.settings.on_violation = Some(policy);
                 self
             }
 

@@ -16,6 +16,7 @@ pub(super) const SETTINGS: &[&str] = &[
     "mailbox",
     "reply_budget",
     "pipe_buffer",
+    "on_violation",
 ];
 
 /// In `[process.NAME]`, beside [`SETTINGS`].

@@ -3,7 +3,7 @@
 use super::keys;
 use super::reader::{Node, Reader};
 use crate::supervision::{Policy, Shutdown, Strategy};
-use crate::topology::declared::{Restart, Settings};
+use crate::topology::declared::{OnViolation, Restart, Settings};
 
 /// The words for policies, as `supervision` serialises them.
 pub(super) const POLICIES: [(&str, Policy); 3] =
@@ -15,6 +15,10 @@ pub(super) const STRATEGIES: [(&str, Strategy); 3] = [
     ("one_for_all", Strategy::OneForAll),
     ("rest_for_one", Strategy::RestForOne),
 ];
+
+/// The words for what becomes of a process that breaks the protocol.
+pub(super) const ON_VIOLATION: [(&str, OnViolation); 2] =
+    [("report", OnViolation::Report), ("kill", OnViolation::Kill)];
 
 /// Reads one setting; whether the key is one.
 pub(super) fn setting(reader: &mut Reader, settings: &mut Settings, key: &str, node: &Node<'_>) -> bool {
@@ -35,6 +39,7 @@ pub(super) fn setting(reader: &mut Reader, settings: &mut Settings, key: &str, n
         "max_message_bytes" => settings.max_message_bytes = reader.bytes(node),
         "reply_budget" => settings.reply_budget = reader.bytes(node),
         "pipe_buffer" => settings.pipe_buffer = reader.bytes(node),
+        "on_violation" => settings.on_violation = reader.choice(node, &ON_VIOLATION),
         "mailbox" => {
             for (key, node) in reader.members(node, "{ messages = 1024, bytes = \"8MiB\" }") {
                 match key {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::settings::{POLICIES, STRATEGIES};
+use super::settings::{ON_VIOLATION, POLICIES, STRATEGIES};
 use super::value::{inline, key, quoted};
 use crate::topology::declared::{DeclaredActor, Process, Restart, Settings, Topology};
 use crate::topology::diagnostic::{Diagnostic, Diagnostics, ValuePath};
@@ -107,6 +107,7 @@ impl Writer {
             settings.mailbox_bytes.map(|bytes| format!("bytes = {}", size(bytes))),
         ];
         self.line("mailbox", table(mailbox.into_iter().flatten().collect()));
+        self.line("on_violation", settings.on_violation.map(|policy| word(policy, &ON_VIOLATION)));
         self.line("reply_budget", settings.reply_budget.map(size));
         self.line("pipe_buffer", settings.pipe_buffer.map(size));
     }

@@ -1,0 +1,249 @@
+//! Any bytes to a connection that has requests, tells and casts of its own under way: no panic, no message over the
+//! limit, and one outcome for each of its messages.
+
+#![allow(dead_code)] // The stable tests look at more of it than the fuzzer.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use procession::id::{ActorId, BuildId, Incarnation, ProcessId, Slot};
+use procession::protocol::Limits;
+use procession::protocol::connection::{Begin, Connection, Event, Mode, ProtocolError, Submit, Waiting};
+use procession::protocol::control::Preamble;
+use procession::protocol::frame::{FrameReader, Header, Kind};
+use procession::protocol::wire::{Cause, Failure, Hello, Open};
+
+/// What the victim accepts and grants.
+pub(crate) const LIMITS: Limits = Limits {
+    max_message_bytes: 128 << 10,
+    window_messages: 4,
+    window_bytes: 64 << 10,
+    reply_bytes: 1 << 20,
+    max_descriptors: 4,
+};
+
+/// A connection, and what its process would do with it.
+pub(crate) struct Victim {
+    /// Itself.
+    pub(crate) connection: Connection<u32>,
+    reader: FrameReader,
+    greeted: bool,
+    now: Instant,
+    /// How each of its messages ended.
+    pub(crate) outcomes: BTreeMap<u32, Ended>,
+    waiting: Vec<u32>,
+    /// What it wrote.
+    pub(crate) written: Vec<u8>,
+    /// What reached its actors, by length.
+    pub(crate) delivered: Vec<usize>,
+}
+
+/// How a message ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Ended {
+    /// With this reply.
+    Replied(Vec<u8>),
+    /// It had room.
+    Sent,
+    /// Without a reply.
+    Failed(Failure),
+}
+
+/// With which every message ends that nothing else has ended.
+pub(crate) const LOSS: Cause = Cause::NoReply;
+
+impl Victim {
+    /// Process 1 of two.
+    pub(crate) fn new(process: u32, now: Instant) -> Victim {
+        let hello = Hello::new(ProcessId(process), Incarnation::FIRST, BuildId(1), LIMITS);
+        Victim {
+            connection: Connection::new(hello),
+            reader: FrameReader::default(),
+            greeted: false,
+            now,
+            outcomes: BTreeMap::new(),
+            waiting: Vec::new(),
+            written: Vec::new(),
+            delivered: Vec::new(),
+        }
+    }
+
+    /// Opens channels to three actors of the other process, and sends what there is to send: small and large.
+    pub(crate) fn speak(&mut self) {
+        for slot in 0..3 {
+            let target = ActorId::declared(ProcessId(2), Slot(slot));
+            self.connection.open(&Open { target });
+        }
+        let small = Bytes::from(vec![7; 20]);
+        let large = Bytes::from(vec![9; 40_000]);
+        let deadline = Some(self.now + Duration::from_secs(9));
+        for (tag, mode, channel) in [
+            (0, Mode::Call, 0),
+            (1, Mode::Call, 0),
+            (2, Mode::Tell, 0),
+            (3, Mode::Call, 0),
+            (4, Mode::Outbox, 0),
+            (5, Mode::Call, 0),
+            (6, Mode::Call, 1),
+            (7, Mode::Tell, 1),
+            (8, Mode::Call, 1),
+            (9, Mode::Call, 2),
+        ] {
+            let body = if tag % 6 == 0 { &large } else { &small };
+            let submit = Submit { channel, message: tag, mode, timeout_ms: 9_000 };
+            match self.connection.submit(submit, body, || Waiting { tag, deadline }) {
+                Ok(Some(_)) if mode != Mode::Outbox => self.waiting.push(tag),
+                Ok(_) => {}
+                Err(cause) => panic!("nothing was wrong yet: {cause}"),
+            }
+        }
+        self.write();
+    }
+
+    /// Takes what has come, in one piece.
+    ///
+    /// # Errors
+    /// How the peer broke the protocol.
+    pub(crate) fn read(&mut self, mut bytes: &[u8]) -> Result<(), ProtocolError> {
+        while !bytes.is_empty() {
+            let room = self.reader.room();
+            let (now, later) = bytes.split_at(room.len().min(bytes.len()));
+            room[..now.len()].copy_from_slice(now);
+            self.reader.advance(now.len());
+            bytes = later;
+            if !self.greeted {
+                self.greeted = self.reader.take_preamble()?;
+            }
+            while self.greeted {
+                let Some(frame) = self.reader.next()? else { break };
+                let event = self.connection.handle_frame(frame, self.now)?;
+                if let Some(event) = event {
+                    let mut reply = None;
+                    note(&mut self.outcomes, &mut self.delivered, event, &mut reply);
+                    if let Some(reply) = reply {
+                        self.respond(&reply);
+                    }
+                }
+                self.drain();
+                self.write();
+            }
+        }
+        Ok(())
+    }
+
+    /// As a process would: everything is granted but what no actor is called, handled at once, and answered with as many bytes.
+    fn respond(&mut self, reply: &Respond) {
+        match reply {
+            Respond::Open { channel, slot } if *slot < 2 => self.connection.grant(*channel),
+            Respond::Open { channel, .. } => self.connection.refuse(*channel, &Cause::ActorStopped),
+            Respond::Deliver { channel, bytes, correlation, deadline } => {
+                let begin = self.connection.begin(*channel, *bytes, *correlation, *deadline, self.now);
+                let Some(correlation) = *correlation else { return };
+                match begin {
+                    Begin::Proceed if bytes % 3 == 0 => {
+                        self.connection.reply_failure(correlation, &Failure::failed(Cause::NoReply));
+                    }
+                    Begin::Proceed => {
+                        let length = usize::try_from(*bytes).expect("within the limit");
+                        self.connection.reply(correlation, &Bytes::from(vec![3; length]));
+                    }
+                    Begin::Left => {
+                        self.connection
+                            .reply_failure(correlation, &Failure::not_executed(Cause::ActorStopped));
+                    }
+                    Begin::Cancelled | Begin::Expired | Begin::Aside => {}
+                }
+            }
+            Respond::Goodbye => self.connection.fail_waiting(&Cause::ActorStopped),
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(event) = self.connection.poll_event() {
+            note(&mut self.outcomes, &mut self.delivered, event, &mut None);
+        }
+    }
+
+    /// Writes all that there is to write.
+    pub(crate) fn write(&mut self) {
+        loop {
+            let bytes = self.connection.poll_transmit(self.now);
+            let length = bytes.len();
+            self.written.extend_from_slice(&bytes);
+            self.connection.handle_transmitted(length);
+            self.drain();
+            if length == 0 {
+                return;
+            }
+        }
+    }
+
+    /// The pipe ends: every message has ended then, and once.
+    pub(crate) fn end(&mut self) {
+        self.connection.handle_lost(&LOSS);
+        self.drain();
+        assert_eq!(self.connection.outgoing_count(), 0);
+        for tag in &self.waiting {
+            assert!(self.outcomes.contains_key(tag), "M-2: message {tag} never ended");
+        }
+    }
+}
+
+enum Respond {
+    Open { channel: u32, slot: u32 },
+    Deliver { channel: u32, bytes: u64, correlation: Option<u64>, deadline: Option<Instant> },
+    Goodbye,
+}
+
+fn note(
+    outcomes: &mut BTreeMap<u32, Ended>,
+    delivered: &mut Vec<usize>,
+    event: Event<'_, u32>,
+    respond: &mut Option<Respond>,
+) {
+    let (tag, ended) = match event {
+        // Every reply is written at once, so nobody stands aside.
+        Event::Greeted(_) | Event::Resume { .. } => return,
+        Event::Open { channel, open } => {
+            *respond = Some(Respond::Open { channel, slot: open.target.slot.0 });
+            return;
+        }
+        Event::Deliver { channel, body, weight, correlation, deadline, .. } => {
+            let body = body.bytes;
+            assert!(body.len() <= LIMITS.max_message_bytes as usize, "H6: a message over the limit");
+            delivered.push(body.len());
+            *respond = Some(Respond::Deliver { channel, bytes: weight, correlation, deadline });
+            return;
+        }
+        Event::Goodbye => {
+            *respond = Some(Respond::Goodbye);
+            return;
+        }
+        Event::Reply { tag, body } => (tag, Ended::Replied(body.bytes.into_owned())),
+        Event::Sent { tag } => (tag, Ended::Sent),
+        Event::Failed { tag, failure } => (tag, Ended::Failed(failure)),
+    };
+    let previous = outcomes.insert(tag, ended);
+    assert!(previous.is_none(), "N-1: message {tag} ended twice");
+}
+
+/// What a peer says first.
+pub(crate) fn greeting() -> Vec<u8> {
+    let hello = Hello::new(ProcessId(2), Incarnation::FIRST, BuildId(1), LIMITS);
+    let body = procession::codec::encode(&hello, 1000).expect("small");
+    let length = u32::try_from(body.len()).expect("small");
+    [&Preamble::ours()[..], &Header { length, ..Header::new(Kind::Hello) }.to_bytes(), &body].concat()
+}
+
+/// The target: an odd first byte leaves the greeting to the input.
+pub(crate) fn run(input: &[u8]) {
+    let Some((first, rest)) = input.split_first() else { return };
+    let mut victim = Victim::new(1, Instant::now());
+    victim.speak();
+    if first % 2 == 0 {
+        victim.read(&greeting()).expect("an honest greeting");
+    }
+    let _ = victim.read(rest);
+    victim.end();
+}

@@ -1,0 +1,112 @@
+//! The same for the control pipe: every message of either side with a flipped bit.
+
+use libtest_mimic::Trial;
+use procession::id::*;
+use procession::protocol::Limits;
+use procession::protocol::control::*;
+use procession::protocol::control_frames::{self, Decoder};
+use serde::de::DeserializeOwned;
+
+use crate::memory::within;
+use crate::trial;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![trial("x1_no_flipped_bit_of_a_control_pipe_panics_or_costs_much", flips)]
+}
+
+/// What a flipped length claims of a frame is not allocated. Of a list within it serde reserves up to 1 MiB, before the
+/// first element is missing; lists are nested at most twice.
+const MOST_BYTES: usize = (2 << 20) + (256 << 10);
+
+fn flips() {
+    let (to_root, to_worker) = (from_workers(), from_the_root());
+    let cases = each_flip::<ToRoot>(&to_root) + each_flip::<ToWorker>(&to_worker);
+    println!("{cases} flipped bits");
+    assert!(cases > 5000);
+}
+
+fn each_flip<T: DeserializeOwned>(stream: &[u8]) -> usize {
+    for place in 0..stream.len() {
+        for bit in 0..8 {
+            let mut changed = stream.to_vec();
+            changed[place] ^= 1 << bit;
+            within(MOST_BYTES, (place, bit), || {
+                let mut decoder: Decoder<T, ()> = Decoder::new();
+                decoder.handle_bytes(&changed, std::iter::empty(), false);
+                while let Ok(Some(_)) = decoder.poll_message() {}
+                let _ = decoder.handle_end();
+            });
+        }
+    }
+    stream.len() * 8
+}
+
+fn stream<T: serde::Serialize>(messages: &[T]) -> Vec<u8> {
+    let mut bytes = Preamble::ours().to_vec();
+    for message in messages {
+        control_frames::encode_into(message, 0, &mut bytes).unwrap();
+    }
+    bytes
+}
+
+pub(crate) fn from_workers() -> Vec<u8> {
+    let (process, incarnation) = (ProcessId(3), Incarnation::FIRST);
+    stream(&[
+        ToRoot::Ready(Ready { process, incarnation, build: BuildId(1), limits: Limits::default() }),
+        ToRoot::Refused(Refusal::Handshake("no".to_owned())),
+        ToRoot::Introduce { process, broken: Some(incarnation) },
+        ToRoot::Blame { process, incarnation, reason: "it lies".to_owned() },
+        ToRoot::Log(LogRecord {
+            time_us: 1,
+            level: LogLevel::Warn,
+            target: "here".to_owned(),
+            spans: vec!["outer".to_owned()],
+            message: "counted".to_owned(),
+            fields: vec![("total".to_owned(), "3".to_owned())],
+            dropped: 2,
+        }),
+        ToRoot::Panic(PanicReport {
+            message: "ouch".to_owned(),
+            place: "a.rs:1:2".to_owned(),
+            thread: "main".to_owned(),
+            handling: Some(Handling { actor: "counter".to_owned(), message: "Add".to_owned() }),
+            backtrace: None,
+        }),
+        ToRoot::Finish { code: 3 },
+    ])
+}
+
+pub(crate) fn from_the_root() -> Vec<u8> {
+    let (process, incarnation) = (ProcessId(3), Incarnation::FIRST);
+    let name = ProcessName::new("left").unwrap();
+    let exit = Exit::Code(7);
+    stream(&[
+        ToWorker::Welcome(Box::new(Welcome {
+            topology: TopologyName::new("demo").unwrap(),
+            process,
+            name: name.clone(),
+            incarnation,
+            last_exit: Some(exit),
+            build: Some(BuildId(1)),
+            limits: Limits::default(),
+            ask_timeout_ms: 30_000,
+            serialise_always: false,
+            actors: vec![ActorStart {
+                name: ActorName::new("counter").unwrap(),
+                type_name: "Counter".to_owned(),
+                slot: Slot(0),
+                args_json: "{}".to_owned(),
+            }],
+            names: vec![KnownActor {
+                name: ActorName::new("counter").unwrap(),
+                id: ActorId::declared(process, Slot(0)),
+                type_name: "Counter".to_owned(),
+                process: name.clone(),
+            }],
+        })),
+        ToWorker::Introduce(Peer { process, incarnation, name }),
+        ToWorker::Unreachable { process, why: Unreachable::Ended(exit) },
+        ToWorker::Down { process, incarnation, exit },
+        ToWorker::Stop { grace_ms: 5000 },
+    ])
+}
