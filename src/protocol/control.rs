@@ -16,6 +16,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::busy_poll::BusyPoll;
 use super::limits::Limits;
 use crate::id::{ActorId, ActorName, BuildId, Exit, Incarnation, ProcessId, ProcessName, Slot, TopologyName};
 
@@ -159,6 +160,8 @@ pub struct Welcome {
     pub limits: Limits,
     /// How long an ask waits that names no timeout of its own.
     pub ask_timeout_ms: u64,
+    /// Whether its thread of actors polls before it sleeps.
+    pub busy_poll: BusyPoll,
     /// Serialise also what stays in the process (a test mode).
     pub serialise_always: bool,
     /// The actors to start, in order.

@@ -1,6 +1,7 @@
 //! What processes say to one another, without I/O: control messages, and the connection that carries messages
 //! of actors.
 
+mod busy_poll;
 pub mod connection;
 pub mod control;
 pub mod control_frames;
@@ -8,4 +9,5 @@ pub mod frame;
 mod limits;
 pub mod wire;
 
+pub use busy_poll::{BusyPoll, MAX_BUSY_POLL};
 pub use limits::{Limits, MAX_DESCRIPTORS};

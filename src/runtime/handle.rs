@@ -67,6 +67,8 @@ impl Root {
         self.commands.send(command).await.map_err(|_| Error::Ended)?;
         let Deployed { number, plan, started, ended, events } =
             deployed.await.map_err(|_| Error::Ended)??;
+        // Of this thread, which is the one whose actors and asks the plan's setting is about.
+        crate::transport::polling::set(plan.busy_poll);
         let commands = self.commands.clone();
         Ok((Running { number, plan, commands, ended, events }, started))
     }

@@ -76,6 +76,7 @@ fn welcome(
         build: None,
         limits: limits(&process.limits),
         ask_timeout_ms: u64::try_from(process.ask_timeout.as_millis()).unwrap_or(u64::MAX),
+        busy_poll: process.busy_poll,
         serialise_always: serialise_always(),
         actors: actors.collect(),
         names: process.wired.iter().filter_map(|wired| known(plan, wired.id)).collect(),

@@ -167,6 +167,7 @@ async fn serve(
     inbox: &Arc<Inbox>,
     build: BuildId,
 ) -> i32 {
+    polling::set(welcome.busy_poll);
     actix::spawn(Arc::clone(router).run());
     let giving_up = Arc::clone(inbox);
     let host = Host::new(Arc::clone(router), birth(welcome), move || {

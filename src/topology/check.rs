@@ -102,7 +102,8 @@ fn plan(topology: &Topology, catalog: &impl Catalog, findings: &mut Vec<Diagnost
     }
     let group = group::group(topology, &merged, &processes);
     let ask_timeout = topology.defaults.settings.ask_timeout.unwrap_or(DEFAULT_ASK_TIMEOUT);
-    Some(Plan { name: name.ok()?, ask_timeout, processes, group })
+    let busy_poll = topology.defaults.settings.busy_poll.unwrap_or_default();
+    Some(Plan { name: name.ok()?, ask_timeout, busy_poll, processes, group })
 }
 
 /// One process of the plan; none if a name in it is none, which `expand` has told.
@@ -133,6 +134,7 @@ fn assemble(
         wired: wiring.wired,
         child: merged.child(name.clone(), instance.process.significant),
         ask_timeout: merged.ask_timeout,
+        busy_poll: merged.busy_poll,
         limits: merged.limits,
         on_violation: merged.on_violation,
         name,

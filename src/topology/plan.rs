@@ -6,7 +6,7 @@
 
 mod serial;
 
-pub(super) use serial::shutdown_text;
+pub(super) use serial::{busy_poll_text, shutdown_text};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::declared::OnViolation;
 use crate::id::{ActorId, ActorName, ProcessId, ProcessName, Slot, TopologyName};
+use crate::protocol::BusyPoll;
 use crate::supervision::{ChildSpec, GroupSpec};
 
 /// What will run.
@@ -27,6 +28,9 @@ pub struct Plan {
     /// How long a `send` of the root may take when the call says nothing else.
     #[serde(with = "serial::words")]
     pub ask_timeout: Duration,
+    /// Whether the root's thread of actors polls before it sleeps.
+    #[serde(serialize_with = "serial::busy_poll")]
+    pub busy_poll: BusyPoll,
     /// Every process but the root, in start order; that with the number `n` stands at `n - 1`.
     pub processes: Vec<PlannedProcess>,
     /// Who is restarted with whom: the processes above, in the same order.
@@ -61,6 +65,9 @@ pub struct PlannedProcess {
     /// How long a `send` from one of its actors may take when the call says nothing else.
     #[serde(with = "serial::words")]
     pub ask_timeout: Duration,
+    /// Whether its thread of actors polls before it sleeps.
+    #[serde(serialize_with = "serial::busy_poll")]
+    pub busy_poll: BusyPoll,
     /// What its actors accept.
     pub limits: MessageLimits,
     /// What becomes of it when another worker says that it broke the protocol.

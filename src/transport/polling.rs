@@ -14,8 +14,8 @@ use std::time::Instant;
 
 use slab::Slab;
 
-pub use self::window::BusyPoll;
 use self::window::{Next, Window};
+use crate::protocol::BusyPoll;
 
 thread_local! {
     static POLLER: Poller = Poller::default();

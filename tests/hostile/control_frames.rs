@@ -90,6 +90,7 @@ pub(crate) fn from_the_root() -> Vec<u8> {
             build: Some(BuildId(1)),
             limits: Limits::default(),
             ask_timeout_ms: 30_000,
+            busy_poll: procession::protocol::BusyPoll::Auto,
             serialise_always: false,
             actors: vec![ActorStart {
                 name: ActorName::new("counter").unwrap(),

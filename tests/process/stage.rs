@@ -108,6 +108,7 @@ impl Stage {
             build: None,
             limits: Default::default(),
             ask_timeout_ms: 1000,
+            busy_poll: procession::protocol::BusyPoll::Auto,
             serialise_always: false,
             actors: Vec::new(),
             names: Vec::new(),

@@ -5,7 +5,8 @@ use std::cell::Cell;
 use bytes::Bytes;
 use procession::blob::Blob;
 use procession::prelude::*;
-use procession::transport::polling::{self, BusyPoll};
+use procession::protocol::BusyPoll;
+use procession::transport::polling;
 
 use crate::cores;
 use crate::drive;

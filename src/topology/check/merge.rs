@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::id::ProcessName;
+use crate::protocol::BusyPoll;
 use crate::supervision::{Backoff, ChildSpec, DEFAULT_START_DEADLINE, Policy, Shutdown};
 use crate::topology::catalog::ProgramRef;
 use crate::topology::declared::{OnViolation, Process, Restart, Settings, Topology};
@@ -35,6 +36,7 @@ pub(super) struct Merged {
     pub(super) shutdown: Shutdown,
     pub(super) start_deadline: Duration,
     pub(super) ask_timeout: Duration,
+    pub(super) busy_poll: BusyPoll,
     pub(super) limits: MessageLimits,
     pub(super) on_violation: OnViolation,
 }
@@ -51,6 +53,7 @@ pub(super) fn merge(topology: &Topology, process: &Process, findings: &mut Vec<D
         shutdown: settings.shutdown.unwrap_or_default(),
         start_deadline: settings.start_deadline.unwrap_or(DEFAULT_START_DEADLINE),
         ask_timeout: settings.ask_timeout.unwrap_or(DEFAULT_ASK_TIMEOUT),
+        busy_poll: settings.busy_poll.unwrap_or_default(),
         limits: limits(&settings),
         on_violation: settings.on_violation.unwrap_or_default(),
         build: settings.build,

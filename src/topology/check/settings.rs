@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::protocol::{BusyPoll, MAX_BUSY_POLL};
 use crate::supervision::Shutdown;
 use crate::topology::declared::{Restart, Settings, Topology, split_command};
 use crate::topology::diagnostic::{Diagnostic, ValuePath};
@@ -79,6 +80,7 @@ impl Checker<'_> {
             &path.key("ask_timeout"),
             Zero::Wrong("no `send` would ever be answered in time"),
         );
+        self.busy_poll(settings.busy_poll, &path.key("busy_poll"));
         self.size(
             settings.max_message_bytes,
             &path.key("max_message_bytes"),
@@ -117,6 +119,18 @@ impl Checker<'_> {
                 );
             }
             _ => {}
+        }
+    }
+
+    fn busy_poll(&mut self, busy_poll: Option<BusyPoll>, path: &ValuePath) {
+        let Some(BusyPoll::For(time)) = busy_poll else { return };
+        if time.is_zero() || time > MAX_BUSY_POLL {
+            let limit = units::duration_text(MAX_BUSY_POLL);
+            self.tell(
+                path.clone(),
+                format!("{} can't be {}", path.subject(), units::duration_text(time)),
+                &format!("up to {limit}, \"off\" or \"auto\""),
+            );
         }
     }
 

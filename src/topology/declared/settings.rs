@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::restart::Restart;
 use super::violation::OnViolation;
+use crate::protocol::BusyPoll;
 use crate::supervision::Shutdown;
 
 /// The settings that a process and the defaults share. Nothing said is nothing here; the last resort is the plan's.
@@ -18,6 +19,7 @@ pub(in crate::topology) struct Settings {
     pub(in crate::topology) shutdown: Option<Shutdown>,
     pub(in crate::topology) start_deadline: Option<Duration>,
     pub(in crate::topology) ask_timeout: Option<Duration>,
+    pub(in crate::topology) busy_poll: Option<BusyPoll>,
     pub(in crate::topology) max_message_bytes: Option<u64>,
     pub(in crate::topology) mailbox_messages: Option<u32>,
     pub(in crate::topology) mailbox_bytes: Option<u64>,
@@ -39,6 +41,7 @@ impl Settings {
             shutdown: self.shutdown.or(other.shutdown),
             start_deadline: self.start_deadline.or(other.start_deadline),
             ask_timeout: self.ask_timeout.or(other.ask_timeout),
+            busy_poll: self.busy_poll.or(other.busy_poll),
             max_message_bytes: self.max_message_bytes.or(other.max_message_bytes),
             mailbox_messages: self.mailbox_messages.or(other.mailbox_messages),
             mailbox_bytes: self.mailbox_bytes.or(other.mailbox_bytes),
@@ -102,6 +105,13 @@ macro_rules! settings_methods {
             #[must_use]
             pub fn ask_timeout(mut self, timeout: std::time::Duration) -> Self {
                 self.settings.ask_timeout = Some(timeout);
+                self
+            }
+
+            /// Whether the thread of its actors looks at its pipes for a while before it sleeps.
+            #[must_use]
+            pub fn busy_poll(mut self, busy_poll: crate::protocol::BusyPoll) -> Self {
+                self.settings.busy_poll = Some(busy_poll);
                 self
             }
 

@@ -80,6 +80,14 @@ impl Topology {
         self
     }
 
+    /// Whether threads of actors look at their pipes for a while before they sleep: the
+    /// [default](Defaults::busy_poll) of all processes and of the root.
+    #[must_use]
+    pub fn busy_poll(mut self, busy_poll: crate::protocol::BusyPoll) -> Topology {
+        self.defaults.settings.busy_poll = Some(busy_poll);
+        self
+    }
+
     /// What it is called.
     pub fn name(&self) -> &str {
         &self.name

@@ -12,6 +12,7 @@ pub(super) const SETTINGS: &[&str] = &[
     "shutdown",
     "start_deadline",
     "ask_timeout",
+    "busy_poll",
     "max_message_bytes",
     "mailbox",
     "reply_budget",

@@ -2,6 +2,7 @@
 
 use super::keys;
 use super::reader::{Node, Reader};
+use crate::protocol::BusyPoll;
 use crate::supervision::{Policy, Shutdown, Strategy};
 use crate::topology::declared::{OnViolation, Restart, Settings};
 
@@ -36,6 +37,7 @@ pub(super) fn setting(reader: &mut Reader, settings: &mut Settings, key: &str, n
         "shutdown" => settings.shutdown = shutdown(reader, node),
         "start_deadline" => settings.start_deadline = reader.duration(node),
         "ask_timeout" => settings.ask_timeout = reader.duration(node),
+        "busy_poll" => settings.busy_poll = busy_poll(reader, node),
         "max_message_bytes" => settings.max_message_bytes = reader.bytes(node),
         "reply_budget" => settings.reply_budget = reader.bytes(node),
         "pipe_buffer" => settings.pipe_buffer = reader.bytes(node),
@@ -92,5 +94,19 @@ fn shutdown(reader: &mut Reader, node: &Node<'_>) -> Option<Shutdown> {
             None
         }
         _ => reader.duration(node).map(Shutdown::Timeout),
+    }
+}
+
+/// Reads `busy_poll`: a word, or how long to poll.
+fn busy_poll(reader: &mut Reader, node: &Node<'_>) -> Option<BusyPoll> {
+    match node.value().and_then(|value| value.as_str()) {
+        Some("auto") => Some(BusyPoll::Auto),
+        Some("off") => Some(BusyPoll::Off),
+        Some(text) if !text.starts_with(|c: char| c.is_ascii_digit()) => {
+            let help = "\"auto\", \"off\", or how long to poll: \"50us\"";
+            reader.refuse(node, format!("there is no busy_poll `{text}`"), help);
+            None
+        }
+        _ => reader.duration(node).map(BusyPoll::For),
     }
 }

@@ -10,7 +10,7 @@ use super::settings::{ON_VIOLATION, POLICIES, STRATEGIES};
 use super::value::{inline, key, quoted};
 use crate::topology::declared::{DeclaredActor, Process, Restart, Settings, Topology};
 use crate::topology::diagnostic::{Diagnostic, Diagnostics, ValuePath};
-use crate::topology::plan::shutdown_text;
+use crate::topology::plan::{busy_poll_text, shutdown_text};
 use crate::topology::units::{bytes_text, duration_text};
 
 impl Topology {
@@ -101,6 +101,7 @@ impl Writer {
         self.line("shutdown", settings.shutdown.map(|shutdown| quoted(&shutdown_text(shutdown))));
         self.line("start_deadline", settings.start_deadline.map(span));
         self.line("ask_timeout", settings.ask_timeout.map(span));
+        self.line("busy_poll", settings.busy_poll.map(|busy_poll| quoted(&busy_poll_text(busy_poll))));
         self.line("max_message_bytes", settings.max_message_bytes.map(size));
         let mailbox = [
             settings.mailbox_messages.map(|messages| format!("messages = {messages}")),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::protocol::BusyPoll;
 use crate::supervision::{ChildSpec, GroupSpec, Member, Policy, Shutdown, Strategy};
 use crate::topology::units;
 
@@ -61,6 +62,20 @@ pub(in crate::topology) fn shutdown_text(shutdown: Shutdown) -> String {
         Shutdown::BrutalKill => "brutal_kill".to_owned(),
         Shutdown::Infinity => "infinity".to_owned(),
     }
+}
+
+/// `auto`, `off` or a time.
+pub(in crate::topology) fn busy_poll_text(busy_poll: BusyPoll) -> String {
+    match busy_poll {
+        BusyPoll::Auto => "auto".to_owned(),
+        BusyPoll::Off => "off".to_owned(),
+        BusyPoll::For(time) => units::duration_text(time),
+    }
+}
+
+/// Whether to poll, as the file says it.
+pub(super) fn busy_poll<S: Serializer>(busy_poll: &BusyPoll, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&busy_poll_text(*busy_poll))
 }
 
 #[derive(Serialize)]

@@ -6,17 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Whether to wait for messages awake.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BusyPoll {
-    /// Never: each wait is a sleep.
-    Off,
-    /// While it spares sleeps, and while no other thread wants the core.
-    #[default]
-    Auto,
-    /// Always for this time, after traffic.
-    For(Duration),
-}
+use crate::protocol::BusyPoll;
 
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
