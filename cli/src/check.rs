@@ -26,6 +26,7 @@ pub(crate) fn run(arguments: &Check) -> Result<ExitCode, Failure> {
     let but = if found.is_empty() { String::new() } else { format!(", with {found}") };
     console::say(Stream::Stdout, &format!("`{}` is sound{but}\n\n", file.path.display()));
     console::say(Stream::Stdout, &summary::summary(&plan));
+    console::say(Stream::Stdout, &summary::memory(&plan));
     Ok(ExitCode::from(code::DONE))
 }
 
@@ -33,7 +34,8 @@ fn print_json(checked: &Checked) -> ExitCode {
     let Checked { plan, findings } = checked;
     let all: Vec<_> = findings.iter().map(findings::to_json).collect();
     let omitted = findings.len() - all.len();
-    let object = json!({ "sound": plan.is_some(), "findings": all, "omitted": omitted, "plan": plan });
+    let memory = plan.as_ref().map(summary::memory_json);
+    let object = json!({ "sound": plan.is_some(), "findings": all, "omitted": omitted, "plan": plan, "memory": memory });
     console::say(Stream::Stdout, &format!("{object:#}\n"));
     ExitCode::from(if plan.is_some() { code::DONE } else { code::NOT_SOUND })
 }

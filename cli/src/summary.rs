@@ -29,6 +29,43 @@ pub(crate) fn summary(plan: &Plan) -> String {
     out
 }
 
+/// What the messages of each process may cost it at worst.
+pub(crate) fn memory(plan: &Plan) -> String {
+    let bounds = plan.memory();
+    let mut out = String::from("\nmemory of messages, at worst:\n");
+    let width = bounds.iter().map(|bound| bound.process.chars().count()).max().unwrap_or(0);
+    for bound in &bounds {
+        let _ = writeln!(
+            out,
+            "  {:<width$}  {:>10}: mailboxes {}, outboxes {}, replies {}, pipes {} ({})",
+            bound.process,
+            mebibytes(bound.total()),
+            mebibytes(bound.mailboxes),
+            mebibytes(bound.outboxes),
+            mebibytes(bound.replies),
+            mebibytes(bound.pipes),
+            bound.peers,
+        );
+    }
+    out
+}
+
+/// The same for programs: bytes, with their sum.
+pub(crate) fn memory_json(plan: &Plan) -> serde_json::Value {
+    let bounds = plan.memory().into_iter().map(|bound| {
+        let mut object = serde_json::json!(bound);
+        object["total"] = bound.total().into();
+        object
+    });
+    bounds.collect()
+}
+
+fn mebibytes(bytes: u64) -> String {
+    // In tenths, rounded up: a bound must not look lower than it is.
+    let tenths = bytes.saturating_mul(10).div_ceil(1 << 20);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
 fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }

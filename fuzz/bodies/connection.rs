@@ -205,6 +205,8 @@ fn note(
     let (tag, ended) = match event {
         // Every reply is written at once, so nobody stands aside.
         Event::Greeted(_) | Event::Resume { .. } => return,
+        // Whom the peer's channel led to is not remembered here, and none of ours is ever closed.
+        Event::Closed { .. } | Event::Shut { .. } => return,
         Event::Open { channel, open } => {
             *respond = Some(Respond::Open { channel, slot: open.target.slot.0 });
             return;

@@ -61,7 +61,9 @@ fn submit_remote<M: ProcMessage>(
         Waiting { tag: Waiter::Outcome(waiter), deadline: Some(Instant::now() + timeout) }
     });
     match (sent, slot) {
-        (Ok((peer, key)), Some(slot)) => Pending::new(slot, Some(message), Route::Remote { peer, key }),
+        (Ok((peer, key)), Some(slot)) => {
+            Pending::new(slot, Some(message), Route::Remote { peer, key, timer: None })
+        }
         (Ok(_), None) => Pending::done(),
         (Err(cause), _) => Pending::failed(cause, Some(message)),
     }
@@ -79,12 +81,21 @@ fn put<M: ProcMessage>(
 ) -> Result<(Arc<Peer>, Option<u64>), Cause> {
     let mut cause = Cause::ShuttingDown;
     for _ in 0..TRIES {
-        let routing::Route { peer, channel } = router.route(id)?;
+        let routing::Route { peer, channel, uses } = router.route(id)?;
         let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
         let submit = Submit { channel, message: which.id.0, mode, timeout_ms };
         let sent = peer.with(|connection| {
-            connection.submit(submit, message, &mut waiting).map_err(|cause| (cause, connection.is_over()))
+            // The channel was closed since it was looked up, and may lead to another actor by now.
+            if connection.uses_of(channel) != uses {
+                return None;
+            }
+            Some(
+                connection
+                    .submit(submit, message, &mut waiting)
+                    .map_err(|cause| (cause, connection.is_over())),
+            )
         });
+        let Some(sent) = sent else { continue };
         match sent {
             Ok(key) => return Ok((peer, key)),
             Err((why, false)) => return Err(why),

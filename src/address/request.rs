@@ -12,6 +12,7 @@ use super::actor::ProcMessage;
 use super::context;
 use super::error::SendError;
 use super::slot::CallSlot;
+use crate::process::clock;
 use crate::process::routing::{Gate, Peer};
 use crate::protocol::wire::{Cause, Failure};
 
@@ -31,12 +32,14 @@ pub(super) enum Route {
     Remote {
         peer: Arc<Peer>,
         key: Option<u64>,
+        /// The connection's driver keeps the time; made where that does not hear of a blocked arbiter.
+        timer: Option<Pin<Box<Sleep>>>,
     },
     Local {
         gate: Arc<Gate>,
         ticket: Option<u64>,
         deadline: Instant,
-        /// Made when first waited for; the connection keeps the time of what is remote.
+        /// Made when first waited for.
         timer: Option<Pin<Box<Sleep>>>,
     },
 }
@@ -61,7 +64,8 @@ impl<M: ProcMessage> Pending<M> {
         let now = Instant::now();
         match &mut self.route {
             Route::Nowhere | Route::Remote { key: None, .. } => {}
-            Route::Remote { peer, key: Some(key) } => {
+            Route::Remote { peer, key: Some(key), timer } => {
+                *timer = None;
                 peer.with(|connection| connection.set_deadline(*key, now + timeout, now));
                 // The driver sleeps until the deadline that it knew.
                 peer.rouse();
@@ -87,27 +91,55 @@ impl<M: ProcMessage> Pending<M> {
             self.done = true;
             return Poll::Ready(outcome);
         }
-        let Route::Local { gate, ticket, deadline, timer } = &mut self.route else { return Poll::Pending };
-        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(*deadline)));
-        ready!(timer.as_mut().poll(context));
-        let waited = ticket.is_some_and(|ticket| gate.cancel(ticket));
-        let failure = match waited {
-            true => Failure::not_executed(Cause::TimedOut),
-            false => Failure::unknown(Cause::TimedOut),
-        };
-        slot.complete(Err((failure, None)));
+        slot.complete(Err((ready!(self.route.poll_deadline(context)), None)));
         self.done = true;
         slot.poll(context.waker(), &mut self.message)
     }
 }
 
-/// On whatever thread: one without a runtime of its own waits with that of the arbiter.
+impl Route {
+    /// Ready with the failure when the time is up and there was no outcome before.
+    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Failure> {
+        match self {
+            Route::Remote { peer, key: Some(key), timer } if !is_arbiter() => {
+                if timer.is_none() {
+                    let deadline = peer.with(|connection| connection.deadline_of(*key));
+                    *timer = deadline.map(|deadline| Box::pin(sleep_until(deadline)));
+                }
+                let Some(timer) = timer else { return Poll::Pending };
+                ready!(timer.as_mut().poll(context));
+                // Where it has an outcome, who has it is about to tell.
+                match peer.with(|connection| connection.expire(*key, Instant::now())) {
+                    Some(failure) => Poll::Ready(failure),
+                    None => Poll::Pending,
+                }
+            }
+            Route::Nowhere | Route::Remote { .. } => Poll::Pending,
+            Route::Local { gate, ticket, deadline, timer } => {
+                let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(*deadline)));
+                ready!(timer.as_mut().poll(context));
+                let waited = ticket.is_some_and(|ticket| gate.cancel(ticket));
+                Poll::Ready(match waited {
+                    true => Failure::not_executed(Cause::TimedOut),
+                    false => Failure::unknown(Cause::TimedOut),
+                })
+            }
+        }
+    }
+}
+
+/// Whether this thread drives the connections: while a handler blocks it, nothing here is polled either.
+fn is_arbiter() -> bool {
+    context::current().is_none_or(|router| router.is_arbiter())
+}
+
+/// On whatever thread: one without a runtime of its own waits with a clock that no handler blocks.
 fn sleep_until(deadline: Instant) -> Sleep {
-    let arbiter = match tokio::runtime::Handle::try_current() {
+    let clock = match tokio::runtime::Handle::try_current() {
         Ok(_) => None,
-        Err(_) => context::current().and_then(|router| router.arbiter()),
+        Err(_) => clock::handle().cloned().or_else(|| context::current()?.arbiter()),
     };
-    let _entered = arbiter.as_ref().map(tokio::runtime::Handle::enter);
+    let _entered = clock.as_ref().map(tokio::runtime::Handle::enter);
     tokio::time::sleep_until(deadline.into())
 }
 
@@ -117,7 +149,7 @@ impl<M: ProcMessage> Drop for Pending<M> {
             return;
         }
         match &self.route {
-            Route::Remote { peer, key: Some(key) } => {
+            Route::Remote { peer, key: Some(key), .. } => {
                 peer.with(|connection| connection.cancel(*key));
             }
             Route::Local { gate, ticket: Some(ticket), .. } => {

@@ -3,6 +3,7 @@
 mod attendant;
 mod birth;
 pub mod bootstrap;
+pub mod clock;
 pub mod control;
 pub mod event;
 pub mod failure;

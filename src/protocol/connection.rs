@@ -31,6 +31,7 @@
 mod answering;
 mod budget;
 mod channel;
+mod closing;
 mod ending;
 mod error;
 mod lane;
@@ -78,6 +79,12 @@ pub struct Connection<T> {
     out: Outbound,
     /// Channels to the peer's actors, by number.
     channels: Vec<Channel>,
+    /// Those that lead to nobody.
+    free: Vec<u32>,
+    /// How many are `Closing` or `Shut`.
+    closing: usize,
+    /// With how many channels in use those without are looked for.
+    sweep_at: usize,
     /// Channels to our actors, by the peer's number.
     served: Vec<Served>,
     outgoing: Slab<Outgoing<T>>,
@@ -181,6 +188,16 @@ pub enum Event<'a, T> {
         /// When nobody waits any more.
         deadline: Option<Instant>,
     },
+    /// The peer closed one of its channels: what it led to is needed no more.
+    Closed {
+        /// The channel.
+        channel: u32,
+    },
+    /// A channel of ours is closed: say [`release`](Connection::release), under the lock of whoever looks channels up.
+    Shut {
+        /// The channel.
+        channel: u32,
+    },
     /// There is room for replies again: the first message that stands aside on this channel should be put into
     /// its mailbox anew, and then [`begin_again`](Connection::begin_again).
     Resume {
@@ -214,8 +231,8 @@ pub enum Event<'a, T> {
 /// credit or reply behind it leaves soon.
 const SOFT_LIMIT_BYTES: usize = 128 << 10;
 
-/// Channels that a peer may open: each actor of a process once, as many as a process may have.
-const MAX_CHANNELS: usize = 1 << 20;
+/// Channels that are open at once: each actor of a process once, as many as a process may have.
+pub const MAX_CHANNELS: usize = 1 << 20;
 
 impl<T> Connection<T> {
     /// A connection in `Greeting`; its preamble and `Hello` are the first bytes to transmit.
@@ -229,6 +246,9 @@ impl<T> Connection<T> {
             same_build: false,
             out,
             channels: Vec::new(),
+            free: Vec::new(),
+            closing: 0,
+            sweep_at: 0,
             served: Vec::new(),
             outgoing: Slab::new(),
             next_generation: 0,
@@ -272,6 +292,11 @@ impl<T> Connection<T> {
             || !self.large.turn.is_empty()
             || !self.ready.is_empty()
             || !self.events.is_empty()
+    }
+
+    /// Whether a large body is on its way out.
+    pub fn is_sending_large(&self) -> bool {
+        !self.large.turn.is_empty()
     }
 
     /// What nobody waits for.

@@ -41,11 +41,15 @@ pub enum Kind {
     Chunk = 10,
     /// The sender stops: what it has not taken by the credits before this frame, it will never take.
     Goodbye = 11,
+    /// The opener needs `channel` no more; it sends nothing on it after this.
+    Close = 12,
+    /// Answers `Close`: everything on `channel` was taken, and nothing more is said about it. Its number is free.
+    Closed = 13,
 }
 
 impl Kind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 13] = [
         Kind::Hello,
         Kind::Open,
         Kind::Opened,
@@ -57,6 +61,8 @@ impl Kind {
         Kind::Cancel,
         Kind::Chunk,
         Kind::Goodbye,
+        Kind::Close,
+        Kind::Closed,
     ];
 
     fn of(byte: u8) -> Option<Kind> {
@@ -319,6 +325,6 @@ mod tests {
         for kind in Kind::ALL {
             assert_eq!(Kind::of(kind as u8), Some(kind));
         }
-        assert_eq!((Kind::of(0), Kind::of(12)), (None, None));
+        assert_eq!((Kind::of(0), Kind::of(14)), (None, None));
     }
 }

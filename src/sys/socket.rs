@@ -38,6 +38,11 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socket::socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?)
 }
 
+/// What [`set_send_buffer`] would have to be given for what is now so.
+pub fn send_buffer(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    Ok(socket::getsockopt(&socket, sockopt::SndBuf)? / 2)
+}
+
 /// Asks the kernel to hold so many bytes of what is written to this end. It takes twice as much, for its own
 /// bookkeeping, and at least some 4 KiB.
 pub fn set_send_buffer(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {

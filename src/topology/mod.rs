@@ -46,6 +46,7 @@ mod declared;
 mod diagnostic;
 mod file;
 pub mod graph;
+mod memory;
 mod plan;
 mod units;
 
@@ -58,6 +59,7 @@ pub use check::{
 pub use declared::{BuildCommand, DeclaredActor, Defaults, OnViolation, Process, Restart, Topology};
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_FINDINGS, Place, Segment, Severity, Source, ValuePath};
 pub use file::MAX_SOURCE_BYTES;
+pub use memory::{MESSAGE_BYTES, MemoryBound, PIPE_BYTES};
 pub use plan::{
     Mailbox, MessageLimits, Plan, PlannedActor, PlannedProcess, Replica, ResolvedProgram, WiredActor,
 };

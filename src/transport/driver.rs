@@ -55,7 +55,8 @@ pub async fn drive<L: Lane, W: Wire + 'static>(lane: &L, wire: W) -> Ended {
     let polled = Rc::clone(&wire);
     let watch = polling::watch(move || polled.has_news());
     let reader = FrameReader::default();
-    let mut driver = Driver { lane, wire, watch, reader, arrivals: Arrivals::default(), greeted: false };
+    let arrivals = Arrivals::default();
+    let mut driver = Driver { lane, wire, watch, reader, arrivals, greeted: false, is_shallow: false };
     match driver.run().await {
         Ok(()) => Ended::Done,
         Err(ended) => ended,
@@ -83,6 +84,8 @@ struct Driver<'a, L: Lane, W: Wire> {
     /// Where a read puts those that arrive.
     arrivals: Arrivals,
     greeted: bool,
+    /// Whether the pipe holds less, since large bodies pass.
+    is_shallow: bool,
 }
 
 impl<L: Lane, W: Wire> Driver<'_, L, W> {
@@ -157,10 +160,16 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         let now = Instant::now();
         let mut left = TURN_BYTES;
         loop {
+            let is_shallow = &mut self.is_shallow;
             let sent: io::Result<usize> = self.lane.with(|connection| {
+                let is_large = connection.is_sending_large();
                 let transmit = connection.poll_transmit(now);
                 if transmit.bytes.is_empty() {
                     return Ok(0);
+                }
+                // What the kernel holds of a large body is before every small message that comes (M-4).
+                if is_large != std::mem::replace(is_shallow, is_large) {
+                    self.wire.set_shallow(is_large);
                 }
                 let sent = match transmit.descriptors {
                     [] => self.wire.send(transmit.bytes, &[])?,

@@ -14,7 +14,13 @@ use crate::sys::socket::{self, MAX_DESCRIPTORS, Wait};
 #[derive(Debug)]
 pub struct SocketWire {
     socket: AsyncFd<OwnedFd>,
+    /// What the kernel holds, when it is not to hold less.
+    deep_bytes: usize,
 }
+
+/// What a shallow socket asks the kernel to hold; it takes twice as much. Of 16, 32 and 104 KiB the largest with which
+/// small requests pass large bodies in three times their idle time; large bodies alone lose a quarter of their rate.
+const SHALLOW_BYTES: usize = 32 << 10;
 
 impl SocketWire {
     /// Watches the socket in the runtime of this thread.
@@ -25,7 +31,8 @@ impl SocketWire {
     /// # Panics
     /// Outside a tokio runtime with I/O.
     pub fn new(socket: OwnedFd) -> io::Result<SocketWire> {
-        Ok(SocketWire { socket: readiness::watch(socket)? })
+        let deep_bytes = socket::send_buffer(socket.as_fd())?;
+        Ok(SocketWire { socket: readiness::watch(socket)?, deep_bytes })
     }
 
     /// The kernel said that there is no more for now: what was known of readiness is over. To be told again, this
@@ -92,6 +99,12 @@ impl Wire for SocketWire {
         }
     }
 
+    fn set_shallow(&self, shallow: bool) {
+        let bytes = if shallow { SHALLOW_BYTES.min(self.deep_bytes) } else { self.deep_bytes };
+        // It goes on with what it has if the kernel won't.
+        let _ = socket::set_send_buffer(self.socket.get_ref().as_fd(), bytes);
+    }
+
     async fn readable(&self) -> io::Result<()> {
         self.socket.readable().await?.retain_ready();
         Ok(())
@@ -100,5 +113,24 @@ impl Wire for SocketWire {
     async fn writable(&self) -> io::Result<()> {
         self.socket.writable().await?.retain_ready();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn h09_what_was_sent_before_an_end_with_unread_input_is_read_first() {
+        let (ours, theirs) = socket::pair().expect("a pair");
+        let wire = SocketWire::new(ours).expect("watched");
+        socket::send(theirs.as_fd(), b"last words", Wait::No).expect("room");
+        assert_eq!(wire.send(b"never read", &[]).expect("room"), 10);
+        drop(theirs);
+        let (mut room, mut arrivals) = ([0; 64], Arrivals::default());
+        assert_eq!(wire.recv(&mut room, &mut arrivals).expect("data first"), 10);
+        let reset = wire.recv(&mut room, &mut arrivals).expect_err("then once this");
+        assert!(socket::is_peer_gone(&reset), "{reset}");
+        assert_eq!(wire.recv(&mut room, &mut arrivals).expect("then the end"), 0);
     }
 }

@@ -27,6 +27,10 @@ pub trait Wire {
     /// before a thread sleeps, so it must cost little.
     fn has_news(&self) -> bool;
 
+    /// Holds less of what was sent and not read, or as much as it did at first: so that what comes later passes sooner.
+    /// A hint, and for throughput no gift.
+    fn set_shallow(&self, _shallow: bool) {}
+
     /// Resolves when `recv` may find something. Cancel safe.
     fn readable(&self) -> impl Future<Output = io::Result<()>>;
 

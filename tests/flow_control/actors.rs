@@ -1,11 +1,14 @@
 //! The actor of the stories.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use futures_util::future::join_all;
 use procession::prelude::*;
+use tokio::sync::Semaphore;
 
 pub(crate) fn program() -> Program {
-    Program::new().actor::<Peer>()
+    Program::new().actor::<Peer>().actor::<Flooder>()
 }
 
 /// Declares messages with their results.
@@ -37,11 +40,39 @@ messages! {
     Round { ring: Vec<ProcAddr<Peer>>, hops: usize } -> "u64";
     /// Tells itself more than it has room for, and asks itself.
     Myself { me: ProcAddr<Peer>, count: u64 } -> "u64";
+    /// Is answered when `Release` reaches any actor of that process; its actor takes nothing meanwhile.
+    Hold() -> "()";
+    Release() -> "()";
+    Never() -> "()";
+    /// Starts so many actors, and gives their addresses.
+    Exports(usize) -> "Vec<ProcAddr<Peer>>";
+    /// Tells so many messages, and stops its process when they have left.
+    FloodAndStop { whom: ProcAddr<Peer>, count: u64 } -> "()";
+    /// Sends so many messages of so many bytes as fast as it can, and waits for nothing.
+    Rush { count: u64, bytes: usize } -> "Rushed";
+    /// Waits until everything that it sent was taken.
+    Settle() -> "()";
 }
 
 /// Does what it is told.
 #[derive(Default, ProcActor)]
-#[proc_actor(messages(WhoAreYou, Take, Taken, Double, Give, Given, Flood, Collect, Round, Myself))]
+#[proc_actor(messages(
+    WhoAreYou,
+    Take,
+    Taken,
+    Double,
+    Give,
+    Given,
+    Flood,
+    Collect,
+    Round,
+    Myself,
+    Hold,
+    Release,
+    Never,
+    Exports,
+    FloodAndStop
+))]
 pub(crate) struct Peer {
     taken: (u64, u64),
     given: u64,
@@ -58,6 +89,9 @@ impl Spawn for Peer {
         Ok(Peer::default())
     }
 }
+
+/// Let go by `Release`.
+static RELEASED: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(0));
 
 /// A handler whose result is at hand.
 macro_rules! handle {
@@ -109,10 +143,100 @@ handle! {
         let next = ring[0].clone();
         next.send(Round { ring, hops: hops - 1 }).await.unwrap() + 1
     });
+    Hold -> AtomicResponse<Self, ()>: |this, _| AtomicResponse::new(Box::pin(
+        async { RELEASED.acquire().await.unwrap().forget() }.into_actor(this),
+    ));
+    Release -> (): |this, _| RELEASED.add_permits(1);
+    Exports -> MessageResult<Exports>: |this, Exports(count)| {
+        let exported = (0..count).map(|_| ProcAddr::export(Peer::default().start()).unwrap());
+        MessageResult(exported.collect())
+    };
+    FloodAndStop -> Later<()>: |this, FloodAndStop { whom, count }| Box::pin(async move {
+        for _ in 0..count {
+            whom.tell(Take(Bytes::from_static(b"last words"))).await.unwrap();
+        }
+        // The driver writes in its next turn.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP).unwrap();
+    });
+    Never -> Later<()>: |this, _| Box::pin(std::future::pending());
     Myself -> Later<u64>: |this, Myself { me, count }| Box::pin(async move {
         for _ in 0..count {
             me.tell(Take(Bytes::from_static(b"me"))).await.unwrap();
         }
         me.send(Double(count)).await.unwrap()
     });
+}
+
+/// What came of a [`Rush`].
+#[derive(Clone, Debug, Serialize, Deserialize, MessageResponse)]
+pub(crate) struct Rushed {
+    pub(crate) pid: u32,
+    /// Taken from it.
+    pub(crate) sent: u64,
+    /// Given back.
+    pub(crate) full: u64,
+    /// Left to the outbox, which made dead letters of those that did not fit.
+    pub(crate) left: u64,
+}
+
+/// Floods those that the topology wires it to.
+#[derive(ProcActor)]
+#[proc_actor(messages(Rush, Settle))]
+pub(crate) struct Flooder {
+    whom: Vec<ProcAddr<Peer>>,
+}
+
+impl Actor for Flooder {
+    type Context = Context<Self>;
+}
+
+impl Spawn for Flooder {
+    type Args = Vec<ProcAddr<Peer>>;
+
+    fn spawn(whom: Self::Args, _: &Birth) -> Result<Self, SpawnError> {
+        Ok(Flooder { whom })
+    }
+}
+
+/// So many attempts are a turn; between them the driver writes.
+const TURN: u64 = 5000;
+
+impl Handler<Rush> for Flooder {
+    type Result = ResponseFuture<Rushed>;
+
+    fn handle(&mut self, Rush { count, bytes }: Rush, _: &mut Context<Self>) -> Self::Result {
+        let whom = self.whom[0].clone();
+        Box::pin(async move {
+            let body = Bytes::from(vec![1; bytes]);
+            let mut rushed = Rushed { pid: std::process::id(), sent: 0, full: 0, left: 0 };
+            for attempt in 0..count {
+                // Most are refused and come back; what is left to the outbox overflows.
+                if attempt % 100 == 0 {
+                    whom.do_send(Take(body.clone()));
+                    rushed.left += 1;
+                } else {
+                    match whom.try_send(Take(body.clone())) {
+                        Ok(()) => rushed.sent += 1,
+                        Err(_) => rushed.full += 1,
+                    }
+                }
+                if attempt % TURN == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            rushed
+        })
+    }
+}
+
+impl Handler<Settle> for Flooder {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Settle, _: &mut Context<Self>) -> Self::Result {
+        let whom = self.whom[0].clone();
+        Box::pin(async move { whom.send(Take(Bytes::new())).await.unwrap() })
+    }
 }

@@ -8,7 +8,11 @@
 use libtest_mimic::Arguments;
 
 mod actors;
+mod deadlines;
 mod deadlocks;
+mod ends;
+mod floods;
+mod latency;
 mod replies;
 mod stage;
 
@@ -17,6 +21,13 @@ fn main() -> std::process::ExitCode {
     actors::program().run(async |_| -> procession::Result<()> { Ok(()) }).unwrap();
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let stories = [deadlocks::stories(), replies::stories()];
+    let stories = [
+        deadlines::stories(),
+        deadlocks::stories(),
+        ends::stories(),
+        floods::stories(),
+        latency::stories(),
+        replies::stories(),
+    ];
     libtest_mimic::run(&arguments, stories.into_iter().flatten().collect()).exit_code()
 }

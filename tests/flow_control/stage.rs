@@ -11,7 +11,7 @@ use procession::prelude::*;
 use crate::actors::{Peer, WhoAreYou, program};
 
 /// Far more than any story takes; whoever runs into it has found a deadlock.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) fn story<F: Future<Output = procession::Result<()>>>(
     name: &'static str,
@@ -47,6 +47,13 @@ pub(crate) async fn pid(peer: &ProcAddr<Peer>) -> procession::Result<Pid> {
 
 pub(crate) fn signal(pid: Pid, signal: Signal) {
     nix::sys::signal::kill(pid, signal).unwrap();
+}
+
+/// Whether a process is stopped.
+pub(crate) fn is_stopped(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The state stands behind the name, which is in parentheses.
+    stat.rsplit(')').next().unwrap().starts_with(" T")
 }
 
 /// A line of `/proc/<pid>/status`, in bytes.

@@ -41,6 +41,10 @@ fn on(kind: Kind, channel: u32) -> Header {
     Header { channel, ..Header::new(kind) }
 }
 
+fn close(channel: u32) -> Vec<u8> {
+    frame(on(Kind::Close, channel), &[])
+}
+
 fn open(channel: u32) -> Vec<u8> {
     of(on(Kind::Open, channel), &Open { target: ActorId::declared(ProcessId(1), Slot(channel)) })
 }
@@ -87,6 +91,10 @@ fn every_lie() {
         ("a second answer", vec![opened(0), opened(0)], P::Channel(0)),
         ("a refusal of no channel", vec![of(on(Kind::Refused, 9), &Cause::NoReply)], P::Channel(9)),
         ("a message on no channel", vec![call(0, 1)], P::Channel(0)),
+        ("a close of no channel", vec![close(0)], P::Channel(0)),
+        ("a close twice", vec![open(0), call(0, 1), close(0), close(0)], P::Channel(0)),
+        ("a message after its close", vec![open(0), close(0), call(0, 1)], P::Window(0)),
+        ("a close that nobody asked for is answered", vec![frame(bare(Kind::Closed), &[])], P::Channel(0)),
         ("a message on a refused channel", vec![open(0), open(1), open(2), call(2, 1)], P::Window(2)),
         ("a correlation twice", vec![open(0), announce(Kind::Call, 0, 5, 1, 10), chunk(1, 10)], P::Cut),
         ("a credit on no channel", vec![credit(7, 0, 0)], P::Channel(7)),

@@ -151,6 +151,7 @@ impl World {
                 self.ended(link, side, tag, Outcome::Failed(failure), lost);
             }
             Event::Resume { channel } => self.resume(link, side, channel),
+            Event::Closed { .. } | Event::Shut { .. } => panic!("there are too few channels to close any"),
             Event::Goodbye => {
                 let cause = Cause::Stopping(super::faults::name(end.peer.0));
                 end.connection.fail_waiting(&cause);
@@ -214,6 +215,8 @@ fn own(event: Event<'_, u32>) -> Event<'static, u32> {
         Event::Sent { tag } => Event::Sent { tag },
         Event::Failed { tag, failure } => Event::Failed { tag, failure },
         Event::Resume { channel } => Event::Resume { channel },
+        Event::Closed { channel } => Event::Closed { channel },
+        Event::Shut { channel } => Event::Shut { channel },
         Event::Goodbye => Event::Goodbye,
     }
 }

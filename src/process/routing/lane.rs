@@ -138,14 +138,15 @@ impl PeerLane<'_> {
         let target = open.target;
         let found = self.router.find_local(target);
         let mut served = self.peer.served.lock().unwrap_or_else(PoisonError::into_inner);
-        served.resize(channel as usize, None);
+        let channels = served.len().max(channel as usize + 1);
+        served.resize(channels, None);
         match found {
             Ok(exported) => {
-                served.push(Some(exported));
+                served[channel as usize] = Some(exported);
                 self.peer.with(|connection| connection.grant(channel));
             }
             Err(cause) => {
-                served.push(None);
+                served[channel as usize] = None;
                 self.peer.with(|connection| connection.refuse(channel, &cause));
             }
         }
@@ -205,6 +206,14 @@ impl Lane for PeerLane<'_> {
                 let ticket = Ticket::new(Arc::clone(self.peer), channel, weight, correlation, deadline);
                 self.deliver(channel, MessageId(message), body, ticket);
             }
+            Event::Closed { channel } => {
+                let mut served = self.peer.served.lock().unwrap_or_else(PoisonError::into_inner);
+                let gone = served.get_mut(channel as usize).and_then(Option::take);
+                // Its end may send, so it runs without the lock.
+                drop(served);
+                drop(gone);
+            }
+            Event::Shut { channel } => self.peer.release(channel),
             Event::Resume { channel } => self.peer.resume(channel),
             Event::Reply { tag: Waiter::Outcome(outcome), body } => outcome.reply(body),
             Event::Sent { tag: Waiter::Outcome(outcome) } => outcome.sent(),

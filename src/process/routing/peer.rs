@@ -15,7 +15,7 @@ use super::registry::Exported;
 use super::router::Router;
 use crate::codec::Encoded;
 use crate::id::{ActorId, Exit, Incarnation, ProcessId, ProcessName};
-use crate::protocol::connection::Connection;
+use crate::protocol::connection::{Connection, MAX_CHANNELS};
 use crate::protocol::control::{self, Unreachable};
 use crate::protocol::wire::{Cause, Failure, Open};
 
@@ -51,8 +51,8 @@ pub struct Peer {
     pub(super) tickets: Arc<AtomicU64>,
     pub(super) born: Instant,
     connection: Mutex<Connection<Waiter>>,
-    /// Channels by the actor that they lead to.
-    channels: Mutex<FxHashMap<ActorId, u32>>,
+    /// Channels by the actor that they lead to, and how many others each led to before. Locked before the connection.
+    channels: Mutex<FxHashMap<ActorId, (u32, u32)>>,
     /// What the peer's channels lead to, by their number. Changed by the driver alone.
     pub(super) served: Mutex<Vec<Option<Exported>>>,
     /// Messages that may not begin yet.
@@ -112,10 +112,33 @@ impl Peer {
         act(&mut connection)
     }
 
-    /// The channel to an actor, opened when first asked for.
-    pub(super) fn channel(&self, target: ActorId) -> u32 {
+    /// The channel to an actor, opened when first asked for, and how many others its number led to before.
+    pub(super) fn channel(&self, target: ActorId) -> (u32, u32) {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        *channels.entry(target).or_insert_with(|| self.with(|connection| connection.open(&Open { target })))
+        let open = || {
+            self.with(|connection| {
+                let channel = connection.open(&Open { target });
+                (channel, connection.uses_of(channel))
+            })
+        };
+        if let Some(known) = channels.get(&target) {
+            return *known;
+        }
+        let opened = open();
+        // One past the last refuses everything; the next message may find a place.
+        if (opened.0 as usize) < MAX_CHANNELS {
+            channels.insert(target, opened);
+        }
+        opened
+    }
+
+    /// A channel was closed: the next who asks for its actor opens another, unless somebody waits for this one.
+    pub(super) fn release(&self, channel: u32) {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(target) = self.with_silently(|connection| connection.release(channel)) {
+            channels.remove(&target);
+            super::route::invalidate();
+        }
     }
 
     /// Keeps a message that may not begin yet.

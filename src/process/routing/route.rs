@@ -13,8 +13,10 @@ use crate::protocol::wire::Cause;
 pub struct Route {
     /// The connection.
     pub peer: Arc<Peer>,
-    /// The channel; its number means this actor for as long as the connection lives.
+    /// The channel.
     pub channel: u32,
+    /// How many other actors its number led to before: it means this one while the connection counts the same.
+    pub uses: u32,
 }
 
 /// Raised whenever what a thread remembers may be wrong: a connection came or went, a process closes.
@@ -40,6 +42,7 @@ struct Entry {
     target: ActorId,
     peer: Weak<Peer>,
     channel: u32,
+    uses: u32,
 }
 
 thread_local! {
@@ -58,10 +61,10 @@ impl Router {
             return Ok(route);
         }
         let peer = self.peer_for(target)?;
-        let channel = peer.channel(target);
-        let entry = Entry { target, peer: Arc::downgrade(&peer), channel };
+        let (channel, uses) = peer.channel(target);
+        let entry = Entry { target, peer: Arc::downgrade(&peer), channel, uses };
         let _ = KNOWN.try_with(|known| known.borrow_mut().remember(epoch, entry));
-        Ok(Route { peer, channel })
+        Ok(Route { peer, channel, uses })
     }
 }
 
@@ -72,7 +75,7 @@ impl Known {
             self.routes.clear();
         }
         let entry = self.routes.get(place(target))?.as_ref().filter(|entry| entry.target == target)?;
-        Some(Route { peer: entry.peer.upgrade()?, channel: entry.channel })
+        Some(Route { peer: entry.peer.upgrade()?, channel: entry.channel, uses: entry.uses })
     }
 
     fn remember(&mut self, epoch: u64, entry: Entry) {

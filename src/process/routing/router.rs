@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -59,7 +60,7 @@ pub struct Router {
     quiet: Notify,
     stage: AtomicU8,
     /// The runtime of the arbiter, for who waits on a thread without one.
-    arbiter: OnceLock<tokio::runtime::Handle>,
+    arbiter: OnceLock<(ThreadId, tokio::runtime::Handle)>,
     /// Messages of other processes that were taken in and are not done with.
     tickets: Arc<AtomicU64>,
     ask_timeout_ms: AtomicU64,
@@ -112,7 +113,7 @@ impl Router {
 
     /// Starts the drivers of connections, on the thread that polls this.
     pub async fn run(self: Arc<Router>) {
-        let _ = self.arbiter.set(tokio::runtime::Handle::current());
+        let _ = self.arbiter.set((std::thread::current().id(), tokio::runtime::Handle::current()));
         loop {
             for peer in std::mem::take(&mut self.lock().unborn) {
                 tokio::task::spawn_local(lane::run(Arc::clone(&self), peer));
@@ -123,7 +124,12 @@ impl Router {
 
     /// The runtime of the arbiter, once `run` was polled there.
     pub fn arbiter(&self) -> Option<tokio::runtime::Handle> {
-        self.arbiter.get().cloned()
+        self.arbiter.get().map(|(_, runtime)| runtime.clone())
+    }
+
+    /// Whether this thread is the arbiter, which drives the connections.
+    pub fn is_arbiter(&self) -> bool {
+        self.arbiter.get().is_some_and(|(thread, _)| *thread == std::thread::current().id())
     }
 
     /// Who this process is.

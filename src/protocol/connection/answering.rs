@@ -30,7 +30,7 @@ impl<T> Connection<T> {
     /// Lets the peer use a channel that it asked for.
     pub fn grant(&mut self, channel: u32) {
         let Some(served) = self.served.get_mut(channel as usize) else { return };
-        served.answered = true;
+        served.answered = !served.is_closing && !served.is_free;
         let opened = Opened {
             window_messages: self.ours.limits.window_messages,
             window_bytes: self.ours.limits.window_bytes,
@@ -54,6 +54,9 @@ impl<T> Connection<T> {
         served.take(bytes);
         if served.is_report_due() && !self.withhold(channel) {
             self.report(channel);
+        }
+        if self.served[channel as usize].is_closing {
+            self.finish_closing(channel);
         }
     }
 

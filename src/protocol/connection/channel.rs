@@ -15,6 +15,7 @@
 use std::collections::VecDeque;
 
 use crate::codec::Encoded;
+use crate::id::ActorId;
 use crate::protocol::wire::Cause;
 
 /// What a message counts in its window.
@@ -46,20 +47,36 @@ impl Window {
 }
 
 /// ```text
-///  Opening --Opened--> Open --Refused--> Closed
-///     |------Refused--------------------^
+///  Opening --Opened--> Open --Refused--> Refused
+///   ^  \-------Refused---|------------------^ |
+///   |                    '-----unused---> Closing
+///   |                                        | Closed
+///   '--somebody waits-- Shut <---------------'
+///                        '--nobody does--> Free --open--> Opening
 /// ```
 #[derive(Debug)]
 pub(super) enum ChannelState {
     Opening,
     Open(Window),
-    Closed(Cause),
+    Refused(Cause),
+    /// `Close` was sent. What is submitted waits.
+    Closing,
+    /// The receiver has answered; who knows the channel by its target has not yet said what becomes of it.
+    Shut,
+    /// Its number may be used for another target.
+    Free,
 }
 
 /// The sending end.
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) state: ChannelState,
+    /// Whom it leads to.
+    pub(super) target: ActorId,
+    /// How many targets the number had before: who remembers it from then must not reach another.
+    pub(super) uses: u32,
+    /// Whether something was sent on it since it was last looked at.
+    pub(super) is_used: bool,
     /// Keys of outgoing messages that wait for credit, in order. Cancelled ones are skipped.
     pub(super) queue: VecDeque<u64>,
     /// Whether it is in the connection's list of channels to look at.
@@ -78,9 +95,12 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    pub(super) fn opening() -> Channel {
+    pub(super) fn opening(target: ActorId) -> Channel {
         Channel {
             state: ChannelState::Opening,
+            target,
+            uses: 0,
+            is_used: true,
             queue: VecDeque::new(),
             is_ready: false,
             streaming: false,
@@ -92,6 +112,11 @@ impl Channel {
             taken_bytes: 0,
             answered: 0,
         }
+    }
+
+    /// The same number for a target, as if nothing had been sent on it. Its place in the list of those to look at stays.
+    pub(super) fn renewed(&self, target: ActorId) -> Channel {
+        Channel { uses: self.uses, is_ready: self.is_ready, ..Channel::opening(target) }
     }
 
     pub(super) fn admits(&self, bytes: u64) -> bool {
@@ -146,8 +171,12 @@ impl Channel {
 #[derive(Debug)]
 pub(super) struct Served {
     pub(super) window: Window,
-    /// Whether `Opened` was sent, or `Refused`, or neither yet.
+    /// Whether it was opened and neither refused nor closed.
     pub(super) answered: bool,
+    /// Whether the peer needs it no more, and waits for the last messages to be taken.
+    pub(super) is_closing: bool,
+    /// Whether its number may be opened again.
+    pub(super) is_free: bool,
     /// Whether a large body is on its way.
     pub(super) streaming: bool,
     /// Messages that stand aside, see `budget`.
@@ -171,6 +200,8 @@ impl Served {
         Served {
             window,
             answered: false,
+            is_closing: false,
+            is_free: false,
             streaming: false,
             aside: 0,
             is_returning: false,
@@ -218,6 +249,11 @@ impl Served {
         debug_assert!(self.taken_messages <= self.received_messages, "C-1: taken before it was received");
     }
 
+    /// Whether everything that arrived was taken.
+    pub(super) fn is_taken(&self) -> bool {
+        self.taken_messages == self.received_messages
+    }
+
     pub(super) fn has_unreported(&self) -> bool {
         self.taken_messages > self.reported_messages
     }
@@ -238,6 +274,7 @@ impl Served {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::ProcessId;
 
     #[test]
     fn c1_and_c2_hold_and_an_oversized_message_passes_alone() {
@@ -251,7 +288,7 @@ mod tests {
 
     #[test]
     fn x1_a_credit_for_what_was_never_sent_is_refused() {
-        let mut channel = Channel::opening();
+        let mut channel = Channel::opening(ActorId::declared(ProcessId(1), crate::id::Slot(0)));
         channel.send(10);
         assert!(!channel.credit(2, 10));
         assert!(!channel.credit(1, 11));

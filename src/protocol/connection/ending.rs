@@ -30,16 +30,38 @@ impl<T> Connection<T> {
             }
             let Some(Reverse((_, key))) = self.deadlines.pop() else { break };
             let Some(index) = self.index_of(key) else { continue };
-            let waited = matches!(self.outgoing[index].stage, Stage::Waiting(_));
-            let outgoing = self.forget(index, key);
-            self.sweep_queue(outgoing.channel);
-            let failure = match waited {
-                true => Failure::not_executed(Cause::TimedOut),
-                false => Failure::unknown(Cause::TimedOut),
-            };
-            self.events.push_back(Event::Failed { tag: outgoing.tag, failure });
+            let (tag, failure) = self.time_out(index, key);
+            self.events.push_back(Event::Failed { tag, failure });
         }
         self.check();
+    }
+
+    fn time_out(&mut self, index: usize, key: u64) -> (T, Failure) {
+        let waited = matches!(self.outgoing[index].stage, Stage::Waiting(_));
+        let outgoing = self.forget(index, key);
+        self.sweep_queue(outgoing.channel);
+        let failure = match waited {
+            true => Failure::not_executed(Cause::TimedOut),
+            false => Failure::unknown(Cause::TimedOut),
+        };
+        (outgoing.tag, failure)
+    }
+
+    /// When a message of ours ends, if it has no outcome yet and does end.
+    pub fn deadline_of(&self, key: u64) -> Option<Instant> {
+        self.outgoing[self.index_of(key)?].deadline
+    }
+
+    /// Ends one message if its deadline has passed, for who waits where a blocked driver would not tell. There will be
+    /// no event for it. None if it has time left, or an outcome, which the driver tells.
+    pub fn expire(&mut self, key: u64, now: Instant) -> Option<Failure> {
+        if self.deadline_of(key)? > now {
+            return None;
+        }
+        let index = self.index_of(key)?;
+        let (_, failure) = self.time_out(index, key);
+        self.check();
+        Some(failure)
     }
 
     /// Says that this side stops: reports exactly what was taken, so that the peer can tell what was not, and

@@ -22,7 +22,7 @@ pub(super) struct Pair {
     pub(super) delivered: Vec<(u32, Vec<u8>, Option<u64>)>,
     /// What the left side was told.
     pub(super) outcomes: Vec<Event<'static, u32>>,
-    opens: Vec<u32>,
+    pub(super) opens: Vec<u32>,
 }
 
 fn limits() -> Limits {
@@ -80,6 +80,11 @@ impl Pair {
     ) -> Result<Option<u64>, Cause> {
         let submit = Submit { channel, message: tag, mode, timeout_ms: 0 };
         self.left.submit(submit, body, || Waiting { tag, deadline: None })
+    }
+
+    /// The key of what was submitted last.
+    pub(super) fn left_key(&self) -> Option<u64> {
+        self.left.outgoing.iter().map(|(index, _)| self.left.key_of(index)).max_by_key(|key| key >> 32)
     }
 
     /// Moves at most `bytes` each way, until nothing moves.

@@ -99,7 +99,7 @@ impl<T> Connection<T> {
     }
 
     /// The first message of a queue that was not cancelled.
-    fn first_waiting(&mut self, channel: u32) -> Option<(u64, usize)> {
+    pub(super) fn first_waiting(&mut self, channel: u32) -> Option<(u64, usize)> {
         loop {
             let key = *self.channels[channel as usize].queue.front()?;
             match self.index_of(key) {
@@ -172,6 +172,40 @@ impl<T> Connection<T> {
             let outgoing = self.forget(index, key);
             let failure = Failure::not_executed(cause.clone());
             self.events.push_back(Event::Failed { tag: outgoing.tag, failure });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Mode;
+    use super::super::pair_tests::Pair;
+    use super::*;
+
+    #[test]
+    fn m4_two_chunks_at_most_are_between_a_small_message_and_the_kernel() {
+        for taken in [1, 1000, CHUNK_BYTES, 3 * CHUNK_BYTES] {
+            let mut pair = Pair::new();
+            let (large, small) = (pair.open(), pair.open());
+            pair.submit(large, Mode::Call, &vec![7; 900_000], 1).expect("queued");
+            let mut left = taken;
+            while left > 0 {
+                let offered = pair.left.poll_transmit(pair.now).len().min(left);
+                pair.left.handle_transmitted(offered);
+                left -= offered;
+            }
+            pair.left.poll_transmit(pair.now);
+            let before = pair.left.out.position();
+            pair.submit(small, Mode::Call, b"small", 2).expect("sent");
+            assert!(!pair.left.out.has_left(before));
+            let mut ahead = 0;
+            while !pair.left.out.has_left(before) {
+                assert!(!pair.left.poll_transmit(pair.now).is_empty());
+                pair.left.handle_transmitted(1);
+                ahead += 1;
+            }
+            let most = 2 * (CHUNK_BYTES + Header::LEN) + 100;
+            assert!(ahead <= most, "{ahead} bytes ahead of it when {taken} had left");
         }
     }
 }

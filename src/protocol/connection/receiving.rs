@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
-use super::channel::{ChannelState, Served, Window, weight_of};
-use super::{Asked, Connection, Event, MAX_CHANNELS, ProtocolError};
+use super::channel::{ChannelState, Window, weight_of};
+use super::{Asked, Connection, Event, ProtocolError};
 use crate::codec::descriptor::Carried;
 use crate::codec::{self, Encoded};
 use crate::protocol::control::{PROTOCOL_VERSION, PreambleError};
@@ -45,6 +45,8 @@ impl<T> Connection<T> {
             Kind::Credit => self.on_credit(header, body)?,
             Kind::Cancel => self.on_cancel(header),
             Kind::Chunk => self.on_chunk(header, body, now)?,
+            Kind::Close => self.on_close(header)?,
+            Kind::Closed => self.on_closed(header)?,
             Kind::Goodbye => {
                 self.they_left = true;
                 Some(Event::Goodbye)
@@ -114,11 +116,9 @@ impl<T> Connection<T> {
 
     fn on_open<'a>(&mut self, header: Header, body: &[u8]) -> Result<Option<Event<'a, T>>, ProtocolError> {
         let open: Open = parse(Kind::Open, body)?;
-        if header.channel as usize != self.served.len() || self.served.len() >= MAX_CHANNELS {
+        if !self.place_served(header.channel) {
             return Err(ProtocolError::Channel(header.channel));
         }
-        let window = self.our_window();
-        self.served.push(Served::new(window));
         Ok(Some(Event::Open { channel: header.channel, open }))
     }
 
@@ -149,9 +149,15 @@ impl<T> Connection<T> {
         let channel = self
             .channels
             .get_mut(header.channel as usize)
-            .filter(|channel| !matches!(channel.state, ChannelState::Closed(_)))
+            .filter(|channel| {
+                matches!(channel.state, ChannelState::Opening | ChannelState::Open(_) | ChannelState::Closing)
+            })
             .ok_or(ProtocolError::Channel(header.channel))?;
-        channel.state = ChannelState::Closed(cause.clone());
+        if matches!(channel.state, ChannelState::Closing) {
+            // It was said before `Closed`; whoever waits asks anew.
+            return Ok(None);
+        }
+        channel.state = ChannelState::Refused(cause.clone());
         self.fail_queue(header.channel, &cause);
         Ok(None)
     }
@@ -278,8 +284,11 @@ impl<T> Connection<T> {
 
     fn on_credit<'a>(&mut self, header: Header, body: &[u8]) -> Result<Option<Event<'a, T>>, ProtocolError> {
         let bytes: u64 = parse(Kind::Credit, body)?;
-        let channel =
-            self.channels.get_mut(header.channel as usize).ok_or(ProtocolError::Channel(header.channel))?;
+        let channel = self
+            .channels
+            .get_mut(header.channel as usize)
+            .filter(|channel| !matches!(channel.state, ChannelState::Shut | ChannelState::Free))
+            .ok_or(ProtocolError::Channel(header.channel))?;
         if !channel.credit(header.correlation, bytes) {
             return Err(ProtocolError::Credit(header.channel));
         }

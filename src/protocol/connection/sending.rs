@@ -12,7 +12,7 @@ use super::{Connection, Outgoing, SOFT_LIMIT_BYTES, Stage};
 use crate::codec::{self, EncodeError, Encoded};
 use crate::protocol::MAX_DESCRIPTORS;
 use crate::protocol::frame::{Header, Kind};
-use crate::protocol::wire::{Cause, Open};
+use crate::protocol::wire::Cause;
 
 /// So many deadlines of ended calls cost less than looking for them.
 const KEEP_DEADLINES: usize = 1024;
@@ -53,14 +53,6 @@ pub struct Waiting<T> {
 }
 
 impl<T> Connection<T> {
-    /// Opens a channel. Messages may be submitted at once; they wait for the answer.
-    pub fn open(&mut self, open: &Open) -> u32 {
-        let channel = u32::try_from(self.channels.len()).expect("fewer channels than actors");
-        self.channels.push(Channel::opening());
-        self.out.frame_of(Rank::Messages, Header { channel, ..Header::new(Kind::Open) }, open);
-        channel
-    }
-
     /// Sends a message, or queues it. `Ok(Some(key))` if it can still be cancelled or fail, `Ok(None)` if it is
     /// done: a tell, try or outbox that had room. Who waits is asked for only if there is something to wait for.
     ///
@@ -86,8 +78,9 @@ impl<T> Connection<T> {
         if let Some(cause) = &self.lost {
             return Err(cause.clone());
         }
+        self.channels[submit.channel as usize].is_used = true;
         let channel = &self.channels[submit.channel as usize];
-        if let ChannelState::Closed(cause) = &channel.state {
+        if let ChannelState::Refused(cause) = &channel.state {
             return Err(cause.clone());
         }
         if self.we_left || self.they_left {
@@ -96,11 +89,15 @@ impl<T> Connection<T> {
         let direct =
             channel.queue.is_empty() && channel.admits(0) && self.out.message_bytes() < SOFT_LIMIT_BYTES;
         if !direct {
-            let opening = matches!(channel.state, ChannelState::Opening);
+            let opening = !matches!(channel.state, ChannelState::Open(_));
             let submit = match submit.mode {
                 // Nobody knows yet how much room there is: the outbox has some.
                 Mode::Try if opening => Submit { mode: Mode::Outbox, ..submit },
                 Mode::Try if !self.may_try(submit.channel) => {
+                    return Err(Cause::Full);
+                }
+                // Before it is encoded: a flood that finds no room should cost little.
+                Mode::Outbox if channel.outbox_messages >= u64::from(self.ours.limits.window_messages) => {
                     return Err(Cause::Full);
                 }
                 _ => submit,

@@ -1,0 +1,274 @@
+//! Channels that nobody uses any more are closed, and their numbers used again, so that the tables of both sides are as
+//! long as what is in use (M-3).
+//!
+//! The opener looks through its channels when there are twice as many as were left the last time, and closes those on
+//! which nothing was sent since then and nothing is owed. What is submitted while a channel closes waits, and opens it
+//! again. The receiver answers when everything that had arrived was taken, and frees its place first.
+//!
+//! ```text
+//!  opener: Close ------------------------> receiver: waits until all was taken
+//!          what is submitted now waits
+//!          <------------------------ Closed   says no more about this number
+//!          Open, the same number -------->    for whoever waits, or for another actor
+//! ```
+
+use super::channel::{Channel, ChannelState, Served};
+use super::outbound::Rank;
+use super::{Connection, Event, MAX_CHANNELS, ProtocolError};
+use crate::id::ActorId;
+use crate::protocol::frame::{Header, Kind};
+use crate::protocol::wire::{Cause, Open};
+
+/// Fewer channels than this are not worth looking through.
+const SWEEP_FROM: usize = 1024;
+
+impl<T> Connection<T> {
+    /// Opens a channel. Messages may be submitted at once; they wait for the answer.
+    ///
+    /// With as many channels as a connection may have, all of them in use, the channel refuses everything as `Full`.
+    pub fn open(&mut self, open: &Open) -> u32 {
+        if self.channels.len() - self.free.len() - self.closing >= self.sweep_at.max(SWEEP_FROM) {
+            self.sweep_channels();
+        }
+        let number = self.free.pop().unwrap_or_else(|| {
+            // The one past the last stands for all that have no place.
+            let next = self.channels.len().min(MAX_CHANNELS);
+            if next == self.channels.len() {
+                self.channels.push(Channel::opening(open.target));
+            }
+            u32::try_from(next).expect("channels are numbered in u32")
+        });
+        let place = &mut self.channels[number as usize];
+        *place = place.renewed(open.target);
+        if number as usize >= MAX_CHANNELS {
+            place.state = ChannelState::Refused(Cause::Full);
+            return number;
+        }
+        self.out.frame_of(Rank::Messages, Header { channel: number, ..Header::new(Kind::Open) }, open);
+        number
+    }
+
+    /// How many targets the number of a channel had before its present one. Whoever remembers a number compares.
+    pub fn uses_of(&self, channel: u32) -> u32 {
+        self.channels[channel as usize].uses
+    }
+
+    /// Closes what was not used since the last time, and nothing is owed on.
+    fn sweep_channels(&mut self) {
+        for (_, outgoing) in &self.outgoing {
+            self.channels[outgoing.channel as usize].is_used = true;
+        }
+        let mut left = 0;
+        for number in 0..self.channels.len() {
+            let channel = &mut self.channels[number];
+            let is_settled = matches!(channel.state, ChannelState::Open(_) | ChannelState::Refused(_))
+                && channel.queue.is_empty()
+                && !channel.streaming
+                && number < MAX_CHANNELS;
+            if std::mem::take(&mut channel.is_used) || !is_settled {
+                let is_over =
+                    matches!(channel.state, ChannelState::Free | ChannelState::Closing | ChannelState::Shut);
+                left += usize::from(!is_over);
+                continue;
+            }
+            channel.state = ChannelState::Closing;
+            self.closing += 1;
+            let number = u32::try_from(number).expect("channels are numbered in u32");
+            self.out.bare(Rank::Messages, Header { channel: number, ..Header::new(Kind::Close) });
+        }
+        self.sweep_at = 2 * left;
+    }
+
+    /// The receiver has taken everything: who knows the channel by its target decides, by [`release`](Self::release).
+    pub(super) fn on_closed<'a>(&mut self, header: Header) -> Result<Option<Event<'a, T>>, ProtocolError> {
+        let channel = self
+            .channels
+            .get_mut(header.channel as usize)
+            .filter(|channel| matches!(channel.state, ChannelState::Closing))
+            .ok_or(ProtocolError::Channel(header.channel))?;
+        channel.state = ChannelState::Shut;
+        Ok(Some(Event::Shut { channel: header.channel }))
+    }
+
+    /// Frees a channel that was shut, and says whom it led to; or opens it again, if somebody waits for it.
+    pub fn release(&mut self, number: u32) -> Option<ActorId> {
+        let waits = self.first_waiting(number).is_some();
+        let channel = self.channels.get_mut(number as usize)?;
+        if !matches!(channel.state, ChannelState::Shut) {
+            return None;
+        }
+        self.closing -= 1;
+        let target = channel.target;
+        if !waits {
+            *channel = channel.renewed(target);
+            channel.uses = channel.uses.wrapping_add(1);
+            channel.state = ChannelState::Free;
+            self.free.push(number);
+            return Some(target);
+        }
+        let fresh = channel.renewed(target);
+        let shut = std::mem::replace(channel, fresh);
+        channel.queue = shut.queue;
+        (channel.outbox_messages, channel.outbox_bytes) = (shut.outbox_messages, shut.outbox_bytes);
+        let open = Open { target };
+        self.out.frame_of(Rank::Messages, Header { channel: number, ..Header::new(Kind::Open) }, &open);
+        None
+    }
+
+    /// The peer needs one of its channels no more.
+    pub(super) fn on_close<'a>(&mut self, header: Header) -> Result<Option<Event<'a, T>>, ProtocolError> {
+        let served = self
+            .served
+            .get_mut(header.channel as usize)
+            .filter(|served| !served.is_free && !served.is_closing && !served.streaming)
+            .ok_or(ProtocolError::Channel(header.channel))?;
+        // Nothing more may be sent on it.
+        served.answered = false;
+        served.is_closing = true;
+        self.finish_closing(header.channel);
+        Ok(None)
+    }
+
+    /// Frees the place of a channel that the peer closes, once everything was taken.
+    pub(super) fn finish_closing(&mut self, number: u32) {
+        let served = &mut self.served[number as usize];
+        if !served.is_closing || !served.is_taken() {
+            return;
+        }
+        *served = Served::new(served.window);
+        served.is_free = true;
+        self.out.bare(Rank::Control, Header { channel: number, ..Header::new(Kind::Closed) });
+        self.events.push_back(Event::Closed { channel: number });
+    }
+
+    /// A place for a channel that the peer opens: the next, or one that is free. Whether there is.
+    pub(super) fn place_served(&mut self, number: u32) -> bool {
+        let fresh = Served::new(self.our_window());
+        let next = self.served.len();
+        match self.served.get_mut(number as usize) {
+            Some(served) if served.is_free => *served = fresh,
+            None if number as usize == next && next < MAX_CHANNELS => self.served.push(fresh),
+            _ => return false,
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pair_tests::Pair;
+    use super::super::{Mode, Submit, Waiting};
+    use super::*;
+    use crate::id::{ProcessId, Slot};
+
+    fn open(pair: &mut Pair, slot: u32) -> u32 {
+        pair.left.open(&Open { target: target(slot) })
+    }
+
+    fn target(slot: u32) -> ActorId {
+        ActorId::declared(ProcessId(2), Slot(slot))
+    }
+
+    /// Opens a channel to each of so many actors and sends one message on each, and has it taken.
+    fn visit(pair: &mut Pair, slots: std::ops::Range<u32>) -> Vec<u32> {
+        slots
+            .map(|slot| {
+                let channel = open(pair, slot);
+                pair.step(usize::MAX);
+                pair.right.grant(channel);
+                pair.step(usize::MAX);
+                pair.submit(channel, Mode::Try, b"x", slot).expect("room");
+                pair.step(usize::MAX);
+                pair.right.take(channel, 9);
+                pair.step(usize::MAX);
+                channel
+            })
+            .collect()
+    }
+
+    /// As the owner of the left connection does, with those that were shut.
+    fn release(pair: &mut Pair) -> Vec<ActorId> {
+        let shut: Vec<u32> = (0..u32::try_from(pair.left.channels.len()).expect("few"))
+            .filter(|number| matches!(pair.left.channels[*number as usize].state, ChannelState::Shut))
+            .collect();
+        shut.into_iter().filter_map(|number| pair.left.release(number)).collect()
+    }
+
+    #[test]
+    fn m3_channels_without_use_are_closed_and_their_numbers_used_again() {
+        let mut pair = Pair::new();
+        let mut highest = 0;
+        for round in 0..20 {
+            let channels = visit(&mut pair, round * 1000..(round + 1) * 1000);
+            highest = channels.into_iter().max().max(Some(highest)).expect("some");
+            release(&mut pair);
+        }
+        assert!(highest < 5000, "{highest}: both tables are as long as what was in use");
+        assert_eq!(pair.right.served.len(), highest as usize + 1);
+    }
+
+    #[test]
+    fn m1_what_is_submitted_while_a_channel_closes_waits_and_opens_it_again() {
+        let mut pair = Pair::new();
+        let channels = visit(&mut pair, 0..1024);
+        // The first look finds everything used, the second finds it unused.
+        pair.left.sweep_channels();
+        pair.left.sweep_channels();
+        pair.submit(channels[0], Mode::Tell, b"later", 5000).expect("queued");
+        assert_eq!(
+            pair.submit(channels[1], Mode::Try, b"later", 5001),
+            Ok(pair.left_key()),
+            "as while it opens"
+        );
+        pair.step(usize::MAX);
+        pair.opens.clear();
+        let released = release(&mut pair);
+        assert_eq!(released.len(), 1022);
+        pair.step(usize::MAX);
+        pair.opens.sort_unstable();
+        for channel in std::mem::take(&mut pair.opens) {
+            if [channels[0], channels[1]].contains(&channel) {
+                pair.right.grant(channel);
+            }
+        }
+        pair.step(usize::MAX);
+        let last: Vec<u32> = pair.delivered.iter().rev().take(2).map(|(message, ..)| *message).collect();
+        assert!(last.contains(&5000) && last.contains(&5001), "{last:?}");
+        assert_eq!((pair.left.uses_of(channels[0]), pair.left.uses_of(channels[5])), (0, 1));
+    }
+
+    #[test]
+    fn m2_a_channel_is_closed_when_everything_was_taken_and_not_before() {
+        let mut pair = Pair::new();
+        let channel = visit(&mut pair, 0..1)[0];
+        pair.submit(channel, Mode::Try, b"slow", 7).expect("room");
+        pair.left.sweep_channels();
+        pair.left.sweep_channels();
+        pair.step(usize::MAX);
+        assert!(release(&mut pair).is_empty());
+        pair.right.take(channel, 12);
+        pair.step(usize::MAX);
+        assert_eq!(release(&mut pair), [target(0)]);
+        // A call that has no reply yet keeps its channel.
+        let channel = visit(&mut pair, 1..2)[0];
+        let submit = Submit { channel, message: 8, mode: Mode::Call, timeout_ms: 0 };
+        pair.left.submit(submit, &(), || Waiting { tag: 8, deadline: None }).expect("sent");
+        pair.left.sweep_channels();
+        pair.left.sweep_channels();
+        assert!(matches!(pair.left.channels[channel as usize].state, ChannelState::Open(_)));
+    }
+
+    #[test]
+    fn x1_a_message_on_a_closed_channel_is_a_violation() {
+        let mut pair = Pair::new();
+        let channel = visit(&mut pair, 0..1)[0];
+        pair.left.sweep_channels();
+        pair.left.sweep_channels();
+        pair.step(usize::MAX);
+        // A hostile peer goes on.
+        pair.left.channels[channel as usize].state =
+            ChannelState::Open(super::super::channel::Window { messages: 9, bytes: 99 });
+        pair.submit(channel, Mode::Try, b"", 1).expect("sent");
+        assert_eq!(pair.exchange(usize::MAX), Err(ProtocolError::Window(channel)));
+    }
+}

@@ -1,0 +1,179 @@
+//! What the messages of each process may cost it at worst (M-3), from the plan alone.
+//!
+//! The sums are of what is bounded by configuration: see [`MemoryBound`]. Not in them are the program itself, messages
+//! that its own futures wait for room with (as many as it has futures), what handlers that have begun hold, actors
+//! that are not declared but exported, and addresses that a process gets in a message and not by its wiring.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::plan::{Mailbox, MessageLimits, Plan};
+use crate::id::ProcessId;
+use crate::protocol::Limits;
+
+/// What the messages of one process may cost it at worst, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemoryBound {
+    /// The process; `root` for the one that deploys.
+    pub process: String,
+    /// How many processes it has a pipe with, by the wiring: the root, those that it may send to, and those that may
+    /// send to it.
+    pub peers: usize,
+    /// Messages for its actors: a window for each of them and each process that may send to it.
+    ///
+    /// Counted are twice the bytes of the window, since what is put together or decoded stands beside what it is made
+    /// from, and [`MESSAGE_BYTES`] a message. What stays in the process has no encoded size: of it only the latter.
+    pub mailboxes: u64,
+    /// Messages of its `do_send` that wait for room: an outbox for each actor that it may send to.
+    pub outboxes: u64,
+    /// Replies that were not read yet: the budget for each process that may ask it, and the reply that passes it, as it
+    /// is and encoded.
+    pub replies: u64,
+    /// Buffers of its pipes: [`PIPE_BYTES`] for each.
+    pub pipes: u64,
+}
+
+/// What a message costs beside its bytes: its envelope in the mailbox or outbox, and its places in our tables.
+pub const MESSAGE_BYTES: u64 = 512;
+
+/// What the buffers of a pipe grow to: what one read takes, what one write is given, and the frames at their ends, each
+/// twice, as buffers grow by doubling. The kernel's own buffers are not the process's.
+pub const PIPE_BYTES: u64 = 1 << 20;
+
+impl MemoryBound {
+    /// All together.
+    pub fn total(&self) -> u64 {
+        [self.outboxes, self.replies, self.pipes].into_iter().fold(self.mailboxes, u64::saturating_add)
+    }
+}
+
+impl Plan {
+    /// What the messages of each process may cost it at worst; the root first, then in start order.
+    pub fn memory(&self) -> Vec<MemoryBound> {
+        let root = (ProcessId::ROOT, ("root".to_owned(), root_limits(), 0));
+        let others = self.processes.iter().map(|process| {
+            (process.id, (process.name.to_string(), process.limits, process.actors.len() as u64))
+        });
+        let members: BTreeMap<ProcessId, (String, MessageLimits, u64)> =
+            std::iter::once(root).chain(others).collect();
+        let mut bounds: BTreeMap<ProcessId, MemoryBound> =
+            members.iter().map(|(id, (name, limits, actors))| (*id, alone(name, limits, *actors))).collect();
+        let reaches = self.reaches();
+        for ((from, to), actors) in &reaches {
+            let (Some((_, senders, _)), Some((_, takers, _))) = (members.get(from), members.get(to)) else {
+                continue;
+            };
+            let is_first_pair = from < to || !reaches.contains_key(&(*to, *from));
+            for id in [from, to].into_iter().filter(|_| is_first_pair) {
+                bounds.entry(*id).and_modify(MemoryBound::add_pipe);
+            }
+            bounds.entry(*from).and_modify(|bound| bound.add_outboxes(*actors, senders, takers));
+            bounds.entry(*to).and_modify(|bound| bound.add_sender(*actors, senders, takers));
+        }
+        bounds.into_values().collect()
+    }
+
+    /// To how many actors of which other process each may send. The root may send to all.
+    fn reaches(&self) -> BTreeMap<(ProcessId, ProcessId), u64> {
+        let mut reaches = BTreeMap::new();
+        for process in &self.processes {
+            reaches.insert((ProcessId::ROOT, process.id), process.actors.len() as u64);
+            for wired in process.wired.iter().filter(|wired| wired.id.process != process.id) {
+                *reaches.entry((process.id, wired.id.process)).or_default() += 1;
+            }
+        }
+        reaches
+    }
+}
+
+/// What a process has without any other: a window and an outbox for what it sends to its own actors.
+fn alone(name: &str, limits: &MessageLimits, actors: u64) -> MemoryBound {
+    let mailboxes = actors * 2 * u64::from(limits.mailbox.messages) * MESSAGE_BYTES;
+    MemoryBound { process: name.to_owned(), peers: 0, mailboxes, outboxes: 0, replies: 0, pipes: 0 }
+}
+
+impl MemoryBound {
+    fn add_pipe(&mut self) {
+        self.peers += 1;
+        self.pipes += PIPE_BYTES;
+    }
+
+    /// Another process may be sent to, at so many actors.
+    fn add_outboxes(&mut self, actors: u64, own: &MessageLimits, theirs: &MessageLimits) {
+        // An outbox has the sender's own window, and takes one more message while there is any room in it.
+        let outbox =
+            own.mailbox.bytes + theirs.max_message_bytes + u64::from(own.mailbox.messages) * MESSAGE_BYTES;
+        self.outboxes = self.outboxes.saturating_add(actors.saturating_mul(outbox));
+    }
+
+    /// Another process may send, to so many actors.
+    fn add_sender(&mut self, actors: u64, theirs: &MessageLimits, own: &MessageLimits) {
+        let Mailbox { messages, bytes } = own.mailbox;
+        // All of the window, or a quarter of it and the largest message (C-2).
+        let bytes = bytes.max(bytes / 4 + own.max_message_bytes);
+        let window = u64::from(messages) * MESSAGE_BYTES + 2 * bytes;
+        self.mailboxes = self.mailboxes.saturating_add(actors.saturating_mul(window));
+        self.replies = self.replies.saturating_add(own.reply_budget + 2 * theirs.max_message_bytes);
+    }
+}
+
+/// The root's are the connections' own defaults.
+fn root_limits() -> MessageLimits {
+    let Limits { max_message_bytes, window_messages, window_bytes, reply_bytes, .. } = Limits::default();
+    MessageLimits {
+        max_message_bytes: max_message_bytes.into(),
+        mailbox: Mailbox { messages: window_messages, bytes: window_bytes.into() },
+        reply_budget: reply_bytes.into(),
+        pipe_buffer: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::topology::{Catalog, ProgramFacts, ProgramProblem, ProgramRef, Topology};
+
+    struct Unasked;
+
+    impl Catalog for Unasked {
+        fn program(&self, _: &ProgramRef) -> Result<ProgramFacts, ProgramProblem> {
+            Ok(ProgramFacts { path: "/bin/true".into(), types: None })
+        }
+    }
+
+    #[test]
+    fn h45_the_worst_case_follows_from_the_wiring_and_the_limits() {
+        let text = r#"
+            name = "demo"
+            [defaults]
+            max_message_bytes = "1KiB"
+            mailbox = { messages = 10, bytes = "4KiB" }
+            reply_budget = "16KiB"
+            [process.sink]
+            actor.one = { type = "t::A" }
+            actor.two = { type = "t::A" }
+            [process.source]
+            replicas = 3
+            actor.from = { type = "t::B", args = { to = { addr = "one" } } }
+        "#;
+        let plan =
+            Topology::from_toml(text, Path::new("t.toml")).expect("TOML").plan(&Unasked).expect("sound");
+        let bounds = plan.memory();
+        let [root, sink, source, _, _] = bounds.as_slice() else { panic!("{bounds:?}") };
+        const WINDOW: u64 = 10 * MESSAGE_BYTES + 2 * (4 << 10);
+        const LOCAL: u64 = 2 * 10 * MESSAGE_BYTES;
+        // Two actors for the root, one for each source.
+        assert_eq!((sink.process.as_str(), sink.peers, sink.pipes), ("sink", 4, 4 * PIPE_BYTES));
+        assert_eq!((sink.mailboxes, sink.outboxes), (5 * WINDOW + 2 * LOCAL, 0));
+        let of_root = u64::from(Limits::default().max_message_bytes);
+        assert_eq!(sink.replies, 4 * (16 << 10) + 3 * (2 << 10) + 2 * of_root);
+        assert_eq!((source.process.as_str(), source.peers), ("source-1", 2));
+        assert_eq!(source.mailboxes, WINDOW + LOCAL);
+        assert_eq!(source.outboxes, (4 << 10) + (1 << 10) + 10 * MESSAGE_BYTES);
+        assert_eq!((root.process.as_str(), root.peers, root.mailboxes, root.replies), ("root", 4, 0, 0));
+        assert_eq!(root.total(), root.outboxes + 4 * PIPE_BYTES);
+    }
+}
