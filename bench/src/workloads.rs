@@ -78,12 +78,17 @@ pub(crate) const WORKLOADS: &[Workload] = &[
 
 type Subjects = &'static [(&'static str, Subject)];
 
-const OURS: Subject = Subject::Procession(Setting::Defaults);
+const DEFAULTS: Subject = Subject::Procession(Setting::Defaults);
+const OURS: Subject = Subject::Procession(Setting::Sockets);
 const NO_POLLING: Subject = Subject::Procession(Setting::NoPolling);
+const SHARED: Subject = Subject::Procession(Setting::Shared);
+const SHARED_NO_POLLING: Subject = Subject::Procession(Setting::SharedNoPolling);
 
 const ASK: Subjects = &[
     ("procession", OURS),
     ("procession_no_polling", NO_POLLING),
+    ("procession_shared", SHARED),
+    ("procession_shared_no_polling", SHARED_NO_POLLING),
     ("limit", Subject::Socketpair),
     ("limit_polling", Subject::SocketpairPolling),
     ("limit_ring", Subject::Ring),
@@ -97,6 +102,8 @@ const ASK: Subjects = &[
 const ASK_ONE_CORE: Subjects = &[
     ("procession", OURS),
     ("procession_no_polling", NO_POLLING),
+    ("procession_shared", SHARED),
+    ("procession_shared_no_polling", SHARED_NO_POLLING),
     ("limit", Subject::Socketpair),
     ("limit_ring", Subject::Ring),
     ("actix_thread", Subject::ActixThread),
@@ -108,6 +115,8 @@ const ASK_ONE_CORE: Subjects = &[
 const STREAMS: Subjects = &[
     ("procession", OURS),
     ("procession_no_polling", NO_POLLING),
+    ("procession_shared", SHARED),
+    ("procession_shared_no_polling", SHARED_NO_POLLING),
     ("limit", Subject::Socketpair),
     ("limit_each", Subject::SocketpairEach),
     ("limit_ring", Subject::Ring),
@@ -120,6 +129,7 @@ const STREAMS: Subjects = &[
 const PAYLOAD: Subjects = &[
     ("procession", OURS),
     ("procession_blob", Subject::ProcessionBlobs),
+    ("procession_shared", SHARED),
     ("limit", Subject::Socketpair),
     ("limit_ring", Subject::Ring),
     ("actix_thread", Subject::ActixThread),
@@ -130,12 +140,12 @@ const PAYLOAD: Subjects = &[
 ];
 
 const SPAWN: Subjects =
-    &[("procession", OURS), ("limit", Subject::Bare), ("ipc_channel", Subject::IpcChannel)];
+    &[("procession", DEFAULTS), ("limit", Subject::Bare), ("ipc_channel", Subject::IpcChannel)];
 
-const PROCESSES: Subjects = &[("procession", OURS), ("limit", Subject::Bare)];
+const PROCESSES: Subjects = &[("procession", DEFAULTS), ("limit", Subject::Bare)];
 
 const FAN_IN: Subjects =
-    &[("procession", OURS), ("limit", Subject::Bare), ("actix_arbiters", Subject::ActixArbiters)];
+    &[("procession", DEFAULTS), ("limit", Subject::Bare), ("actix_arbiters", Subject::ActixArbiters)];
 
 const fn compared(
     name: &'static str,

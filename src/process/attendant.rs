@@ -260,10 +260,10 @@ impl Attendant {
     ) -> usize {
         let mut unsent = 0;
         let writing = async {
-            send_all(control, greeting, None).await?;
-            while let Some(Outgoing { bytes, descriptor }) = queue.recv().await {
+            send_all(control, greeting, Vec::new()).await?;
+            while let Some(Outgoing { bytes, descriptors }) = queue.recv().await {
                 unsent = 1;
-                send_all(control, bytes, descriptor).await?;
+                send_all(control, bytes, descriptors).await?;
                 unsent = 0;
             }
             io::Result::Ok(())
@@ -312,20 +312,18 @@ async fn receive(control: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> io::Result<so
     control.async_io(Interest::READABLE, read).await
 }
 
-/// Writes all of it; the descriptor goes with the first byte.
+/// Writes all of it; the descriptors go with the first byte.
 async fn send_all(
     control: &AsyncFd<OwnedFd>,
     bytes: Vec<u8>,
-    mut descriptor: Option<OwnedFd>,
+    mut descriptors: Vec<OwnedFd>,
 ) -> io::Result<()> {
     let mut rest = &bytes[..];
     while !rest.is_empty() {
-        let send = |fd: &OwnedFd| match &descriptor {
-            Some(along) => socket::send_with_descriptors(fd.as_fd(), rest, &[along.as_fd()], Wait::No),
-            None => socket::send(fd.as_fd(), rest, Wait::No),
-        };
+        let along: Vec<_> = descriptors.iter().map(OwnedFd::as_fd).collect();
+        let send = |fd: &OwnedFd| socket::send_with_descriptors(fd.as_fd(), rest, &along, Wait::No);
         let sent = control.async_io(Interest::WRITABLE, send).await?;
-        descriptor = None;
+        descriptors.clear();
         rest = &rest[sent..];
     }
     Ok(())

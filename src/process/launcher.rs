@@ -160,10 +160,10 @@ pub struct Worker {
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) bytes: Vec<u8>,
-    pub(super) descriptor: Option<OwnedFd>,
+    pub(super) descriptors: Vec<OwnedFd>,
 }
 
-/// Why a frame was not accepted for a worker. The descriptor that was to go along is closed.
+/// Why a frame was not accepted for a worker. The descriptors that were to go along is closed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// It is dead or dying, and `Exited` is on its way.
@@ -187,11 +187,17 @@ impl Worker {
         self.pidfd.pid()
     }
 
-    /// Hands a frame to the worker's writer. Never blocks.
-    pub fn send(&self, frame: &ToWorker, descriptor: Option<OwnedFd>) -> Result<(), SendError> {
+    /// Hands a frame to the worker's writer, with the one or two descriptors that go along. Never blocks.
+    pub fn send(
+        &self,
+        frame: &ToWorker,
+        descriptors: impl IntoIterator<Item = OwnedFd>,
+    ) -> Result<(), SendError> {
+        let descriptors: Vec<OwnedFd> = descriptors.into_iter().collect();
         let mut bytes = Vec::new();
-        control_frames::encode_into(frame, u8::from(descriptor.is_some()), &mut bytes)?;
-        self.outgoing.try_send(Outgoing { bytes, descriptor }).map_err(|error| match error {
+        let count = u8::try_from(descriptors.len()).unwrap_or(u8::MAX);
+        control_frames::encode_into(frame, count, &mut bytes)?;
+        self.outgoing.try_send(Outgoing { bytes, descriptors }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => SendError::Full,
             mpsc::error::TrySendError::Closed(_) => SendError::Gone,
         })

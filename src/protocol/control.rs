@@ -81,8 +81,13 @@ pub const MAX_CONTROL_FRAME_BYTES: u32 = 16 << 20;
 pub enum ToWorker {
     /// Who you are. The first frame.
     Welcome(Box<Welcome>),
-    /// One end of a new data pipe to `peer`; carries one descriptor.
-    Introduce(Peer),
+    /// One end of a new data pipe; carries its socket, and after it the memory that both sides share, if any.
+    Introduce {
+        /// Who has the other end.
+        peer: Peer,
+        /// What the pipe is made of.
+        medium: Medium,
+    },
     /// No life of this process can be introduced, now or ever.
     Unreachable {
         /// Who was asked for.
@@ -205,6 +210,18 @@ pub struct Peer {
     pub incarnation: Incarnation,
     /// Its name.
     pub name: ProcessName,
+}
+
+/// What a data pipe is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Medium {
+    /// A socket.
+    Socket,
+    /// Two rings in shared memory, and a socket beside them.
+    Shared {
+        /// Whether the receiver of this writes into the first ring; the other side writes into the second.
+        first: bool,
+    },
 }
 
 /// Why nobody can be introduced.

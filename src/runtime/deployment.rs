@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::broker::{Broker, Life, Say};
 use super::error::{Error, Result};
 use super::event::{Event, ProcessStatus};
+use super::introduction::{self, Part};
 use super::launching;
 use super::root_thread::Number;
 use crate::id::{Exit, Incarnation, ProcessId, ProcessName};
@@ -427,10 +428,9 @@ impl Deployment {
 
     fn say(&mut self, say: Say) {
         match say {
-            Say::Introduce(left, right) => match launching::data_pipe(&self.plan, left.0, right.0) {
+            Say::Introduce(left, right) => match introduction::pipe(&self.plan, left.0, right.0) {
                 Ok((to_left, to_right)) => {
-                    let handed = self.hand(left.0, ToWorker::Introduce(self.peer(right)), Some(to_left))
-                        & self.hand(right.0, ToWorker::Introduce(self.peer(left)), Some(to_right));
+                    let handed = self.introduce(left, right, to_left) & self.introduce(right, left, to_right);
                     if !handed {
                         self.broker.retry(left, right, Instant::now());
                     }
@@ -441,27 +441,28 @@ impl Deployment {
                 }
             },
             Say::Unreachable(to, process, why) => {
-                self.hand(to, ToWorker::Unreachable { process, why }, None);
+                self.hand(to, ToWorker::Unreachable { process, why }, Vec::new());
             }
             Say::Down(to, (process, incarnation), exit) => {
-                self.hand(to, ToWorker::Down { process, incarnation, exit }, None);
+                self.hand(to, ToWorker::Down { process, incarnation, exit }, Vec::new());
             }
         }
     }
 
-    fn peer(&self, (process, incarnation): Life) -> Peer {
-        Peer { process, incarnation, name: self.name(process) }
+    fn introduce(&self, to: Life, (process, incarnation): Life, part: Part) -> bool {
+        let peer = Peer { process, incarnation, name: self.name(process) };
+        self.hand(to.0, ToWorker::Introduce { peer, medium: part.medium }, part.descriptors)
     }
 
     /// False if the process lives and its control pipe is full. One that is dead needs no word, and its death tells
     /// the others.
-    fn hand(&self, to: ProcessId, frame: ToWorker, descriptor: Option<OwnedFd>) -> bool {
+    fn hand(&self, to: ProcessId, frame: ToWorker, descriptors: Vec<OwnedFd>) -> bool {
         if to.is_root() {
-            self.router.handle_control(frame, descriptor);
+            self.router.handle_control(frame, descriptors);
             return true;
         }
         let Some(living) = self.living.get(&to) else { return true };
-        !matches!(living.worker.send(&frame, descriptor), Err(launcher::SendError::Full))
+        !matches!(living.worker.send(&frame, descriptors), Err(launcher::SendError::Full))
     }
 
     fn tell(&self, event: Event) {

@@ -1,8 +1,6 @@
 //! From the plan to what a worker is told.
 
 use std::ffi::OsString;
-use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
 use crate::id::{ActorId, Exit, Incarnation, ProcessId, ProcessName};
@@ -10,7 +8,6 @@ use crate::process::launcher::{Launch, Program};
 use crate::protocol::control::{ActorStart, KnownActor, Welcome};
 use crate::protocol::{Limits, MAX_DESCRIPTORS};
 use crate::supervision::Shutdown;
-use crate::sys::socket;
 use crate::topology::{MessageLimits, Plan, PlannedProcess, ResolvedProgram};
 
 /// Test switch: serialise also what stays in a process, in every worker and the root.
@@ -108,21 +105,6 @@ pub(super) fn limits(planned: &MessageLimits) -> Limits {
         reply_bytes: narrow(planned.reply_budget),
         max_descriptors: MAX_DESCRIPTORS,
     }
-}
-
-/// A pipe between two processes, each end with the buffer that its process is declared with; the root's with that of
-/// the other.
-pub(super) fn data_pipe(plan: &Plan, left: ProcessId, right: ProcessId) -> io::Result<(OwnedFd, OwnedFd)> {
-    let (to_left, to_right) = socket::pair()?;
-    let buffer = |process| plan.process_by_id(process).map(|process| process.limits.pipe_buffer);
-    let of_left = buffer(left).or_else(|| buffer(right)).flatten();
-    let of_right = buffer(right).or_else(|| buffer(left)).flatten();
-    for (end, bytes) in [(&to_left, of_left), (&to_right, of_right)] {
-        if let Some(bytes) = bytes {
-            socket::set_send_buffer(end.as_fd(), usize::try_from(bytes).unwrap_or(usize::MAX))?;
-        }
-    }
-    Ok((to_left, to_right))
 }
 
 /// What a worker is told about the time that it has to stop.

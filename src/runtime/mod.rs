@@ -22,6 +22,7 @@ mod event;
 mod event_details;
 mod handle;
 mod host;
+mod introduction;
 mod launching;
 mod program;
 mod root_thread;

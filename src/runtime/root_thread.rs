@@ -355,7 +355,7 @@ impl Loop {
         if let ToRoot::Introduce { process, .. } = said {
             let why = crate::protocol::control::Unreachable::Stopping;
             let frame = crate::protocol::control::ToWorker::Unreachable { process: *process, why };
-            self.router.handle_control(frame, None);
+            self.router.handle_control(frame, Vec::new());
         }
     }
 }

@@ -51,7 +51,7 @@ struct Inbox {
 struct InboxState {
     router: Option<Arc<Router>>,
     /// What came before there was a router.
-    early: Vec<(ToWorker, Option<OwnedFd>)>,
+    early: Vec<(ToWorker, Vec<OwnedFd>)>,
 }
 
 impl Inbox {
@@ -65,13 +65,13 @@ impl Inbox {
             ControlEvent::Frame(ToWorker::Stop { grace_ms }, _) => {
                 self.end(End { code: 0, grace: Duration::from_millis(grace_ms) });
             }
-            ControlEvent::Frame(frame, mut descriptors) => {
+            ControlEvent::Frame(frame, descriptors) => {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                 match &state.router {
                     Some(router) => {
-                        router.handle_control(frame, descriptors.pop());
+                        router.handle_control(frame, descriptors);
                     }
-                    None => state.early.push((frame, descriptors.pop())),
+                    None => state.early.push((frame, descriptors)),
                 }
             }
             ControlEvent::RootGone => self.end(End { code: ROOT_GONE_CODE, grace: ROOT_GONE_GRACE }),
@@ -81,8 +81,8 @@ impl Inbox {
 
     fn set_router(&self, router: &Arc<Router>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        for (frame, descriptor) in std::mem::take(&mut state.early) {
-            router.handle_control(frame, descriptor);
+        for (frame, descriptors) in std::mem::take(&mut state.early) {
+            router.handle_control(frame, descriptors);
         }
         state.router = Some(Arc::clone(router));
     }

@@ -36,7 +36,7 @@ const SEALS: SealFlag = SealFlag::F_SEAL_WRITE
 /// # Errors
 /// The system has no memory files, no descriptor, no memory left, or a limit of file sizes that is below.
 pub fn copy(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let memory = create(bytes.len())?;
+    let memory = create(NAME, bytes.len())?;
     let mut rest = bytes;
     while !rest.is_empty() {
         match nix::unistd::write(&memory, rest) {
@@ -50,8 +50,8 @@ pub fn copy(bytes: &[u8]) -> io::Result<OwnedFd> {
     Ok(memory)
 }
 
-/// An empty file of memory, close-on-exec, that may become this long.
-fn create(bytes: usize) -> io::Result<OwnedFd> {
+/// An empty file of memory, close-on-exec, that may become this long and may be sealed.
+pub(super) fn create(name: &CStr, bytes: usize) -> io::Result<OwnedFd> {
     // The kernel would kill the process that makes a file over its limit (SIGXFSZ).
     let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE)?;
     if limit < bytes as u64 {
@@ -60,8 +60,8 @@ fn create(bytes: usize) -> io::Result<OwnedFd> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     // Kernels before 6.3 do not know that a memory file may be barred from being executed; some later ones insist.
     let barred = MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);
-    match memfd_create(NAME, flags | barred) {
-        Err(Errno::EINVAL) => Ok(memfd_create(NAME, flags)?),
+    match memfd_create(name, flags | barred) {
+        Err(Errno::EINVAL) => Ok(memfd_create(name, flags)?),
         other => Ok(other?),
     }
 }
@@ -158,7 +158,7 @@ impl Draft {
     /// # Errors
     /// As [`copy`].
     pub fn new(length: NonZeroUsize) -> io::Result<Draft> {
-        let memory = create(length.get())?;
+        let memory = create(NAME, length.get())?;
         let end = libc::off_t::try_from(length.get()).map_err(|_| io::Error::from(Errno::EFBIG))?;
         // All pages now, so that one that can't be had is an error here and no SIGBUS later.
         loop {
@@ -205,9 +205,9 @@ impl DerefMut for Draft {
 
 /// A mapped range, unmapped when it is dropped.
 #[derive(Debug)]
-struct Range {
-    start: NonNull<u8>,
-    length: NonZeroUsize,
+pub(super) struct Range {
+    pub(super) start: NonNull<u8>,
+    pub(super) length: NonZeroUsize,
 }
 
 // SAFETY: a range belongs to the process and not to a thread, and this owns it alone; who may read and write it is
@@ -220,7 +220,7 @@ unsafe impl Sync for Range {}
 
 impl Range {
     #[allow(unsafe_code)]
-    fn map(
+    pub(super) fn map(
         memory: BorrowedFd<'_>,
         length: NonZeroUsize,
         protection: ProtFlags,

@@ -103,7 +103,8 @@ fn plan(topology: &Topology, catalog: &impl Catalog, findings: &mut Vec<Diagnost
     let group = group::group(topology, &merged, &processes);
     let ask_timeout = topology.defaults.settings.ask_timeout.unwrap_or(DEFAULT_ASK_TIMEOUT);
     let busy_poll = topology.defaults.settings.busy_poll.unwrap_or_default();
-    Some(Plan { name: name.ok()?, ask_timeout, busy_poll, processes, group })
+    let transport = topology.defaults.settings.transport.unwrap_or_default();
+    Some(Plan { name: name.ok()?, ask_timeout, busy_poll, transport, processes, group })
 }
 
 /// One process of the plan; none if a name in it is none, which `expand` has told.
@@ -137,6 +138,7 @@ fn assemble(
         busy_poll: merged.busy_poll,
         limits: merged.limits,
         on_violation: merged.on_violation,
+        transport: merged.transport,
         name,
     })
 }

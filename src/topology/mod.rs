@@ -56,7 +56,9 @@ pub use check::{
     DEFAULT_REPLY_BUDGET, MAX_ACTORS, MAX_ARGS_DEPTH, MAX_MAILBOX_MESSAGES, MAX_MESSAGE_BYTES, MAX_PROCESSES,
     MAX_REPLICAS, MAX_VALUES, ROOT_NAME,
 };
-pub use declared::{BuildCommand, DeclaredActor, Defaults, OnViolation, Process, Restart, Topology};
+pub use declared::{
+    BuildCommand, DeclaredActor, Defaults, OnViolation, Process, Restart, Topology, Transport,
+};
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_FINDINGS, Place, Segment, Severity, Source, ValuePath};
 pub use file::MAX_SOURCE_BYTES;
 pub use memory::{MESSAGE_BYTES, MemoryBound, PIPE_BYTES};

@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::declared::OnViolation;
+use super::declared::{OnViolation, Transport};
 use crate::id::{ActorId, ActorName, ProcessId, ProcessName, Slot, TopologyName};
 use crate::protocol::BusyPoll;
 use crate::supervision::{ChildSpec, GroupSpec};
@@ -31,6 +31,8 @@ pub struct Plan {
     /// Whether the root's thread of actors polls before it sleeps.
     #[serde(serialize_with = "serial::busy_poll")]
     pub busy_poll: BusyPoll,
+    /// What the pipes of the root are made of.
+    pub transport: Transport,
     /// Every process but the root, in start order; that with the number `n` stands at `n - 1`.
     pub processes: Vec<PlannedProcess>,
     /// Who is restarted with whom: the processes above, in the same order.
@@ -72,6 +74,8 @@ pub struct PlannedProcess {
     pub limits: MessageLimits,
     /// What becomes of it when another worker says that it broke the protocol.
     pub on_violation: OnViolation,
+    /// What its pipes are made of, if the other side agrees.
+    pub transport: Transport,
 }
 
 /// Which of several equal processes.
@@ -180,6 +184,12 @@ impl Plan {
 }
 
 impl PlannedProcess {
+    /// Whether it is trusted with memory that others read and write: every process is, until a sandbox says that it is
+    /// there to contain it.
+    pub fn is_trusted(&self) -> bool {
+        true
+    }
+
     /// The name in the topology: `right` for the process `right-2`, its own name for one without replicas.
     pub fn base(&self) -> &str {
         self.replica.as_ref().map_or(self.name.as_str(), |replica| &replica.base)

@@ -52,8 +52,8 @@ pub enum Ended {
 /// Moves bytes until the connection ends. Dropping the future closes the pipe.
 pub async fn drive<L: Lane, W: Wire + 'static>(lane: &L, wire: W) -> Ended {
     let wire = Rc::new(wire);
-    let polled = Rc::clone(&wire);
-    let watch = polling::watch(move || polled.has_news());
+    let (polled, sleeping) = (Rc::clone(&wire), Rc::clone(&wire));
+    let watch = polling::watch(move || polled.has_news(), move || sleeping.before_sleep());
     let reader = FrameReader::default();
     let arrivals = Arrivals::default();
     let mut driver = Driver { lane, wire, watch, reader, arrivals, greeted: false, is_shallow: false };
@@ -110,11 +110,11 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
                 biased;
                 () = self.watch.poked() => self.read()?,
                 ready = self.wire.readable() => {
-                    ready.map_err(Ended::Failed)?;
+                    ready.map_err(failed)?;
                     self.read()?;
                 }
                 () = self.lane.wanted() => {}
-                ready = self.wire.writable(), if written == Written::Blocked => ready.map_err(Ended::Failed)?,
+                ready = self.wire.writable(), if written == Written::Blocked => ready.map_err(failed)?,
                 () = timer.as_mut(), if armed.is_some() => {
                     armed = None;
                     let now = Instant::now();
@@ -144,7 +144,7 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) if socket::is_peer_gone(&error) => Err(self.end_of_file()),
-            Err(error) => Err(Ended::Failed(error)),
+            Err(error) => Err(failed(error)),
         }
     }
 
@@ -195,7 +195,7 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
                 }
                 // The peer's last words may still be unread: reading finds the end (H9).
                 Err(error) if socket::is_peer_gone(&error) => return Ok(Written::All),
-                Err(error) => return Err(Ended::Failed(error)),
+                Err(error) => return Err(failed(error)),
             }
         }
     }
@@ -248,4 +248,12 @@ fn take_some<'a, T>(
         }
     }
     Ok(taken)
+}
+
+/// What the peer did wrong with the pipe itself comes as data that is invalid; else it was the system.
+fn failed(error: io::Error) -> Ended {
+    match error.kind() {
+        io::ErrorKind::InvalidData => Ended::Violation(ProtocolError::Pipe(error.to_string())),
+        _ => Ended::Failed(error),
+    }
 }

@@ -1,6 +1,11 @@
 //! Drives a connection over a pipe.
 
 pub mod driver;
+pub mod pipe;
 pub mod polling;
+pub mod shared;
 pub mod socket;
 pub mod wire;
+
+#[cfg(test)]
+mod wire_tests;

@@ -27,10 +27,13 @@ struct Poller {
     window: RefCell<Window>,
     /// Something was read or written since the thread last slept.
     traffic: Cell<bool>,
+    /// The runtime of this thread has told us when it sleeps.
+    tells: Cell<bool>,
 }
 
 struct Wire {
     has_news: Box<dyn Fn() -> bool>,
+    before_sleep: Box<dyn Fn() -> bool>,
     poked: Cell<bool>,
     driver: Cell<Option<Waker>>,
 }
@@ -41,12 +44,23 @@ pub struct Watch {
     wire: Rc<Wire>,
 }
 
-/// Has the pipe looked at before this thread sleeps. `has_news` is called often and must not wake anything.
-pub fn watch(has_news: impl Fn() -> bool + 'static) -> Watch {
-    let wire =
-        Rc::new(Wire { has_news: Box::new(has_news), poked: Cell::new(false), driver: Cell::new(None) });
+/// Has the pipe looked at before this thread sleeps. `has_news` is called often and must not wake anything;
+/// `before_sleep` once, after which news must wake the thread, and says whether there was news just before.
+pub fn watch(has_news: impl Fn() -> bool + 'static, before_sleep: impl Fn() -> bool + 'static) -> Watch {
+    let wire = Rc::new(Wire {
+        has_news: Box::new(has_news),
+        before_sleep: Box::new(before_sleep),
+        poked: Cell::new(false),
+        driver: Cell::new(None),
+    });
     let key = POLLER.with(|poller| poller.wires.borrow_mut().insert(Rc::clone(&wire)));
     Watch { key, wire }
+}
+
+/// Whether pipes are told before this thread sleeps. In a runtime that does not call [`before_park`] they are not, and
+/// must expect a sleep whenever they have nothing to do.
+pub fn tells_of_sleep() -> bool {
+    POLLER.with(|poller| poller.tells.get())
 }
 
 impl Watch {
@@ -88,6 +102,7 @@ pub fn set(busy_poll: BusyPoll) {
 /// it does not.
 pub fn before_park() {
     POLLER.with(|poller| {
+        poller.tells.set(true);
         let Ok(wires) = poller.wires.try_borrow() else { return };
         if wires.is_empty() {
             return;
@@ -96,10 +111,13 @@ pub fn before_park() {
         window.begin(Instant::now(), poller.traffic.take());
         loop {
             match window.next(Instant::now()) {
-                Next::Sleep => return,
+                Next::Sleep => {
+                    poke(&wires, |wire| (wire.before_sleep)());
+                    return;
+                }
                 Next::Look => {}
             }
-            if poke(&wires) {
+            if poke(&wires, |wire| (wire.has_news)()) {
                 return;
             }
             // Whoever else wants this core comes first: on one core, the peer that is to answer.
@@ -109,10 +127,10 @@ pub fn before_park() {
 }
 
 /// Wakes the drivers of the pipes that have news; false if none has.
-fn poke(wires: &Slab<Rc<Wire>>) -> bool {
+fn poke(wires: &Slab<Rc<Wire>>, has_news: impl Fn(&Wire) -> bool) -> bool {
     let mut found = false;
     for (_, wire) in wires {
-        if (wire.has_news)() {
+        if has_news(wire) {
             found = true;
             wire.poked.set(true);
             if let Some(driver) = wire.driver.take() {

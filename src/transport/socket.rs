@@ -105,6 +105,11 @@ impl Wire for SocketWire {
         let _ = socket::set_send_buffer(self.socket.get_ref().as_fd(), bytes);
     }
 
+    fn before_sleep(&self) -> bool {
+        // The runtime sleeps in epoll, which knows.
+        false
+    }
+
     async fn readable(&self) -> io::Result<()> {
         self.socket.readable().await?.retain_ready();
         Ok(())

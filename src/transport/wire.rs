@@ -13,23 +13,27 @@ pub trait Wire {
     /// error, none.
     ///
     /// # Errors
-    /// `WouldBlock`; the peer is gone; what the system says.
+    /// `WouldBlock`; the peer is gone, or, as `InvalidData`, to blame; what the system says.
     fn send(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize>;
 
     /// Reads what is there; 0 is end-of-file. Descriptors that came with the bytes, or before, are appended in the
     /// order in which they were sent, and never later than the bytes they were sent with.
     ///
     /// # Errors
-    /// `WouldBlock`; the peer is gone; what the system says.
+    /// `WouldBlock`; the peer is gone, or, as `InvalidData`, to blame; what the system says.
     fn recv(&self, room: &mut [u8], arrivals: &mut Arrivals) -> io::Result<usize>;
 
-    /// Whether [`recv`](Wire::recv) would find something now, end-of-file and errors included. Called many times
-    /// before a thread sleeps, so it must cost little.
+    /// Whether [`recv`](Wire::recv) would find something now, end-of-file and errors included, or `send`, after it had
+    /// said `WouldBlock`, would take something. Called many times before a thread sleeps, so it must cost little.
     fn has_news(&self) -> bool;
 
     /// Holds less of what was sent and not read, or as much as it did at first: so that what comes later passes sooner.
     /// A hint, and for throughput no gift.
     fn set_shallow(&self, _shallow: bool) {}
+
+    /// The thread is about to sleep: from now on news must wake it, until the next `recv`. True if there is news
+    /// already; then it must not sleep.
+    fn before_sleep(&self) -> bool;
 
     /// Resolves when `recv` may find something. Cancel safe.
     fn readable(&self) -> impl Future<Output = io::Result<()>>;
@@ -45,4 +49,17 @@ pub struct Arrivals {
     pub descriptors: Vec<OwnedFd>,
     /// Whether more were sent together with the last of these than this process had room for (H14).
     pub lost: bool,
+}
+
+impl Arrivals {
+    /// Whether nothing was sent beside the bytes.
+    pub fn is_empty(&self) -> bool {
+        self.descriptors.is_empty() && !self.lost
+    }
+
+    /// Adds what came later.
+    pub fn append(&mut self, later: Arrivals) {
+        self.descriptors.extend(later.descriptors);
+        self.lost |= later.lost;
+    }
 }

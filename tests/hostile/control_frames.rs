@@ -105,7 +105,10 @@ pub(crate) fn from_the_root() -> Vec<u8> {
                 process: name.clone(),
             }],
         })),
-        ToWorker::Introduce(Peer { process, incarnation, name }),
+        ToWorker::Introduce {
+            peer: Peer { process, incarnation, name },
+            medium: Medium::Shared { first: true },
+        },
         ToWorker::Unreachable { process, why: Unreachable::Ended(exit) },
         ToWorker::Down { process, incarnation, exit },
         ToWorker::Stop { grace_ms: 5000 },

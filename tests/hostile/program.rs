@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::sync_channel;
 
@@ -9,7 +10,7 @@ use procession::id::{Incarnation, ProcessId};
 use procession::prelude::*;
 use procession::process::bootstrap::{leave, take_over};
 use procession::process::control::ControlEvent;
-use procession::protocol::control::{Preamble, Ready, ToRoot, ToWorker};
+use procession::protocol::control::{Medium, Preamble, Ready, ToRoot, ToWorker};
 
 /// Says to a worker what to send; an honest one has no such variable.
 pub(crate) const ROLE: &str = "HOSTILE_ROLE";
@@ -84,8 +85,8 @@ pub(crate) fn play_hostile() {
     loop {
         match events.recv().expect("the control thread lives") {
             ControlEvent::Frame(ToWorker::Stop { .. }, _) => leave(&lane, 0),
-            ControlEvent::Frame(ToWorker::Introduce(_), descriptors) => {
-                pipes.extend(descriptors.into_iter().map(|pipe| abuse(&role, pipe)));
+            ControlEvent::Frame(ToWorker::Introduce { medium, .. }, descriptors) => {
+                pipes.push(abuse(&role, medium, descriptors));
             }
             ControlEvent::RootGone | ControlEvent::Terminate => leave(&lane, 1),
             ControlEvent::Frame(..) => {}
@@ -94,14 +95,27 @@ pub(crate) fn play_hostile() {
 }
 
 /// Sends what its role is on a data pipe, and keeps the pipe.
-fn abuse(role: &str, pipe: OwnedFd) -> UnixStream {
-    let mut pipe = UnixStream::from(pipe);
+fn abuse(role: &str, medium: Medium, descriptors: Vec<OwnedFd>) -> UnixStream {
+    let mut descriptors = descriptors.into_iter();
+    let mut pipe = UnixStream::from(descriptors.next().expect("a socket"));
+    match (role, medium) {
+        ("scribbler", _) => scribble(&descriptors.next().expect("memory").into()),
+        // It will not share memory, so its bytes go over the socket.
+        (_, Medium::Shared { .. }) => pipe.write_all(b"s").expect("room"),
+        (_, Medium::Socket) => {}
+    }
     let bytes = match role {
         "noise" => [&Preamble::ours()[..], &[0xee; 4000]].concat(),
         "stranger" => b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
+        "scribbler" => b"m\0".to_vec(),
         _ => Vec::new(),
     };
     // The victim may have hung up before it was all written.
     let _ = pipe.write_all(&bytes);
     pipe
+}
+
+/// Every word that tells how far the rings are says nonsense.
+fn scribble(memory: &std::fs::File) {
+    memory.write_all_at(&[0xee; 1024], 0).expect("it can be written");
 }

@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn stories() -> Vec<Trial> {
     vec![
         story("x1_what_the_root_sees_itself_ends_the_one_that_did_it", seen_by_the_root),
+        story("x1_who_scribbles_over_shared_memory_is_found_out", scribbled),
         story("x1_what_a_worker_says_is_told_and_counted_and_kills_nobody", reported),
         story("x1_by_policy_what_a_worker_says_kills", killed_by_policy),
         story("h59_who_has_no_pipe_to_another_can_not_accuse_it", false_accusation),
@@ -75,6 +76,17 @@ async fn seen_by_the_root(root: Root) -> procession::Result<()> {
         }
     };
     assert_eq!(exit, Exit::Signal { signal: Signal(9), core_dumped: false });
+    assert!(running.addr::<Honest>("honest")?.send(Hello).await.is_ok(), "nobody else is harmed");
+    running.shutdown().await
+}
+
+async fn scribbled(root: Root) -> procession::Result<()> {
+    let (running, mut events) = deploy(&root, evil("scribbler")).await?;
+    let error = running.addr::<Honest>("evil")?.send(Hello).await.unwrap_err();
+    assert!(matches!(error.cause(), Cause::Protocol { .. }), "{error}");
+    let (process, by, reason, count, killed) = blamed(&mut events).await;
+    assert_eq!((&process[..], &by[..], count, killed), ("evil", "root", 1, true));
+    assert!(reason.contains("shared memory"), "{reason}");
     assert!(running.addr::<Honest>("honest")?.send(Hello).await.is_ok(), "nobody else is harmed");
     running.shutdown().await
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // A test; clippy knows only those with libtest.
 
 use libtest_mimic::Arguments;
+use procession::topology::Transport;
 
 mod actors;
 mod addresses;
@@ -36,6 +37,10 @@ fn main() -> std::process::ExitCode {
         windows::stories(),
         local::stories(),
         faults::stories(),
+        // What a pipe is made of must make no difference; the stories above run over what `auto` chooses.
+        stage::over(Transport::Socket, delivery::stories),
+        stage::over(Transport::Socket, windows::stories),
+        stage::over(Transport::Socket, faults::stories),
         lives::stories(),
         roots::stories(),
     ];

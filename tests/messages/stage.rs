@@ -1,12 +1,14 @@
 //! Where a story plays: a root, the processes it deploys, and what it finds afterwards.
 
 use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
 use procession::address::Cause;
 use procession::prelude::*;
 use procession::runtime::{Event, Events};
+use procession::topology::Transport;
 
 use crate::actors::{Life, Probe, Release, WhoAreYou, program};
 
@@ -16,11 +18,32 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// What "at once" means on a busy machine.
 pub(crate) const AT_ONCE: Duration = Duration::from_secs(1);
 
+/// What the pipes of the story that is told or played are made of.
+static TRANSPORT: Mutex<Transport> = Mutex::new(Transport::Auto);
+
+fn transport() -> Transport {
+    *TRANSPORT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn set_transport(transport: Transport) {
+    *TRANSPORT.lock().unwrap_or_else(PoisonError::into_inner) = transport;
+}
+
+/// The same stories, over pipes of another kind.
+pub(crate) fn over(other: Transport, stories: fn() -> Vec<Trial>) -> Vec<Trial> {
+    set_transport(other);
+    let stories = stories();
+    set_transport(Transport::Auto);
+    stories.into_iter().map(|story| story.with_kind(format!("{other:?}"))).collect()
+}
+
 pub(crate) fn story<F: Future<Output = procession::Result<()>>>(
     name: &'static str,
     play: impl FnOnce(Root) -> F + Send + 'static,
 ) -> Trial {
+    let transport = transport();
     checked(name, move || {
+        set_transport(transport);
         program()
             .run(async |root| {
                 let told = tokio::time::timeout(PATIENCE, play(root)).await;
@@ -66,7 +89,10 @@ pub(crate) async fn deploy(
     root: &Root,
     processes: impl IntoIterator<Item = Process>,
 ) -> procession::Result<Running> {
-    root.deploy(processes.into_iter().fold(Topology::new("stories"), Topology::process)).await
+    root.deploy(
+        processes.into_iter().fold(Topology::new("stories").transport(transport()), Topology::process),
+    )
+    .await
 }
 
 /// Process `left` with actors `a` and `a2`.

@@ -9,7 +9,7 @@ use procession::id::{Exit, Incarnation, ProcessId, ProcessName};
 use procession::process::event::Violation;
 use procession::process::failure::{Errno, LaunchFailure, NotProcession};
 use procession::process::launcher::launch;
-use procession::protocol::control::{Peer, Refusal, ToRoot, ToWorker};
+use procession::protocol::control::{Medium, Peer, Refusal, ToRoot, ToWorker};
 use procession::sys::socket;
 
 use crate::stage::{Stage, story};
@@ -54,7 +54,7 @@ async fn descriptors_travel(mut stage: Stage) {
         name: ProcessName::new("nine").unwrap(),
     };
     let (end, _other) = socket::pair().unwrap();
-    worker.send(&ToWorker::Introduce(peer), Some(end)).unwrap();
+    worker.send(&ToWorker::Introduce { peer, medium: Medium::Socket }, Some(end)).unwrap();
     assert_eq!(stage.line().await, "introduced to nine with 1");
     drop(worker);
     stage.life().await;

@@ -164,7 +164,7 @@ impl Part {
         loop {
             match self.events.recv().expect("the control thread lives") {
                 ControlEvent::Frame(ToWorker::Stop { .. }, _) => leave(&self.lane, 0),
-                ControlEvent::Frame(ToWorker::Introduce(peer), descriptors) => {
+                ControlEvent::Frame(ToWorker::Introduce { peer, .. }, descriptors) => {
                     println!("introduced to {} with {}", peer.name, descriptors.len());
                 }
                 ControlEvent::Frame(..) => {}

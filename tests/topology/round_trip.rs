@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use procession::supervision::{Backoff, Intensity, Policy, Shutdown, Strategy as Restarting};
-use procession::topology::{Defaults, OnViolation, Process, Restart, Topology};
+use procession::topology::{Defaults, OnViolation, Process, Restart, Topology, Transport};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -52,7 +52,9 @@ macro_rules! settings {
         let mailbox = option::of((any::<u32>(), any::<u64>()));
         let limits = (size(), mailbox, size(), size(), option::of(violation));
         let env = vec((name(), any::<String>()), 0..3);
-        let spans = (option::of(duration()), option::of(duration()), option::of(shutdown()));
+        let transport =
+            option::of(prop_oneof![Just(Transport::Auto), Just(Transport::Socket), Just(Transport::Shared)]);
+        let spans = (option::of(duration()), option::of(duration()), option::of(shutdown()), transport);
         ($start, text(), text(), limits, env, spans, restart()).prop_map(
             |(
                 it,
@@ -60,7 +62,7 @@ macro_rules! settings {
                 build,
                 (message, mailbox, replies, pipe, violation),
                 env,
-                (ask, deadline, shutdown),
+                (ask, deadline, shutdown, transport),
                 restart,
             )| {
                 let it = program.into_iter().fold(it.restart(restart), |it, path| it.program(path));
@@ -72,6 +74,7 @@ macro_rules! settings {
                 let it = pipe.into_iter().fold(it, |it, bytes| it.pipe_buffer(bytes));
                 let it = violation.into_iter().fold(it, |it, policy| it.on_violation(policy));
                 let it = ask.into_iter().fold(it, |it, span| it.ask_timeout(span));
+                let it = transport.into_iter().fold(it, |it, transport| it.transport(transport));
                 let it = deadline.into_iter().fold(it, |it, span| it.start_deadline(span));
                 shutdown.into_iter().fold(it, |it, shutdown| it.shutdown(shutdown))
             },

@@ -7,6 +7,7 @@ mod messages;
 
 use procession::prelude::*;
 use procession::supervision::{Backoff, Intensity};
+use procession::topology::Transport;
 
 use super::actors::{Place, Receiver};
 use crate::part::{Failure, Part, Reading, Task};
@@ -16,21 +17,29 @@ use crate::part::{Failure, Part, Reading, Task};
 pub(crate) enum Setting {
     /// What a program has that says nothing.
     Defaults,
-    /// Threads that wait sleep at once.
+    /// Pipes are sockets.
+    Sockets,
+    /// Likewise, and threads that wait sleep at once.
     NoPolling,
+    /// Pipes are in shared memory.
+    Shared,
+    /// Likewise, and threads that wait sleep at once.
+    SharedNoPolling,
 }
 
 impl Setting {
     /// An empty topology with the setting.
     fn topology(self) -> Topology {
         match self {
-            Setting::Defaults | Setting::NoPolling => Topology::new("bench"),
+            Setting::Defaults => Topology::new("bench"),
+            Setting::Sockets | Setting::NoPolling => Topology::new("bench").transport(Transport::Socket),
+            Setting::Shared | Setting::SharedNoPolling => Topology::new("bench").transport(Transport::Shared),
         }
     }
 
     /// What the thread of an end is told.
     fn place(self, core: Option<usize>) -> Place {
-        Place { core, polls: self != Setting::NoPolling }
+        Place { core, polls: !matches!(self, Setting::NoPolling | Setting::SharedNoPolling) }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::id::ActorId;
 use crate::protocol::connection::{Connection, Event, ProtocolError};
 use crate::protocol::wire::{Cause, Failure, MessageId, Open};
 use crate::transport::driver::{self, Ended, Lane};
-use crate::transport::socket::SocketWire;
+use crate::transport::pipe::{AgreedWire, Pipe};
 
 /// How long the failed messages of a broken connection wait to learn how the peer ended. The root reaps a dead
 /// process within milliseconds; a peer that lives on is found out by this.
@@ -26,9 +26,10 @@ pub(super) async fn run(router: Arc<Router>, peer: Arc<Peer>) {
     let cause = match lane.wait_for_pipe().await {
         Err(cause) => cause,
         Ok(pipe) => {
-            let ended = match SocketWire::new(pipe) {
-                Ok(wire) => driver::drive(&lane, wire).await,
-                Err(error) => Ended::Failed(error),
+            let ended = match lane.agree(pipe).await {
+                Ok(AgreedWire::Socket(wire)) => driver::drive(&lane, wire).await,
+                Ok(AgreedWire::Shared(wire)) => driver::drive(&lane, *wire).await,
+                Err(ended) => ended,
             };
             router.forget(&peer);
             lane.cause_of(ended).await
@@ -73,7 +74,7 @@ struct PeerLane<'a> {
 
 impl PeerLane<'_> {
     /// Until the root hands us a pipe or says that there is none; deadlines pass meanwhile.
-    async fn wait_for_pipe(&self) -> Result<std::os::fd::OwnedFd, Cause> {
+    async fn wait_for_pipe(&self) -> Result<Pipe, Cause> {
         loop {
             if let Some(pipe) = self.peer.take_pipe() {
                 return Ok(pipe);
@@ -90,6 +91,24 @@ impl PeerLane<'_> {
                 // A new message may have an earlier deadline.
                 () = self.peer.wake.heard() => {}
                 () = sleep_until(timeout) => self.handle_timeout(),
+            }
+        }
+    }
+
+    /// Until the peer has said what it can talk over; deadlines pass meanwhile.
+    async fn agree(&self, pipe: Pipe) -> Result<AgreedWire, Ended> {
+        let agreeing = pipe.agree();
+        tokio::pin!(agreeing);
+        loop {
+            let timeout = self.peer.with_silently(Connection::poll_timeout);
+            tokio::select! {
+                agreed = &mut agreeing => return agreed,
+                // A new message may have an earlier deadline, or this side may be done before it began.
+                () = self.peer.wake.heard() => {}
+                () = sleep_until(timeout) => self.handle_timeout(),
+            }
+            if self.is_done() {
+                return Err(Ended::Done);
             }
         }
     }

@@ -1,6 +1,5 @@
 //! One connection with one life of another process, shared by those who send on it and the task that drives it.
 
-use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
@@ -18,6 +17,7 @@ use crate::id::{ActorId, Exit, Incarnation, ProcessId, ProcessName};
 use crate::protocol::connection::{Connection, MAX_CHANNELS};
 use crate::protocol::control::{self, Unreachable};
 use crate::protocol::wire::{Cause, Failure, Open};
+use crate::transport::pipe::Pipe;
 
 /// Who wants to know what became of a message. Each is called once, by whoever learns it, with nothing locked.
 pub trait Outcome: Send + Sync {
@@ -60,7 +60,7 @@ pub struct Peer {
     /// The connection has something to transmit.
     pub(super) wake: Bell,
     /// Our end of the pipe, until the driver takes it.
-    pipe: Mutex<Option<OwnedFd>>,
+    pipe: Mutex<Option<Pipe>>,
     introduced: OnceLock<(Incarnation, ProcessName)>,
     unreachable: OnceLock<Unreachable>,
     exit: OnceLock<Exit>,
@@ -164,7 +164,7 @@ impl Peer {
         }
     }
 
-    pub(super) fn introduce(&self, peer: &control::Peer, pipe: OwnedFd) {
+    pub(super) fn introduce(&self, peer: &control::Peer, pipe: Pipe) {
         let _ = self.introduced.set((peer.incarnation, peer.name.clone()));
         *self.pipe.lock().unwrap_or_else(PoisonError::into_inner) = Some(pipe);
         self.news.notify_one();
@@ -180,7 +180,7 @@ impl Peer {
         self.news.notify_one();
     }
 
-    pub(super) fn take_pipe(&self) -> Option<OwnedFd> {
+    pub(super) fn take_pipe(&self) -> Option<Pipe> {
         self.pipe.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

@@ -18,8 +18,10 @@ use super::route;
 use crate::id::{ActorId, ActorName, BuildId, Exit, Incarnation, ProcessId, ProcessName};
 use crate::protocol::Limits;
 use crate::protocol::connection::{Connection, ProtocolError};
-use crate::protocol::control::{KnownActor, ToRoot, ToWorker};
+use crate::protocol::control::{KnownActor, Medium, ToRoot, ToWorker};
 use crate::protocol::wire::{Cause, Hello};
+use crate::sys::ring::Side;
+use crate::transport::pipe::Pipe;
 
 /// Who this process is.
 #[derive(Clone, Debug)]
@@ -68,6 +70,19 @@ pub struct Router {
 
 fn to_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What came with an introduction; none if it is not what was announced.
+fn pipe_of(medium: Medium, descriptors: Vec<OwnedFd>) -> Option<Pipe> {
+    let mut descriptors = descriptors.into_iter();
+    let socket = descriptors.next()?;
+    Some(match medium {
+        Medium::Socket => Pipe::of_socket(socket),
+        Medium::Shared { first } => {
+            let side = if first { Side::First } else { Side::Second };
+            Pipe::of_memory(socket, descriptors.next()?, side)
+        }
+    })
 }
 
 #[derive(Default)]
@@ -225,23 +240,30 @@ impl Router {
     }
 
     /// Takes what the root says about peers; gives back what is about something else.
-    pub fn handle_control(self: &Arc<Router>, frame: ToWorker, pipe: Option<OwnedFd>) -> Option<ToWorker> {
-        match (frame, pipe) {
-            (ToWorker::Introduce(peer), Some(pipe)) => self.introduced(&peer, pipe),
-            (ToWorker::Unreachable { process, why }, _) => {
+    pub fn handle_control(
+        self: &Arc<Router>,
+        frame: ToWorker,
+        descriptors: Vec<OwnedFd>,
+    ) -> Option<ToWorker> {
+        match frame {
+            ToWorker::Introduce { peer, medium } => match pipe_of(medium, descriptors) {
+                Some(pipe) => self.introduced(&peer, pipe),
+                None => return Some(ToWorker::Introduce { peer, medium }),
+            },
+            ToWorker::Unreachable { process, why } => {
                 let mut state = self.lock();
                 state.unreachable.insert(process);
                 if let Some(peer) = state.current.get(&process).filter(|peer| peer.incarnation().is_none()) {
                     peer.set_unreachable(why);
                 }
             }
-            (ToWorker::Down { process, incarnation, exit }, _) => self.down(process, incarnation, exit),
-            (other, _) => return Some(other),
+            ToWorker::Down { process, incarnation, exit } => self.down(process, incarnation, exit),
+            other => return Some(other),
         }
         None
     }
 
-    fn introduced(self: &Arc<Router>, introduced: &crate::protocol::control::Peer, pipe: OwnedFd) {
+    fn introduced(self: &Arc<Router>, introduced: &crate::protocol::control::Peer, pipe: Pipe) {
         route::invalidate();
         let mut state = self.lock();
         state.broken.remove(&introduced.process);

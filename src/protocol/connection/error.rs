@@ -8,6 +8,9 @@ use crate::protocol::frame::{FrameError, Kind};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
+    /// What it does with the pipe below the frames.
+    #[error("{0}")]
+    Pipe(String),
     /// Its bytes are no frames.
     #[error(transparent)]
     Frame(#[from] FrameError),

@@ -7,7 +7,7 @@ use crate::id::ProcessName;
 use crate::protocol::BusyPoll;
 use crate::supervision::{Backoff, ChildSpec, DEFAULT_START_DEADLINE, Policy, Shutdown};
 use crate::topology::catalog::ProgramRef;
-use crate::topology::declared::{OnViolation, Process, Restart, Settings, Topology};
+use crate::topology::declared::{OnViolation, Process, Restart, Settings, Topology, Transport};
 use crate::topology::diagnostic::{Diagnostic, ValuePath};
 use crate::topology::plan::{Mailbox, MessageLimits};
 use crate::topology::units;
@@ -39,6 +39,7 @@ pub(super) struct Merged {
     pub(super) busy_poll: BusyPoll,
     pub(super) limits: MessageLimits,
     pub(super) on_violation: OnViolation,
+    pub(super) transport: Transport,
 }
 
 /// Merges, and tells of settings that are well each but not together.
@@ -56,6 +57,7 @@ pub(super) fn merge(topology: &Topology, process: &Process, findings: &mut Vec<D
         busy_poll: settings.busy_poll.unwrap_or_default(),
         limits: limits(&settings),
         on_violation: settings.on_violation.unwrap_or_default(),
+        transport: settings.transport.unwrap_or_default(),
         build: settings.build,
         env: settings.env,
         restart: settings.restart,

@@ -8,6 +8,7 @@ mod process;
 mod restart;
 mod settings;
 mod topology;
+mod transport;
 mod violation;
 
 pub use actor::DeclaredActor;
@@ -17,4 +18,5 @@ pub use settings::Defaults;
 pub(super) use settings::Settings;
 pub(super) use topology::split_command;
 pub use topology::{BuildCommand, Topology};
+pub use transport::Transport;
 pub use violation::OnViolation;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::restart::Restart;
+use super::transport::Transport;
 use super::violation::OnViolation;
 use crate::protocol::BusyPoll;
 use crate::supervision::Shutdown;
@@ -26,6 +27,7 @@ pub(in crate::topology) struct Settings {
     pub(in crate::topology) on_violation: Option<OnViolation>,
     pub(in crate::topology) reply_budget: Option<u64>,
     pub(in crate::topology) pipe_buffer: Option<u64>,
+    pub(in crate::topology) transport: Option<Transport>,
 }
 
 impl Settings {
@@ -48,6 +50,7 @@ impl Settings {
             on_violation: self.on_violation.or(other.on_violation),
             reply_budget: self.reply_budget.or(other.reply_budget),
             pipe_buffer: self.pipe_buffer.or(other.pipe_buffer),
+            transport: self.transport.or(other.transport),
         }
     }
 }
@@ -152,6 +155,13 @@ macro_rules! settings_methods {
             #[must_use]
             pub fn pipe_buffer(mut self, bytes: u64) -> Self {
                 self.settings.pipe_buffer = Some(bytes);
+                self
+            }
+
+            /// What the pipes to other processes are made of. In the defaults it holds for the root, too.
+            #[must_use]
+            pub fn transport(mut self, transport: crate::topology::Transport) -> Self {
+                self.settings.transport = Some(transport);
                 self
             }
         }

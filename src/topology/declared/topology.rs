@@ -88,6 +88,14 @@ impl Topology {
         self
     }
 
+    /// What the pipes of the root and of every process are made of that says nothing else: the
+    /// [default](Defaults::transport).
+    #[must_use]
+    pub fn transport(mut self, transport: super::Transport) -> Topology {
+        self.defaults.settings.transport = Some(transport);
+        self
+    }
+
     /// What it is called.
     pub fn name(&self) -> &str {
         &self.name

@@ -18,6 +18,7 @@ pub(super) const SETTINGS: &[&str] = &[
     "reply_budget",
     "pipe_buffer",
     "on_violation",
+    "transport",
 ];
 
 /// In `[process.NAME]`, beside [`SETTINGS`].

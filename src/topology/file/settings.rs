@@ -4,7 +4,7 @@ use super::keys;
 use super::reader::{Node, Reader};
 use crate::protocol::BusyPoll;
 use crate::supervision::{Policy, Shutdown, Strategy};
-use crate::topology::declared::{OnViolation, Restart, Settings};
+use crate::topology::declared::{OnViolation, Restart, Settings, Transport};
 
 /// The words for policies, as `supervision` serialises them.
 pub(super) const POLICIES: [(&str, Policy); 3] =
@@ -20,6 +20,10 @@ pub(super) const STRATEGIES: [(&str, Strategy); 3] = [
 /// The words for what becomes of a process that breaks the protocol.
 pub(super) const ON_VIOLATION: [(&str, OnViolation); 2] =
     [("report", OnViolation::Report), ("kill", OnViolation::Kill)];
+
+/// The words for transports.
+pub(super) const TRANSPORTS: [(&str, Transport); 3] =
+    [("auto", Transport::Auto), ("socket", Transport::Socket), ("shared", Transport::Shared)];
 
 /// Reads one setting; whether the key is one.
 pub(super) fn setting(reader: &mut Reader, settings: &mut Settings, key: &str, node: &Node<'_>) -> bool {
@@ -51,6 +55,7 @@ pub(super) fn setting(reader: &mut Reader, settings: &mut Settings, key: &str, n
                 }
             }
         }
+        "transport" => settings.transport = reader.choice(node, &TRANSPORTS),
         _ => return false,
     }
     true

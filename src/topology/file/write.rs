@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::settings::{ON_VIOLATION, POLICIES, STRATEGIES};
+use super::settings::{ON_VIOLATION, POLICIES, STRATEGIES, TRANSPORTS};
 use super::value::{inline, key, quoted};
 use crate::topology::declared::{DeclaredActor, Process, Restart, Settings, Topology};
 use crate::topology::diagnostic::{Diagnostic, Diagnostics, ValuePath};
@@ -111,6 +111,7 @@ impl Writer {
         self.line("on_violation", settings.on_violation.map(|policy| word(policy, &ON_VIOLATION)));
         self.line("reply_budget", settings.reply_budget.map(size));
         self.line("pipe_buffer", settings.pipe_buffer.map(size));
+        self.line("transport", settings.transport.map(|transport| word(transport, &TRANSPORTS)));
     }
 
     fn line(&mut self, key: &str, value: Option<impl std::fmt::Display>) {
