@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Instant;
 
 use super::polling::{self, Watch};
@@ -56,7 +57,8 @@ pub async fn drive<L: Lane, W: Wire + 'static>(lane: &L, wire: W) -> Ended {
     let watch = polling::watch(move || polled.has_news(), move || sleeping.before_sleep());
     let reader = FrameReader::default();
     let arrivals = Arrivals::default();
-    let mut driver = Driver { lane, wire, watch, reader, arrivals, greeted: false, is_shallow: false };
+    let mut driver =
+        Driver { lane, wire, watch, reader, arrivals, greeted: false, untaken: false, is_shallow: false };
     match driver.run().await {
         Ok(()) => Ended::Done,
         Err(ended) => ended,
@@ -84,6 +86,8 @@ struct Driver<'a, L: Lane, W: Wire> {
     /// Where a read puts those that arrive.
     arrivals: Arrivals,
     greeted: bool,
+    /// Whether the reader may hold frames that were not taken.
+    untaken: bool,
     /// Whether the pipe holds less, since large bodies pass.
     is_shallow: bool,
 }
@@ -97,6 +101,12 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
             let written = self.write()?;
             // After writing, since filling the outgoing bytes is what tells that a message has left its queue.
             self.drain_events()?;
+            if self.untaken {
+                // What came of those before is handled, and its replies leave, while the peer is still at the rest.
+                let_others().await;
+                self.take_frames()?;
+                continue;
+            }
             if self.lane.is_done() && !self.lane.with(|connection| connection.has_pending()) {
                 return Ok(());
             }
@@ -211,15 +221,12 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         let now = Instant::now();
         let mut frames = self.reader.frames();
         let mut events = Vec::new();
-        loop {
-            let taken = self.lane.with(|connection| take_some(connection, &mut frames, &mut events, now));
-            for event in events.drain(..) {
-                self.lane.on_event(event).map_err(Ended::Violation)?;
-            }
-            if taken.map_err(Ended::Violation)? == 0 {
-                return Ok(());
-            }
+        let taken = self.lane.with(|connection| take_some(connection, &mut frames, &mut events, now));
+        for event in events {
+            self.lane.on_event(event).map_err(Ended::Violation)?;
         }
+        self.untaken = taken.map_err(Ended::Violation)? == FRAMES_AT_ONCE;
+        Ok(())
     }
 
     fn drain_events(&self) -> Result<(), Ended> {
@@ -230,8 +237,22 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
     }
 }
 
-/// So many frames are taken under one lock.
-const FRAMES_AT_ONCE: usize = 64;
+/// So many frames are taken under one lock, and handled before what follows from them is written: enough to share a
+/// system call, few enough that the peer has its replies to work on while we are at the next.
+const FRAMES_AT_ONCE: usize = 32;
+
+/// Lets the other tasks of this thread have their turn, those that were woken last included.
+async fn let_others() {
+    let mut waited = false;
+    std::future::poll_fn(|context| match std::mem::replace(&mut waited, true) {
+        true => Poll::Ready(()),
+        false => {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
+}
 
 /// Takes the next frames; says how many. What came of those before a violation is in `events`.
 fn take_some<'a, T>(
