@@ -12,7 +12,7 @@
 //! `head` counts the bytes ever written, `tail` those ever read, so `head - tail` are under way, and byte `n` lies at `n`
 //! modulo the capacity, which is a power of two and follows from the sealed size of the memory. `batches` counts the
 //! sendings of descriptors that belong to bytes before `head`. Each word has one writer, but for the two flags, which
-//! the other side lowers ([`handshake`]); those that are written at every message lie apart from those that are not, so
+//! the other side lowers (`handshake`); those that are written at every message lie apart from those that are not, so
 //! that no look at one costs a transfer of the other.
 //!
 //! **The peer may write anything anywhere, at any time.** So each side keeps its own index to itself and only

@@ -2,7 +2,7 @@
 //!
 //! To wake a sleeping core costs more than all the rest of a message. A runtime that calls [`before_park`] and
 //! [`after_unpark`] where tokio's `on_thread_park` and `on_thread_unpark` say so waits for its pipes awake, as long as
-//! that is likely to be shorter than a wake: how long is decided by the [`Window`]. The driver of a pipe [`watch`]es it.
+//! that is likely to be shorter than a wake: how long is decided by its `Window`. The driver of a pipe [`watch`]es it.
 //! Nothing is polled while there is work, and nothing by a thread that has had no traffic.
 
 mod window;
