@@ -27,8 +27,6 @@ struct Poller {
     window: RefCell<Window>,
     /// Something was read or written since the thread last slept.
     traffic: Cell<bool>,
-    /// The runtime of this thread has told us when it sleeps.
-    tells: Cell<bool>,
 }
 
 struct Wire {
@@ -55,12 +53,6 @@ pub fn watch(has_news: impl Fn() -> bool + 'static, before_sleep: impl Fn() -> b
     });
     let key = POLLER.with(|poller| poller.wires.borrow_mut().insert(Rc::clone(&wire)));
     Watch { key, wire }
-}
-
-/// Whether pipes are told before this thread sleeps. In a runtime that does not call [`before_park`] they are not, and
-/// must expect a sleep whenever they have nothing to do.
-pub fn tells_of_sleep() -> bool {
-    POLLER.with(|poller| poller.tells.get())
 }
 
 impl Watch {
@@ -102,7 +94,6 @@ pub fn set(busy_poll: BusyPoll) {
 /// it does not.
 pub fn before_park() {
     POLLER.with(|poller| {
-        poller.tells.set(true);
         let Ok(wires) = poller.wires.try_borrow() else { return };
         if wires.is_empty() {
             return;

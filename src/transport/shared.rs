@@ -18,7 +18,6 @@ use std::task::Poll;
 
 use self::bell::Bell;
 pub use self::violation::Violation;
-use super::polling;
 use super::wire::{Arrivals, Wire};
 use crate::sys::ring::{Consumer, Producer};
 
@@ -191,8 +190,8 @@ impl Wire for SharedWire {
             yield_once().await;
         }
         while !self.has_bytes() {
-            // Where nobody says when the thread sleeps, it may whenever there is nothing to read.
-            if !polling::tells_of_sleep() && self.await_bytes() {
+            // Not only before the thread sleeps: one that always has other work never does, and must be rung as well.
+            if self.await_bytes() {
                 break;
             }
             self.bell.rung().await?;
@@ -209,7 +208,7 @@ impl Wire for SharedWire {
                 Blocked::Ring if self.has_room() || self.bell.is_gone() => return Ok(()),
                 Blocked::Ring => {}
             }
-            if polling::tells_of_sleep() || !self.await_room() {
+            if !self.await_room() {
                 self.bell.rung().await?;
             }
         }
