@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use libtest_mimic::Trial;
 use procession::address::Cause;
@@ -25,7 +26,9 @@ async fn order(root: Root) -> procession::Result<()> {
     const COUNT: u32 = 100_000;
     let running = deploy(&root, [probe("left", "a"), probe("right", "b").mailbox(7, 2000)]).await?;
     let (a, b) = (running.addr::<Probe>("a")?, running.addr::<Probe>("b")?);
-    let lost = a.send(SendNotes { whom: b.clone(), count: COUNT, how: How::Tell }).await?;
+    // Some fifty thousand credits, each of which both sides wait for: seconds, on a busy machine many.
+    let sending = a.send(SendNotes { whom: b.clone(), count: COUNT, how: How::Tell });
+    let lost = sending.timeout(Duration::from_secs(50)).await?;
     let notes = b.send(Notes).await?;
     assert_eq!((lost, notes.len()), (0, COUNT as usize));
     assert!(notes.into_iter().eq(0..COUNT));
