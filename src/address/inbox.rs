@@ -57,7 +57,7 @@ struct Parcel {
 enum Body {
     /// Encoded, in the bytes of its batch.
     Small { at: usize, length: usize, ticket: Ticket },
-    /// Decoded: an `Option` of an inbound message, of the line's type.
+    /// Decoded: an inbound message of the line's type.
     Whole(Box<dyn Any + Send>),
 }
 
@@ -76,43 +76,40 @@ const KEEP_BYTES: usize = 64 << 10;
 pub struct Arrived(Option<Arc<Inbox>>);
 
 impl Inbox {
+    /// Takes a message that is still encoded.
     pub(super) fn push_small(
         self: &Arc<Inbox>,
         entry: usize,
         bytes: &[u8],
         ticket: Ticket,
     ) -> Option<Arrived> {
-        let mut state = self.lock();
-        if state.closed {
-            // Dropping the ticket, without the lock, says that the actor stopped.
-            drop(state);
-            drop(ticket);
-            return None;
-        }
-        let at = state.waiting.bytes.len();
-        state.waiting.bytes.extend_from_slice(bytes);
-        let body = Body::Small { at, length: bytes.len(), ticket };
-        state.waiting.parcels.push_back(Parcel { entry, body });
-        self.announce(state)
+        self.push(entry, |batch| {
+            let at = batch.bytes.len();
+            batch.bytes.extend_from_slice(bytes);
+            Body::Small { at, length: bytes.len(), ticket }
+        })
     }
 
+    /// Takes a message that was decoded.
     pub(super) fn push_whole(
         self: &Arc<Inbox>,
         entry: usize,
         inbound: Box<dyn Any + Send>,
     ) -> Option<Arrived> {
-        let mut state = self.lock();
-        if state.closed {
-            drop(state);
-            drop(inbound);
-            return None;
-        }
-        state.waiting.parcels.push_back(Parcel { entry, body: Body::Whole(inbound) });
-        self.announce(state)
+        self.push(entry, |_| Body::Whole(inbound))
     }
 
-    /// What must go into the mailbox, unless it is there.
-    fn announce(self: &Arc<Inbox>, mut state: MutexGuard<'_, State>) -> Option<Arrived> {
+    /// Returns what must go into the mailbox, unless it is there.
+    fn push(self: &Arc<Inbox>, entry: usize, body: impl FnOnce(&mut Batch) -> Body) -> Option<Arrived> {
+        let mut state = self.lock();
+        if state.closed {
+            // Dropping the message, without the lock, says that the actor stopped.
+            drop(state);
+            drop(body);
+            return None;
+        }
+        let body = body(&mut state.waiting);
+        state.waiting.parcels.push_back(Parcel { entry, body });
         let announced = std::mem::replace(&mut state.announced, true);
         (!announced).then(|| Arrived(Some(Arc::clone(self))))
     }

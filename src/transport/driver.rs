@@ -6,10 +6,10 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Instant;
 
 use super::polling::{self, Watch};
+use super::turn;
 use super::wire::{Arrivals, Wire};
 use crate::codec::descriptor::Carried;
 use crate::protocol::connection::{Connection, Event, ProtocolError};
@@ -103,7 +103,7 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
             self.drain_events()?;
             if self.untaken {
                 // What came of those before is handled, and its replies leave, while the peer is still at the rest.
-                let_others().await;
+                turn::yield_once().await;
                 self.take_frames()?;
                 continue;
             }
@@ -240,19 +240,6 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
 /// So many frames are taken under one lock, and handled before what follows from them is written: enough to share a
 /// system call, few enough that the peer has its replies to work on while we are at the next.
 const FRAMES_AT_ONCE: usize = 32;
-
-/// Lets the other tasks of this thread have their turn, those that were woken last included.
-async fn let_others() {
-    let mut waited = false;
-    std::future::poll_fn(|context| match std::mem::replace(&mut waited, true) {
-        true => Poll::Ready(()),
-        false => {
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }
-    })
-    .await;
-}
 
 /// Takes the next frames; says how many. What came of those before a violation is in `events`.
 fn take_some<'a, T>(

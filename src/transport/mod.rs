@@ -5,6 +5,7 @@ pub mod pipe;
 pub mod polling;
 pub mod shared;
 pub mod socket;
+mod turn;
 pub mod wire;
 
 #[cfg(test)]

@@ -14,10 +14,10 @@ mod violation;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::task::Poll;
 
 use self::bell::Bell;
 pub use self::violation::Violation;
+use super::turn;
 use super::wire::{Arrivals, Wire};
 use crate::sys::ring::{Consumer, Producer};
 
@@ -187,7 +187,7 @@ impl Wire for SharedWire {
 
     async fn readable(&self) -> io::Result<()> {
         if self.has_read.take() && self.has_bytes() {
-            yield_once().await;
+            turn::yield_once().await;
         }
         while !self.has_bytes() {
             // Not only before the thread sleeps: one that always has other work never does, and must be rung as well.
@@ -213,21 +213,6 @@ impl Wire for SharedWire {
             }
         }
     }
-}
-
-/// Lets the other tasks of this thread go first: the readers of what was just received among them. Unlike tokio's, this
-/// one does not ask the kernel for events meanwhile.
-async fn yield_once() {
-    let mut yielded = false;
-    std::future::poll_fn(|context| {
-        if yielded {
-            return Poll::Ready(());
-        }
-        yielded = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 #[cfg(test)]

@@ -175,11 +175,7 @@ impl PeerLane<'_> {
         if self.router.is_stopping() {
             return ticket.fail(&Failure::not_executed(Cause::Stopping(self.router.identity().name.clone())));
         }
-        let exported = {
-            let served = self.peer.served.lock().unwrap_or_else(PoisonError::into_inner);
-            served.get(channel as usize).cloned().flatten()
-        };
-        let Some(exported) = exported else {
+        let Some(exported) = self.peer.served_on(channel) else {
             let target = ActorId::declared(self.router.identity().process, crate::id::Slot(0));
             return ticket.fail(&Failure::not_executed(Cause::NoActor(target)));
         };

@@ -155,13 +155,15 @@ impl Peer {
 
     fn bring_back(&self, channel: u32, called: Option<Return>) {
         let Some(back) = called else { return };
-        let exported = {
-            let served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-            served.get(channel as usize).cloned().flatten()
-        };
-        if let Some(exported) = exported {
+        if let Some(exported) = self.served_on(channel) {
             back(&exported);
         }
+    }
+
+    /// What a channel of the peer leads to.
+    pub(super) fn served_on(&self, channel: u32) -> Option<Exported> {
+        let served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        served.get(channel as usize).cloned().flatten()
     }
 
     pub(super) fn introduce(&self, peer: &control::Peer, pipe: Pipe) {
