@@ -7,6 +7,12 @@
 
 use libtest_mimic::Arguments;
 
+#[macro_use]
+#[path = "../common/messages.rs"]
+mod messages;
+#[path = "../common/played.rs"]
+mod played;
+
 mod actors;
 mod deadlines;
 mod deadlocks;

@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 use procession::prelude::*;
 
 use crate::actors::{Peer, WhoAreYou, program};
+use crate::played::{played, without_a_child_left};
 
 /// Far more than any story takes; whoever runs into it has found a deadlock.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -17,16 +18,7 @@ pub(crate) fn story<F: Future<Output = procession::Result<()>>>(
     name: &'static str,
     play: impl FnOnce(Root) -> F + Send + 'static,
 ) -> Trial {
-    Trial::test(name, move || {
-        let played = program().run(async |root| {
-            let told = tokio::time::timeout(PATIENCE, play(root)).await;
-            told.map_err(|_| procession::Error::other("the story hangs"))?
-        });
-        let any = nix::sys::wait::waitpid(None, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
-        played.map_err(|error| error.to_string())?;
-        assert_eq!(any, Err(nix::errno::Errno::ECHILD), "a child is left");
-        Ok(())
-    })
+    Trial::test(name, move || without_a_child_left(played(program(), PATIENCE, play)))
 }
 
 pub(crate) fn peer(process: &str, actor: &str) -> Process {

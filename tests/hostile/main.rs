@@ -15,6 +15,9 @@ mod chunks;
 mod connection;
 #[path = "../../fuzz/bodies/control.rs"]
 mod control;
+#[path = "../common/played.rs"]
+mod played;
+
 mod control_frames;
 mod damage;
 mod dice;

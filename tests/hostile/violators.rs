@@ -10,6 +10,7 @@ use procession::prelude::*;
 use procession::runtime::{Event, Events};
 use procession::topology::OnViolation;
 
+use crate::played::{played, without_a_child_left};
 use crate::program::{Forward, Hello, Honest, ROLE, program};
 
 /// Far more than any story takes; whoever runs into it has found a hang.
@@ -29,15 +30,7 @@ fn story<F: Future<Output = procession::Result<()>>>(
     name: &'static str,
     play: impl FnOnce(Root) -> F + Send + 'static,
 ) -> Trial {
-    Trial::test(name, move || {
-        let played = program().run(async |root| {
-            let told = tokio::time::timeout(PATIENCE, play(root)).await;
-            told.map_err(|_| procession::Error::other("the story hangs"))?
-        });
-        let any = nix::sys::wait::waitpid(None, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
-        assert_eq!(any, Err(nix::errno::Errno::ECHILD), "a child is left");
-        played.map_err(|error| error.to_string().into())
-    })
+    Trial::test(name, move || without_a_child_left(played(program(), PATIENCE, play)))
 }
 
 fn honest() -> Process {

@@ -8,6 +8,12 @@
 use libtest_mimic::Arguments;
 use procession::topology::Transport;
 
+#[macro_use]
+#[path = "../common/messages.rs"]
+mod messages;
+#[path = "../common/played.rs"]
+mod played;
+
 mod actors;
 mod addresses;
 mod carrying;

@@ -11,6 +11,7 @@ use procession::runtime::{Event, Events};
 use procession::topology::Transport;
 
 use crate::actors::{Life, Probe, Release, WhoAreYou, program};
+use crate::played::{played, without_a_child_left};
 
 /// Far more than any story takes; whoever runs into it has found a hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,12 +45,7 @@ pub(crate) fn story<F: Future<Output = procession::Result<()>>>(
     let transport = transport();
     checked(name, move || {
         set_transport(transport);
-        program()
-            .run(async |root| {
-                let told = tokio::time::timeout(PATIENCE, play(root)).await;
-                told.map_err(|_| procession::Error::other("the story hangs"))?
-            })
-            .map_err(|error| error.to_string())
+        played(program(), PATIENCE, play)
     })
 }
 
@@ -60,10 +56,7 @@ pub(crate) fn checked(
 ) -> Trial {
     Trial::test(name, move || {
         let before = descriptors();
-        let played = play();
-        let any = nix::sys::wait::waitpid(None, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
-        played?;
-        assert_eq!(any, Err(nix::errno::Errno::ECHILD), "a child is left");
+        without_a_child_left(play())?;
         assert_eq!(descriptors(), before, "descriptors leaked");
         Ok(())
     })

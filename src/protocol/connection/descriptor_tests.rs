@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::pair_tests::take_outcomes;
 use super::{Connection, Event, Mode, ProtocolError, Submit, Waiting};
 use crate::codec::Encoded;
 use crate::codec::descriptor::{Carried, Descriptor};
@@ -86,18 +87,7 @@ impl Line {
             }
         }
         let back = transmit(&mut self.right, &mut self.left, &mut self.to_left, self.cut, self.now)?;
-        while let Some(frame) = self.to_left.next()? {
-            match self.left.handle_frame(frame, self.now)? {
-                Some(Event::Reply { tag, body }) => {
-                    self.outcomes.push(Event::Reply { tag, body: body.into_owned() });
-                }
-                Some(Event::Failed { tag, failure }) => self.outcomes.push(Event::Failed { tag, failure }),
-                _ => {}
-            }
-        }
-        while let Some(event) = self.left.poll_event() {
-            self.outcomes.push(event);
-        }
+        take_outcomes(&mut self.left, &mut self.to_left, self.now, &mut self.outcomes)?;
         Ok(there || back)
     }
 }

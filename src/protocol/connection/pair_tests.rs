@@ -104,18 +104,7 @@ impl Pair {
             }
         }
         moved |= transmit(&mut self.right, &mut self.to_left, bytes, self.now);
-        while let Some(frame) = self.to_left.next()? {
-            match self.left.handle_frame(frame, self.now)? {
-                Some(Event::Reply { tag, body }) => {
-                    self.outcomes.push(Event::Reply { tag, body: body.into_owned() });
-                }
-                Some(Event::Failed { tag, failure }) => self.outcomes.push(Event::Failed { tag, failure }),
-                _ => {}
-            }
-        }
-        while let Some(event) = self.left.poll_event() {
-            self.outcomes.push(event);
-        }
+        take_outcomes(&mut self.left, &mut self.to_left, self.now, &mut self.outcomes)?;
         Ok(moved)
     }
 
@@ -146,6 +135,26 @@ pub(super) fn transmit(from: &mut Side, to: &mut FrameReader, most: usize, now: 
     from.handle_transmitted(bytes.len());
     feed(to, &bytes);
     !bytes.is_empty()
+}
+
+/// Takes what has arrived at a side that asked, and keeps what became of its messages.
+pub(super) fn take_outcomes(
+    side: &mut Side,
+    arrived: &mut FrameReader,
+    now: Instant,
+    outcomes: &mut Vec<Event<'static, u32>>,
+) -> Result<(), ProtocolError> {
+    while let Some(frame) = arrived.next()? {
+        match side.handle_frame(frame, now)? {
+            Some(Event::Reply { tag, body }) => outcomes.push(Event::Reply { tag, body: body.into_owned() }),
+            Some(Event::Failed { tag, failure }) => outcomes.push(Event::Failed { tag, failure }),
+            _ => {}
+        }
+    }
+    while let Some(event) = side.poll_event() {
+        outcomes.push(event);
+    }
+    Ok(())
 }
 
 fn feed(reader: &mut FrameReader, mut bytes: &[u8]) {
