@@ -1,0 +1,52 @@
+//! What the broker decided, said to the processes that it is about.
+
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use super::Deployment;
+use crate::id::ProcessId;
+use crate::process::launcher;
+use crate::protocol::control::{Peer, ToWorker};
+use crate::runtime::broker::{Life, Say};
+use crate::runtime::introduction::{self, Part};
+
+impl Deployment {
+    pub(super) fn say(&mut self, say: Say) {
+        match say {
+            Say::Introduce(left, right) => match introduction::pipe(&self.plan, left.0, right.0) {
+                Ok((to_left, to_right)) => {
+                    let handed = self.introduce(left, right, to_left) & self.introduce(right, left, to_right);
+                    if !handed {
+                        self.broker.retry(left, right, Instant::now());
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(target: "procession", %error, "no pipe for an introduction, trying again: raise the limit of open files");
+                    self.broker.retry(left, right, Instant::now());
+                }
+            },
+            Say::Unreachable(to, process, why) => {
+                self.hand(to, ToWorker::Unreachable { process, why }, Vec::new());
+            }
+            Say::Down(to, (process, incarnation), exit) => {
+                self.hand(to, ToWorker::Down { process, incarnation, exit }, Vec::new());
+            }
+        }
+    }
+
+    fn introduce(&self, to: Life, (process, incarnation): Life, part: Part) -> bool {
+        let peer = Peer { process, incarnation, name: self.name(process) };
+        self.hand(to.0, ToWorker::Introduce { peer, medium: part.medium }, part.descriptors)
+    }
+
+    /// False if the process lives and its control pipe is full. One that is dead needs no word, and its death tells
+    /// the others.
+    fn hand(&self, to: ProcessId, frame: ToWorker, descriptors: Vec<OwnedFd>) -> bool {
+        if to.is_root() {
+            self.router.handle_control(frame, descriptors);
+            return true;
+        }
+        let Some(living) = self.living.get(&to) else { return true };
+        !matches!(living.worker.send(&frame, descriptors), Err(launcher::SendError::Full))
+    }
+}
