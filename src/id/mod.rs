@@ -11,5 +11,5 @@ mod process;
 pub use actor::{ActorId, Slot};
 pub use build::BuildId;
 pub use exit::{Exit, Signal};
-pub use name::{ActorName, MAX_NAME_BYTES, NameError, ProcessName, TopologyName};
+pub use name::{ActorName, ChildName, GroupName, MAX_NAME_BYTES, NameError, ProcessName, TopologyName};
 pub use process::{Incarnation, ProcessId};

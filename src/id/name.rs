@@ -1,4 +1,4 @@
-//! Names that people give: topologies, processes, actors.
+//! Names that people give: topologies, groups, processes, actors.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -110,6 +110,26 @@ name! {
 name! {
     /// What a topology is called.
     TopologyName
+}
+name! {
+    /// What a group of processes is called: unique in its topology.
+    GroupName
+}
+name! {
+    /// What a supervised child is called, be it a process or an actor.
+    ChildName
+}
+
+impl From<ProcessName> for ChildName {
+    fn from(name: ProcessName) -> ChildName {
+        ChildName(name.0)
+    }
+}
+
+impl From<ActorName> for ChildName {
+    fn from(name: ActorName) -> ChildName {
+        ChildName(name.0)
+    }
 }
 
 #[cfg(test)]

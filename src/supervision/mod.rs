@@ -39,6 +39,6 @@ pub use child::{AfterStop, ChildState, Phase};
 pub use engine::Engine;
 pub use intensity::{MAX_INTENSITY, MAX_RESTARTS_PER_SECOND};
 pub use spec::{
-    Backoff, ChildSpec, DEFAULT_START_DEADLINE, GroupSpec, Intensity, Member, Policy, Shutdown, Strategy,
-    TERMINATE_GRACE,
+    AutoShutdown, Backoff, ChildSpec, DEFAULT_START_DEADLINE, GroupSpec, Intensity, Member, Policy, Shutdown,
+    Strategy, TERMINATE_GRACE,
 };

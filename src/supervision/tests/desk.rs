@@ -23,10 +23,10 @@ pub(super) fn with_policy(name: &str, policy: Policy) -> ChildSpec {
     ChildSpec { policy, ..child(name) }
 }
 
-/// A group with the default intensity.
+/// A group with the default intensity that ends with any significant member.
 pub(super) fn group(strategy: Strategy, members: impl IntoIterator<Item = impl Into<Member>>) -> GroupSpec {
     let members = members.into_iter().map(Into::into).collect();
-    GroupSpec { strategy, intensity: Intensity::default(), members }
+    GroupSpec { strategy, members, auto_shutdown: AutoShutdown::AnySignificant, ..GroupSpec::default() }
 }
 
 impl From<ChildSpec> for Member {

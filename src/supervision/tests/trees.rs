@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::desk::child;
+use super::desk::{child, group};
 use crate::id::{Exit, Signal};
 use crate::supervision::Strategy as Restarts;
 use crate::supervision::{Backoff, ChildId, ChildSpec, GroupSpec, Intensity, Member, Policy, Shutdown};
@@ -31,7 +31,7 @@ fn any_group(
     let intensity = (0u32..5, 1u64..20_000)
         .prop_map(|(restarts, ms)| Intensity { restarts, period: Duration::from_millis(ms) });
     (strategy, intensity, prop::collection::vec(member, size))
-        .prop_map(|(strategy, intensity, members)| GroupSpec { strategy, intensity, members })
+        .prop_map(|(strategy, intensity, members)| GroupSpec { intensity, ..group(strategy, members) })
 }
 
 /// A child of any policy that waits for nothing.

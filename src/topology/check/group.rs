@@ -1,7 +1,7 @@
 //! Who is restarted with whom.
 
 use super::merge::Merged;
-use crate::supervision::{GroupSpec, Intensity, Member};
+use crate::supervision::{AutoShutdown, GroupSpec, Intensity, Member};
 use crate::topology::declared::{Restart, Topology};
 use crate::topology::plan::PlannedProcess;
 
@@ -15,7 +15,8 @@ pub(super) fn group(topology: &Topology, merged: &[Merged], processes: &[Planned
         let children = left.by_ref().take(count).map(|planned| Member::Child(planned.child.clone()));
         match process.settings.restart.speaks_of_a_group() {
             true => {
-                let own = spec(&merged.restart, children.collect());
+                let significant = process.significant;
+                let own = GroupSpec { significant, ..spec(&merged.restart, children.collect()) };
                 members.push(Member::Group(own));
             }
             false => members.extend(children),
@@ -32,6 +33,9 @@ fn spec(restart: &Restart, members: Vec<Member>) -> GroupSpec {
             restarts: restart.intensity.unwrap_or(unsaid.restarts),
             period: restart.period.unwrap_or(unsaid.period),
         },
+        // A significant process ends its group, which is significant itself, and so the topology.
+        auto_shutdown: AutoShutdown::AnySignificant,
         members,
+        ..GroupSpec::default()
     }
 }

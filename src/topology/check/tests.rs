@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::id::{ActorId, ProcessId, Slot};
-use crate::supervision::{Backoff, GroupSpec, Intensity, Member, Policy, Shutdown, Strategy};
+use crate::supervision::{AutoShutdown, Backoff, GroupSpec, Intensity, Member, Policy, Shutdown, Strategy};
 use crate::topology::{
     Catalog, DEFAULT_MAILBOX_BYTES, DeclaredActor, Defaults, MAX_ARGS_DEPTH, MAX_PROCESSES, Plan, Process,
     ProgramFacts, ProgramProblem, ProgramRef, ResolvedProgram, Restart, Severity, Topology,
@@ -161,10 +161,15 @@ fn replicas_that_speak_of_a_group_are_one() {
         .process(process("b", "b", json!(null)).replicas(2).restart(Strategy::OneForAll));
     let plan = planned(&topology);
     let child = |name: &str| Member::Child(plan.process(name).unwrap().child.clone());
-    let inner =
-        GroupSpec { strategy: Strategy::OneForAll, intensity, members: vec![child("b-1"), child("b-2")] };
-    let members = vec![child("a"), Member::Group(inner)];
-    assert_eq!(plan.group, GroupSpec { strategy: Strategy::RestForOne, intensity, members });
+    let group = |strategy, members| GroupSpec {
+        strategy,
+        intensity,
+        members,
+        auto_shutdown: AutoShutdown::AnySignificant,
+        ..GroupSpec::default()
+    };
+    let inner = group(Strategy::OneForAll, vec![child("b-1"), child("b-2")]);
+    assert_eq!(plan.group, group(Strategy::RestForOne, vec![child("a"), Member::Group(inner)]));
 }
 
 #[test]
