@@ -53,9 +53,9 @@ pub mod blob;
 
 pub mod pipe;
 
-pub mod protocol;
-
 pub mod supervision;
+
+pub mod protocol;
 
 pub mod topology;
 

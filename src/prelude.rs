@@ -8,7 +8,7 @@ pub use crate::address::{Accepts, ProcAddr, ProcMessage, ProcRecipient, SendErro
 pub use crate::blob::Blob;
 pub use crate::codec::descriptor::Descriptor;
 pub use crate::id::Exit;
-pub use crate::protocol::BusyPoll;
+pub use crate::protocol::{BusyPoll, Delivery, OnPanic};
 pub use crate::runtime::{Birth, Program, Root, Running, Spawn, SpawnError};
-pub use crate::supervision::{Backoff, Intensity, Policy, Shutdown, Strategy};
-pub use crate::topology::{OnViolation, Process, Restart, Topology};
+pub use crate::supervision::{AutoShutdown, Backoff, Intensity, Policy, Shutdown, Strategy};
+pub use crate::topology::{Actors, OnHang, OnViolation, Process, Restart, Topology};

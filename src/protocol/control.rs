@@ -18,13 +18,14 @@ use serde::{Deserialize, Serialize};
 
 use super::busy_poll::BusyPoll;
 use super::limits::Limits;
+use super::rules::{ActorGroup, ActorRules, DEFAULT_SNAPSHOT_LIMIT, Delivery};
 use crate::id::{ActorId, ActorName, BuildId, Exit, Incarnation, ProcessId, ProcessName, Slot, TopologyName};
 
 /// Identifies Procession on a control or data pipe.
 pub const MAGIC: [u8; 8] = *b"prcssion";
 
 /// Raised with each change that an older side can't read.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 /// The first twelve bytes of each direction: magic, version (u16 LE), two zero bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,11 +170,40 @@ pub struct Welcome {
     pub busy_poll: BusyPoll,
     /// Serialise also what stays in the process (a test mode).
     pub serialise_always: bool,
+    /// How many bytes of state the root keeps for each actor.
+    pub snapshot_limit: u64,
+    /// What its actors are together.
+    pub group: ActorGroup,
     /// The actors to start, in order.
     pub actors: Vec<ActorStart>,
     /// The actors that it may reach by name: its wiring.
     pub names: Vec<KnownActor>,
 }
+
+impl Welcome {
+    /// The welcome of the first life of a process without actors, with the defaults.
+    pub fn new(topology: TopologyName, process: ProcessId, name: ProcessName) -> Welcome {
+        Welcome {
+            topology,
+            process,
+            name,
+            incarnation: Incarnation::FIRST,
+            last_exit: None,
+            build: None,
+            limits: Limits::default(),
+            ask_timeout_ms: DEFAULT_ASK_TIMEOUT_MS,
+            busy_poll: BusyPoll::default(),
+            serialise_always: false,
+            snapshot_limit: DEFAULT_SNAPSHOT_LIMIT,
+            group: ActorGroup::default(),
+            actors: Vec::new(),
+            names: Vec::new(),
+        }
+    }
+}
+
+/// As long as the topology's own default.
+const DEFAULT_ASK_TIMEOUT_MS: u64 = 30_000;
 
 /// An actor to start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -186,6 +216,16 @@ pub struct ActorStart {
     pub slot: Slot,
     /// Its arguments, as JSON text, since bincode can't carry a value whose type only the worker knows.
     pub args_json: String,
+    /// How it is treated.
+    pub rules: ActorRules,
+}
+
+impl ActorStart {
+    /// An actor that needs no arguments, with the default rules.
+    pub fn new(name: ActorName, type_name: impl Into<String>, slot: Slot) -> ActorStart {
+        let (type_name, args_json) = (type_name.into(), "null".to_owned());
+        ActorStart { name, type_name, slot, args_json, rules: ActorRules::default() }
+    }
 }
 
 /// An actor that may be addressed by name.
@@ -199,6 +239,8 @@ pub struct KnownActor {
     pub type_name: String,
     /// The name of its process.
     pub process: ProcessName,
+    /// How messages are delivered to it, where the sender does not ask for more.
+    pub delivery: Delivery,
 }
 
 /// Who is at the other end of a data pipe.

@@ -7,7 +7,9 @@ pub mod control;
 pub mod control_frames;
 pub mod frame;
 mod limits;
+mod rules;
 pub mod wire;
 
 pub use busy_poll::{BusyPoll, MAX_BUSY_POLL};
 pub use limits::{Limits, MAX_DESCRIPTORS};
+pub use rules::{ActorGroup, ActorRules, DEFAULT_ATTEMPTS, DEFAULT_SNAPSHOT_LIMIT, Delivery, OnPanic};

@@ -63,6 +63,7 @@ fn welcome(
         type_name: actor.type_name.clone(),
         slot: actor.slot,
         args_json: actor.args.to_string(),
+        rules: actor.rules,
     });
     Welcome {
         topology: plan.name.clone(),
@@ -75,6 +76,8 @@ fn welcome(
         ask_timeout_ms: u64::try_from(process.ask_timeout.as_millis()).unwrap_or(u64::MAX),
         busy_poll: process.busy_poll,
         serialise_always: serialise_always(),
+        snapshot_limit: process.snapshot_limit,
+        group: process.actor_group,
         actors: actors.collect(),
         names: process.wired.iter().filter_map(|wired| known(plan, wired.id)).collect(),
     }
@@ -88,6 +91,7 @@ fn known(plan: &Plan, id: ActorId) -> Option<KnownActor> {
         id: actor.id,
         type_name: actor.type_name.clone(),
         process: process.name.clone(),
+        delivery: actor.rules.delivery,
     })
 }
 

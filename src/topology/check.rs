@@ -5,6 +5,7 @@
 //! who may talk to whom, [`group`] says who is restarted with whom. No step stops at an error: each goes on with
 //! what a person probably meant, so that one fault gives one finding, and the plan is dropped in the end.
 
+mod actors;
 mod directory;
 mod expand;
 mod group;
@@ -24,7 +25,9 @@ pub use merge::{
     DEFAULT_ASK_TIMEOUT, DEFAULT_MAILBOX_BYTES, DEFAULT_MAILBOX_MESSAGES, DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_REPLY_BUDGET,
 };
-pub use settings::{MAX_MAILBOX_MESSAGES, MAX_MESSAGE_BYTES};
+pub use settings::{
+    MAX_ATTEMPTS, MAX_MAILBOX_MESSAGES, MAX_MESSAGE_BYTES, MAX_SNAPSHOT_BYTES, MIN_HANG_AFTER,
+};
 pub use wiring::{MAX_ARGS_DEPTH, MAX_VALUES};
 
 pub(super) use wiring::address;
@@ -123,6 +126,7 @@ fn assemble(
             args,
             slot: actor.id.slot,
             id: actor.id,
+            rules: actors::rules(&actor.declared.settings, &merged.settings),
         });
     }
     Some(PlannedProcess {
@@ -130,7 +134,7 @@ fn assemble(
         replica: instance.replica.clone(),
         program: programs.resolved(&merged.program),
         args: instance.process.args.clone(),
-        env: merged.env.clone(),
+        env: merged.settings.env.clone(),
         actors,
         wired: wiring.wired,
         child: merged.child(name.clone(), instance.process.significant),
@@ -139,6 +143,9 @@ fn assemble(
         limits: merged.limits,
         on_violation: merged.on_violation,
         transport: merged.transport,
+        hang: merged.hang,
+        snapshot_limit: merged.snapshot_limit,
+        actor_group: actors::group(&merged.settings),
         name,
     })
 }

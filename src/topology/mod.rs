@@ -53,11 +53,12 @@ mod units;
 pub use catalog::{Catalog, HostedType, ProgramFacts, ProgramProblem, ProgramRef};
 pub use check::{
     Checked, DEFAULT_ASK_TIMEOUT, DEFAULT_MAILBOX_BYTES, DEFAULT_MAILBOX_MESSAGES, DEFAULT_MAX_MESSAGE_BYTES,
-    DEFAULT_REPLY_BUDGET, MAX_ACTORS, MAX_ARGS_DEPTH, MAX_MAILBOX_MESSAGES, MAX_MESSAGE_BYTES, MAX_PROCESSES,
-    MAX_REPLICAS, MAX_VALUES, ROOT_NAME,
+    DEFAULT_REPLY_BUDGET, MAX_ACTORS, MAX_ARGS_DEPTH, MAX_ATTEMPTS, MAX_MAILBOX_MESSAGES, MAX_MESSAGE_BYTES,
+    MAX_PROCESSES, MAX_REPLICAS, MAX_SNAPSHOT_BYTES, MAX_VALUES, MIN_HANG_AFTER, ROOT_NAME,
 };
 pub use declared::{
-    BuildCommand, DeclaredActor, Defaults, OnViolation, Process, Restart, Topology, Transport,
+    Actors, BuildCommand, DEFAULT_HANG_AFTER, DeclaredActor, Defaults, Hang, OnHang, OnViolation, Process,
+    Restart, Topology, Transport,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_FINDINGS, Place, Segment, Severity, Source, ValuePath};
 pub use file::MAX_SOURCE_BYTES;

@@ -15,9 +15,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::declared::{OnViolation, Transport};
+use super::declared::{Hang, OnViolation, Transport};
 use crate::id::{ActorId, ActorName, ProcessId, ProcessName, Slot, TopologyName};
-use crate::protocol::BusyPoll;
+use crate::protocol::{ActorGroup, ActorRules, BusyPoll};
 use crate::supervision::{ChildSpec, GroupSpec};
 
 /// What will run.
@@ -76,6 +76,14 @@ pub struct PlannedProcess {
     pub on_violation: OnViolation,
     /// What its pipes are made of, if the other side agrees.
     pub transport: Transport,
+    /// When it counts as hung, and what becomes of it then.
+    #[serde(serialize_with = "serial::hang")]
+    pub hang: Hang,
+    /// How many bytes of state the root keeps for each of its actors.
+    pub snapshot_limit: u64,
+    /// The group that its actors are.
+    #[serde(serialize_with = "serial::actor_group")]
+    pub actor_group: ActorGroup,
 }
 
 /// Which of several equal processes.
@@ -114,6 +122,9 @@ pub struct PlannedActor {
     /// What its address holds.
     #[serde(serialize_with = "serial::display")]
     pub id: ActorId,
+    /// How it is started, stopped, restarted and sent to.
+    #[serde(flatten, serialize_with = "serial::rules")]
+    pub rules: ActorRules,
 }
 
 /// An actor that a process is given the address of.

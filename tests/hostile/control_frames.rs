@@ -2,9 +2,9 @@
 
 use libtest_mimic::Trial;
 use procession::id::*;
-use procession::protocol::Limits;
 use procession::protocol::control::*;
 use procession::protocol::control_frames::{self, Decoder};
+use procession::protocol::{Delivery, Limits};
 use serde::de::DeserializeOwned;
 
 use crate::memory::within;
@@ -82,28 +82,17 @@ pub(crate) fn from_the_root() -> Vec<u8> {
     let exit = Exit::Code(7);
     stream(&[
         ToWorker::Welcome(Box::new(Welcome {
-            topology: TopologyName::new("demo").unwrap(),
-            process,
-            name: name.clone(),
-            incarnation,
             last_exit: Some(exit),
             build: Some(BuildId(1)),
-            limits: Limits::default(),
-            ask_timeout_ms: 30_000,
-            busy_poll: procession::protocol::BusyPoll::Auto,
-            serialise_always: false,
-            actors: vec![ActorStart {
-                name: ActorName::new("counter").unwrap(),
-                type_name: "Counter".to_owned(),
-                slot: Slot(0),
-                args_json: "{}".to_owned(),
-            }],
+            actors: vec![ActorStart::new(ActorName::new("counter").unwrap(), "Counter", Slot(0))],
             names: vec![KnownActor {
                 name: ActorName::new("counter").unwrap(),
                 id: ActorId::declared(process, Slot(0)),
                 type_name: "Counter".to_owned(),
                 process: name.clone(),
+                delivery: Delivery::AtLeastOnce,
             }],
+            ..Welcome::new(TopologyName::new("demo").unwrap(), process, name.clone())
         })),
         ToWorker::Introduce {
             peer: Peer { process, incarnation, name },

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use procession::id::{Incarnation, ProcessId, ProcessName, TopologyName};
+use procession::id::{ProcessId, ProcessName, TopologyName};
 use procession::process::event::{Death, Line, Report, Violation, WorkerEvent};
 use procession::process::failure::LaunchFailure;
 use procession::process::launcher::{Launch, Program, Worker, launch};
@@ -99,20 +99,9 @@ impl Stage {
     fn welcome(&mut self) -> Welcome {
         let process = ProcessId(self.next);
         self.next += 1;
-        Welcome {
-            topology: TopologyName::new("test").unwrap(),
-            process,
-            name: ProcessName::new(&format!("worker-{process}")).unwrap(),
-            incarnation: Incarnation::FIRST,
-            last_exit: None,
-            build: None,
-            limits: Default::default(),
-            ask_timeout_ms: 1000,
-            busy_poll: procession::protocol::BusyPoll::Auto,
-            serialise_always: false,
-            actors: Vec::new(),
-            names: Vec::new(),
-        }
+        let name = ProcessName::new(&format!("worker-{process}")).unwrap();
+        let welcome = Welcome::new(TopologyName::new("test").unwrap(), process, name);
+        Welcome { ask_timeout_ms: 1000, ..welcome }
     }
 
     pub(crate) fn launch(&self, what: Launch) -> Worker {

@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use procession::supervision::{Backoff, Intensity, Policy, Shutdown, Strategy as Restarting};
-use procession::topology::{Defaults, OnViolation, Process, Restart, Topology, Transport};
+use procession::protocol::{Delivery, OnPanic};
+use procession::supervision::{AutoShutdown, Backoff, Intensity, Policy, Shutdown, Strategy as Restarting};
+use procession::topology::{
+    Actors, DeclaredActor, Defaults, OnHang, OnViolation, Process, Restart, Topology, Transport,
+};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -43,6 +46,49 @@ fn shutdown() -> impl Strategy<Value = Shutdown> {
     prop_oneof![Just(Shutdown::BrutalKill), Just(Shutdown::Infinity), duration().prop_map(Shutdown::Timeout)]
 }
 
+fn auto_shutdown() -> impl Strategy<Value = AutoShutdown> {
+    prop::sample::select(vec![
+        AutoShutdown::Never,
+        AutoShutdown::AnySignificant,
+        AutoShutdown::AllSignificant,
+    ])
+}
+
+fn delivery() -> impl Strategy<Value = Delivery> {
+    prop_oneof![Just(Delivery::AtMostOnce), Just(Delivery::AtLeastOnce)]
+}
+
+fn panic() -> impl Strategy<Value = OnPanic> {
+    prop_oneof![Just(OnPanic::Actor), Just(OnPanic::Process)]
+}
+
+fn actors() -> impl Strategy<Value = Actors> {
+    let each = (option::of(shutdown()), option::of(delivery()), option::of(any::<u32>()));
+    (restart(), option::of(auto_shutdown()), each).prop_map(
+        |(restart, auto_shutdown, (shutdown, delivery, attempts))| {
+            let actors =
+                auto_shutdown.into_iter().fold(Actors::new().restart(restart), Actors::auto_shutdown);
+            let actors = shutdown.into_iter().fold(actors, Actors::shutdown);
+            let actors = delivery.into_iter().fold(actors, Actors::delivery);
+            attempts.into_iter().fold(actors, Actors::attempts)
+        },
+    )
+}
+
+fn actor(name: String) -> impl Strategy<Value = DeclaredActor> {
+    let made = (any::<String>(), prop_oneof![Just(Value::Null), value()]);
+    let messages = (option::of(panic()), option::of(delivery()), option::of(any::<u32>()));
+    (made, restart(), option::of(shutdown()), any::<bool>(), messages).prop_map(
+        move |((type_name, args), restart, shutdown, significant, (panic, delivery, attempts))| {
+            let actor = DeclaredActor::new(name.clone(), type_name, args).restart(restart);
+            let actor = shutdown.into_iter().fold(actor.significant(significant), DeclaredActor::shutdown);
+            let actor = panic.into_iter().fold(actor, DeclaredActor::panic);
+            let actor = delivery.into_iter().fold(actor, DeclaredActor::delivery);
+            attempts.into_iter().fold(actor, DeclaredActor::attempts)
+        },
+    )
+}
+
 /// What both can be told: the macro spares a trait that only this test would have.
 macro_rules! settings {
     ($start:expr) => {{
@@ -55,7 +101,9 @@ macro_rules! settings {
         let transport =
             option::of(prop_oneof![Just(Transport::Auto), Just(Transport::Socket), Just(Transport::Shared)]);
         let spans = (option::of(duration()), option::of(duration()), option::of(shutdown()), transport);
-        ($start, text(), text(), limits, env, spans, restart()).prop_map(
+        let then = prop_oneof![Just(OnHang::Log), Just(OnHang::Kill), Just(OnHang::Abort)];
+        let lives = (actors(), option::of(panic()), option::of((duration(), then)), size());
+        ($start, text(), text(), limits, env, spans, (restart(), lives)).prop_map(
             |(
                 it,
                 program,
@@ -63,8 +111,11 @@ macro_rules! settings {
                 (message, mailbox, replies, pipe, violation),
                 env,
                 (ask, deadline, shutdown, transport),
-                restart,
+                (restart, (actors, panic, hang, snapshot)),
             )| {
+                let it = panic.into_iter().fold(it.actors(actors), |it, panic| it.panic(panic));
+                let it = hang.into_iter().fold(it, |it, (after, then)| it.hang(after, then));
+                let it = snapshot.into_iter().fold(it, |it, bytes| it.snapshot_limit(bytes));
                 let it = program.into_iter().fold(it.restart(restart), |it, path| it.program(path));
                 let it = build.into_iter().fold(it, |it, command| it.build(command));
                 let it = env.into_iter().fold(it, |it, (name, value)| it.env(name, value));
@@ -101,15 +152,13 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 fn process() -> impl Strategy<Value = Process> {
-    let actors =
-        prop::collection::btree_map(name(), (any::<String>(), prop_oneof![Just(Value::Null), value()]), 0..4);
+    let actors = prop::collection::btree_set(name(), 0..4)
+        .prop_flat_map(|names| names.into_iter().map(actor).collect::<Vec<_>>());
     let own = (name(), actors, option::of(any::<u32>()), vec(any::<String>(), 0..3), any::<bool>());
     settings!(own.prop_map(|(name, actors, replicas, args, significant)| {
         let process = Process::new(name).args(args).significant(significant);
         let process = replicas.into_iter().fold(process, Process::replicas);
-        actors
-            .into_iter()
-            .fold(process, |process, (name, (type_name, args))| process.actor_value(name, type_name, args))
+        actors.into_iter().fold(process, Process::declare)
     }))
 }
 

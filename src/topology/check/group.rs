@@ -16,7 +16,7 @@ pub(super) fn group(topology: &Topology, merged: &[Merged], processes: &[Planned
         match process.settings.restart.speaks_of_a_group() {
             true => {
                 let significant = process.significant;
-                let own = GroupSpec { significant, ..spec(&merged.restart, children.collect()) };
+                let own = GroupSpec { significant, ..spec(&merged.settings.restart, children.collect()) };
                 members.push(Member::Group(own));
             }
             false => members.extend(children),

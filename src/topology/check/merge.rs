@@ -1,13 +1,12 @@
 //! What holds for a process in the end: its own settings, then the defaults, then Procession's.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::id::ProcessName;
-use crate::protocol::BusyPoll;
+use crate::protocol::{BusyPoll, DEFAULT_SNAPSHOT_LIMIT};
 use crate::supervision::{Backoff, ChildSpec, DEFAULT_START_DEADLINE, Policy, Shutdown};
 use crate::topology::catalog::ProgramRef;
-use crate::topology::declared::{OnViolation, Process, Restart, Settings, Topology, Transport};
+use crate::topology::declared::{Hang, OnViolation, Process, Restart, Settings, Topology, Transport};
 use crate::topology::diagnostic::{Diagnostic, ValuePath};
 use crate::topology::plan::{Mailbox, MessageLimits};
 use crate::topology::units;
@@ -30,9 +29,8 @@ pub const DEFAULT_MAX_MESSAGE_BYTES: u64 = DEFAULT_MAILBOX_BYTES;
 /// Settings with nothing left unsaid.
 pub(super) struct Merged {
     pub(super) program: ProgramRef,
-    pub(super) build: Option<String>,
-    pub(super) env: BTreeMap<String, String>,
-    pub(super) restart: Restart,
+    /// What was said, by the process or in the defaults.
+    pub(super) settings: Settings,
     pub(super) shutdown: Shutdown,
     pub(super) start_deadline: Duration,
     pub(super) ask_timeout: Duration,
@@ -40,6 +38,8 @@ pub(super) struct Merged {
     pub(super) limits: MessageLimits,
     pub(super) on_violation: OnViolation,
     pub(super) transport: Transport,
+    pub(super) hang: Hang,
+    pub(super) snapshot_limit: u64,
 }
 
 /// Merges, and tells of settings that are well each but not together.
@@ -49,6 +49,7 @@ pub(super) fn merge(topology: &Topology, process: &Process, findings: &mut Vec<D
     check_backoff(&scope, &settings, findings);
     check_mailbox(&scope, &settings, findings);
     check_meaning(&scope, process, &settings, findings);
+    super::actors::check(process, &scope.path, &settings, findings);
     Merged {
         program: ProgramRef::new(settings.program.as_deref(), topology.folder()),
         shutdown: settings.shutdown.unwrap_or_default(),
@@ -58,9 +59,9 @@ pub(super) fn merge(topology: &Topology, process: &Process, findings: &mut Vec<D
         limits: limits(&settings),
         on_violation: settings.on_violation.unwrap_or_default(),
         transport: settings.transport.unwrap_or_default(),
-        build: settings.build,
-        env: settings.env,
-        restart: settings.restart,
+        hang: hang(&settings),
+        snapshot_limit: settings.snapshot_limit.unwrap_or(DEFAULT_SNAPSHOT_LIMIT),
+        settings,
     }
 }
 
@@ -68,8 +69,8 @@ impl Merged {
     /// The child specification of the process with this name.
     pub(super) fn child(&self, name: ProcessName, significant: bool) -> ChildSpec {
         ChildSpec {
-            policy: policy(&self.restart, significant),
-            backoff: backoff(&self.restart),
+            policy: policy(&self.settings.restart, significant),
+            backoff: backoff(&self.settings.restart),
             shutdown: self.shutdown,
             significant,
             start_deadline: self.start_deadline,
@@ -91,29 +92,42 @@ impl Scope<'_> {
     }
 }
 
-/// The policy that was said. Unsaid, it is `permanent`, and of a significant process `temporary`: such a process
-/// is there to do one job, and whoever wants it tried again says `transient`.
-fn policy(restart: &Restart, significant: bool) -> Policy {
+/// The policy that was said. Unsaid, it is `permanent`, and of what is significant `temporary`: such a process, actor
+/// or group is there to do one job, and whoever wants it tried again says `transient`.
+pub(super) fn policy(restart: &Restart, significant: bool) -> Policy {
     let unsaid = if significant { Policy::Temporary } else { Policy::default() };
     restart.policy.unwrap_or(unsaid)
 }
 
-fn backoff(restart: &Restart) -> Backoff {
+pub(super) fn backoff(restart: &Restart) -> Backoff {
     let unsaid = Backoff::default();
     Backoff { min: restart.backoff_min.unwrap_or(unsaid.min), max: restart.backoff_max.unwrap_or(unsaid.max) }
 }
 
 fn check_backoff(scope: &Scope<'_>, settings: &Settings, findings: &mut Vec<Diagnostic>) {
-    let Backoff { min, max } = backoff(&settings.restart);
+    let path = scope.of(|own| own.restart.backoff_min.is_some() || own.restart.backoff_max.is_some());
+    check_backoff_at(&settings.restart, path, findings);
+}
+
+/// Tells of a backoff that would shrink; `path` is what has the `restart`.
+pub(super) fn check_backoff_at(restart: &Restart, path: ValuePath, findings: &mut Vec<Diagnostic>) {
+    let Backoff { min, max } = backoff(restart);
     if min <= max {
         return;
     }
-    let path = scope.of(|own| own.restart.backoff_min.is_some() || own.restart.backoff_max.is_some());
     let path = path.key("restart").key("backoff");
     let (min, max) = (units::duration_text(min), units::duration_text(max));
     let message = format!("the backoff would start at {min} and end at {max}");
     let help = format!("`min` is at most `max`: {{ min = \"{max}\", max = \"{min}\" }}");
     findings.push(Diagnostic::error(path, message).help(help));
+}
+
+fn hang(settings: &Settings) -> Hang {
+    let unsaid = Hang::default();
+    Hang {
+        after: settings.hang_after.unwrap_or(unsaid.after),
+        then: settings.hang_then.unwrap_or(unsaid.then),
+    }
 }
 
 /// The limits on messages. Where one of size and mailbox is said, the other makes room for it.

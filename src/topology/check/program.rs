@@ -54,7 +54,7 @@ fn complaint(
     let path = if in_defaults { super::defaults_path() } else { super::process_path(&process.name) };
     let path = path.key("program");
     let program = &merged.program;
-    if let (ProgramProblem::Missing, Some(build)) = (problem, &merged.build) {
+    if let (ProgramProblem::Missing, Some(build)) = (problem, &merged.settings.build) {
         let message = format!("{program} is still to be built");
         return Diagnostic::warning(path, message).help(format!("`procession up` does it: {build}"));
     }
@@ -63,7 +63,7 @@ fn complaint(
             format!("`{}` names no program, and the one that deploys hosts no actors", process.name);
         return Diagnostic::error(path, message).help("say which program hosts them: program = \"...\"");
     }
-    if let (ProgramProblem::NotBuilt, Some(build)) = (problem, &merged.build) {
+    if let (ProgramProblem::NotBuilt, Some(build)) = (problem, &merged.settings.build) {
         let message = format!("{program} can't be a worker: {problem}");
         return Diagnostic::error(path, message)
             .help(format!("make it: {build}; or mend `build` or `program`"));

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use crate::protocol::control::MAX_CONTROL_FRAME_BYTES;
 use crate::protocol::{BusyPoll, MAX_BUSY_POLL};
 use crate::supervision::Shutdown;
-use crate::topology::declared::{Restart, Settings, Topology, split_command};
+use crate::topology::declared::{
+    ActorSettings, Actors, DeclaredActor, Restart, Settings, Topology, split_command,
+};
 use crate::topology::diagnostic::{Diagnostic, ValuePath};
 use crate::topology::units::{self, MAX_DURATION};
 
@@ -13,6 +16,16 @@ pub const MAX_MAILBOX_MESSAGES: u32 = 1 << 20;
 
 /// The largest message, and the largest mailbox: larger data belongs into a file or shared memory.
 pub const MAX_MESSAGE_BYTES: u64 = 1 << 30;
+
+/// More deliveries of what kills its actor are a crash loop with a name.
+pub const MAX_ATTEMPTS: u32 = 1000;
+
+/// The largest state that the root keeps for an actor: half of what a control frame carries. Larger state belongs into a
+/// file or a database.
+pub const MAX_SNAPSHOT_BYTES: u64 = (MAX_CONTROL_FRAME_BYTES / 2) as u64;
+
+/// The shortest time after which a process counts as hung: a busy machine keeps a thread waiting for as long.
+pub const MIN_HANG_AFTER: Duration = Duration::from_millis(100);
 
 /// What Procession tells its workers by; see `process`.
 const RESERVED_VARIABLES: &str = "PROCESSION_";
@@ -28,13 +41,8 @@ pub(super) fn check(topology: &Topology, findings: &mut Vec<Diagnostic>) {
         for (index, arg) in process.args.iter().enumerate() {
             checker.text(arg, &path.key("args").index(index));
         }
-        for actor in process.actors.iter().filter(|actor| actor.type_name.is_empty()) {
-            let path = path.key("actor").key(&actor.name).key("type");
-            checker.tell(
-                path,
-                format!("actor `{}` has no type", actor.name),
-                "type = \"...\", as its program registers it",
-            );
+        for actor in &process.actors {
+            checker.actor(actor, &path.key("actor").key(&actor.name));
         }
     }
 }
@@ -58,6 +66,65 @@ impl Checker<'_> {
         self.restart(restart, &path);
     }
 
+    fn actor(&mut self, actor: &DeclaredActor, path: &ValuePath) {
+        if actor.type_name.is_empty() {
+            let message = format!("actor `{}` has no type", actor.name);
+            self.tell(path.key("type"), message, "type = \"...\", as its program registers it");
+        }
+        let ActorSettings { restart, shutdown, attempts, .. } = &actor.settings;
+        let restart_path = path.key("restart");
+        if let Some(part) = restart.part_of_a_group() {
+            let message = format!("`{part}` belongs to all actors of a process together");
+            self.tell(restart_path.key(part), message, "say it in the process: actors.restart = { ... }");
+        }
+        self.restart(restart, &restart_path);
+        self.shutdown(*shutdown, path);
+        self.attempts(*attempts, path);
+    }
+
+    fn actors(&mut self, actors: &Actors, path: &ValuePath) {
+        self.restart(&actors.restart, &path.key("restart"));
+        self.shutdown(actors.shutdown, path);
+        self.attempts(actors.attempts, path);
+    }
+
+    fn shutdown(&mut self, shutdown: Option<Shutdown>, path: &ValuePath) {
+        if let Some(Shutdown::Timeout(grace)) = shutdown {
+            self.span(Some(grace), &path.key("shutdown"), Zero::Fine);
+        }
+    }
+
+    fn attempts(&mut self, attempts: Option<u32>, path: &ValuePath) {
+        let path = path.key("attempts");
+        let help = format!("from 1 to {MAX_ATTEMPTS}");
+        match attempts {
+            Some(0) => self.tell(path, "`attempts` can't be zero: no message would ever be delivered", &help),
+            Some(attempts) if attempts > MAX_ATTEMPTS => {
+                self.tell(path, format!("{attempts} attempts are too many"), &help);
+            }
+            _ => {}
+        }
+    }
+
+    fn hang(&mut self, after: Option<Duration>, path: &ValuePath) {
+        match after {
+            Some(after) if after < MIN_HANG_AFTER => {
+                let (after, least) = (units::duration_text(after), units::duration_text(MIN_HANG_AFTER));
+                let message = format!("{after} without progress is no hang: a busy machine does that");
+                self.tell(path.clone(), message, &format!("at least {least}, such as \"10s\""));
+            }
+            after => self.span(after, path, Zero::Fine),
+        }
+    }
+
+    fn snapshot(&mut self, limit: Option<u64>, path: &ValuePath) {
+        if let Some(limit) = limit.filter(|limit| *limit > MAX_SNAPSHOT_BYTES) {
+            let (limit, most) = (units::bytes_text(limit), units::bytes_text(MAX_SNAPSHOT_BYTES));
+            let help = format!("at most {most}; keep larger state in a file or a database");
+            self.tell(path.clone(), format!("{limit} of state for each actor is too much"), &help);
+        }
+    }
+
     fn restart(&mut self, restart: &Restart, path: &ValuePath) {
         self.span(restart.period, &path.key("period"), Zero::Wrong("no restart would ever be one too many"));
         let backoff = path.key("backoff");
@@ -67,9 +134,10 @@ impl Checker<'_> {
 
     fn settings(&mut self, settings: &Settings, path: &ValuePath) {
         self.restart(&settings.restart, &path.key("restart"));
-        if let Some(Shutdown::Timeout(grace)) = settings.shutdown {
-            self.span(Some(grace), &path.key("shutdown"), Zero::Fine);
-        }
+        self.shutdown(settings.shutdown, path);
+        self.actors(&settings.actors, &path.key("actors"));
+        self.hang(settings.hang_after, &path.key("hang").key("after"));
+        self.snapshot(settings.snapshot_limit, &path.key("snapshot_limit"));
         self.span(
             settings.start_deadline,
             &path.key("start_deadline"),

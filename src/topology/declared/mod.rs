@@ -4,6 +4,8 @@
 //! [`Topology::check`] together with everything else. The TOML form builds the same values.
 
 mod actor;
+mod actors;
+mod hang;
 mod process;
 mod restart;
 mod settings;
@@ -12,6 +14,9 @@ mod transport;
 mod violation;
 
 pub use actor::DeclaredActor;
+pub(super) use actors::ActorSettings;
+pub use actors::Actors;
+pub use hang::{DEFAULT_HANG_AFTER, Hang, OnHang};
 pub use process::Process;
 pub use restart::Restart;
 pub use settings::Defaults;

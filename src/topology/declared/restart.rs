@@ -6,7 +6,7 @@ use crate::supervision::{Backoff, Intensity, Policy, Strategy};
 
 /// What is said about restarts of a process, of all processes, or of the topology.
 ///
-/// Policy and backoff belong to a process. Strategy, intensity and period belong to a group: said for a process,
+/// Policy and backoff belong to a process, an actor or a group as a member of what is around it. Strategy, intensity and period belong to a group: said for a process,
 /// its replicas become a group of their own, with a budget of its own; said for the topology or in the defaults,
 /// they hold for all processes together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,7 +69,17 @@ impl Restart {
 
     /// Whether anything is said that belongs to a group.
     pub(in crate::topology) fn speaks_of_a_group(&self) -> bool {
-        self.strategy.is_some() || self.intensity.is_some() || self.period.is_some()
+        self.part_of_a_group().is_some()
+    }
+
+    /// The first part that is said and belongs to a group.
+    pub(in crate::topology) fn part_of_a_group(&self) -> Option<&'static str> {
+        let parts = [
+            ("strategy", self.strategy.is_some()),
+            ("intensity", self.intensity.is_some()),
+            ("period", self.period.is_some()),
+        ];
+        parts.into_iter().find(|(_, said)| *said).map(|(part, _)| part)
     }
 
     /// Whether anything is said that belongs to a process.

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::actors::Actors;
+use super::hang::OnHang;
 use super::restart::Restart;
 use super::transport::Transport;
 use super::violation::OnViolation;
-use crate::protocol::BusyPoll;
+use crate::protocol::{BusyPoll, OnPanic};
 use crate::supervision::Shutdown;
 
 /// The settings that a process and the defaults share. Nothing said is nothing here; the last resort is the plan's.
@@ -28,6 +30,11 @@ pub(in crate::topology) struct Settings {
     pub(in crate::topology) reply_budget: Option<u64>,
     pub(in crate::topology) pipe_buffer: Option<u64>,
     pub(in crate::topology) transport: Option<Transport>,
+    pub(in crate::topology) panic: Option<OnPanic>,
+    pub(in crate::topology) actors: Actors,
+    pub(in crate::topology) hang_after: Option<Duration>,
+    pub(in crate::topology) hang_then: Option<OnHang>,
+    pub(in crate::topology) snapshot_limit: Option<u64>,
 }
 
 impl Settings {
@@ -51,6 +58,11 @@ impl Settings {
             reply_budget: self.reply_budget.or(other.reply_budget),
             pipe_buffer: self.pipe_buffer.or(other.pipe_buffer),
             transport: self.transport.or(other.transport),
+            panic: self.panic.or(other.panic),
+            actors: self.actors.or(&other.actors),
+            hang_after: self.hang_after.or(other.hang_after),
+            hang_then: self.hang_then.or(other.hang_then),
+            snapshot_limit: self.snapshot_limit.or(other.snapshot_limit),
         }
     }
 }
@@ -162,6 +174,36 @@ macro_rules! settings_methods {
             #[must_use]
             pub fn transport(mut self, transport: crate::topology::Transport) -> Self {
                 self.settings.transport = Some(transport);
+                self
+            }
+
+            /// What a panic of an actor ends that says nothing else.
+            #[must_use]
+            pub fn panic(mut self, panic: crate::protocol::OnPanic) -> Self {
+                self.settings.panic = Some(panic);
+                self
+            }
+
+            /// What holds for its actors that say nothing else, and for all of them together. Parts said in several
+            /// calls add up.
+            #[must_use]
+            pub fn actors(mut self, actors: crate::topology::Actors) -> Self {
+                self.settings.actors = actors.or(&self.settings.actors);
+                self
+            }
+
+            /// After how long without progress it counts as hung, and what becomes of it then.
+            #[must_use]
+            pub fn hang(mut self, after: std::time::Duration, then: crate::topology::OnHang) -> Self {
+                self.settings.hang_after = Some(after);
+                self.settings.hang_then = Some(then);
+                self
+            }
+
+            /// How many bytes of state the root keeps for each actor, encoded; with 0 it keeps none.
+            #[must_use]
+            pub fn snapshot_limit(mut self, bytes: u64) -> Self {
+                self.settings.snapshot_limit = Some(bytes);
                 self
             }
         }

@@ -19,13 +19,24 @@ pub(super) const SETTINGS: &[&str] = &[
     "pipe_buffer",
     "on_violation",
     "transport",
+    "panic",
+    "actors",
+    "hang",
+    "snapshot_limit",
 ];
 
 /// In `[process.NAME]`, beside [`SETTINGS`].
 pub(super) const PROCESS: &[&str] = &["replicas", "significant", "args", "actor"];
 
 /// In `actor.NAME`.
-pub(super) const ACTOR: &[&str] = &["type", "args"];
+pub(super) const ACTOR: &[&str] =
+    &["type", "args", "restart", "shutdown", "significant", "panic", "delivery", "attempts"];
+
+/// In `actors`.
+pub(super) const ACTORS: &[&str] = &["restart", "auto_shutdown", "shutdown", "delivery", "attempts"];
+
+/// In `hang`.
+pub(super) const HANG: &[&str] = &["after", "then"];
 
 /// In `restart`.
 pub(super) const RESTART: &[&str] = &["policy", "strategy", "intensity", "period", "backoff"];
@@ -37,7 +48,7 @@ pub(super) const BACKOFF: &[&str] = &["min", "max"];
 pub(super) const MAILBOX: &[&str] = &["messages", "bytes"];
 
 /// Keys that the design has and the runtime has not yet. They are refused: what a file grants or limits must hold.
-pub(super) const NOT_YET: &[&str] = &["limits", "sandbox", "group", "delivery"];
+pub(super) const NOT_YET: &[&str] = &["limits", "sandbox", "group"];
 
 #[cfg(test)]
 mod tests {
@@ -57,6 +68,8 @@ mod tests {
             ("restart.", RESTART),
             ("defaults.restart.backoff.", BACKOFF),
             ("process.a.mailbox.", MAILBOX),
+            ("defaults.actors.", ACTORS),
+            ("process.a.hang.", HANG),
         ];
         for (table, known) in tables {
             for key in known {

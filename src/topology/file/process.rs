@@ -2,7 +2,7 @@
 
 use super::keys;
 use super::reader::{Node, Reader};
-use super::settings::{restart, setting};
+use super::settings::{DELIVERIES, ON_PANIC, restart, setting, shutdown};
 use super::value::json;
 use crate::topology::declared::{DeclaredActor, Process, Topology};
 use crate::topology::diagnostic::Diagnostic;
@@ -78,6 +78,12 @@ fn actor(reader: &mut Reader, name: &str, node: &Node<'_>) -> DeclaredActor {
         match key {
             "type" => actor.type_name = reader.text(&node, "\"demo::Counter\"").unwrap_or_default(),
             "args" => actor.args = Ok(json(reader, &node)),
+            "restart" => actor.settings.restart = restart(reader, &node),
+            "shutdown" => actor.settings.shutdown = shutdown(reader, &node),
+            "significant" => actor.settings.significant = reader.flag(&node).unwrap_or(false),
+            "panic" => actor.settings.panic = reader.choice(&node, &ON_PANIC),
+            "delivery" => actor.settings.delivery = reader.choice(&node, &DELIVERIES),
+            "attempts" => actor.settings.attempts = reader.count(&node, "3"),
             _ => reader.unknown(&node, key, keys::ACTOR),
         }
     }

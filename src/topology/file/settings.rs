@@ -2,9 +2,9 @@
 
 use super::keys;
 use super::reader::{Node, Reader};
-use crate::protocol::BusyPoll;
-use crate::supervision::{Policy, Shutdown, Strategy};
-use crate::topology::declared::{OnViolation, Restart, Settings, Transport};
+use crate::protocol::{BusyPoll, Delivery, OnPanic};
+use crate::supervision::{AutoShutdown, Policy, Shutdown, Strategy};
+use crate::topology::declared::{Actors, OnHang, OnViolation, Restart, Settings, Transport};
 
 /// The words for policies, as `supervision` serialises them.
 pub(super) const POLICIES: [(&str, Policy); 3] =
@@ -24,6 +24,24 @@ pub(super) const ON_VIOLATION: [(&str, OnViolation); 2] =
 /// The words for transports.
 pub(super) const TRANSPORTS: [(&str, Transport); 3] =
     [("auto", Transport::Auto), ("socket", Transport::Socket), ("shared", Transport::Shared)];
+
+/// The words for what a panic ends.
+pub(super) const ON_PANIC: [(&str, OnPanic); 2] = [("actor", OnPanic::Actor), ("process", OnPanic::Process)];
+
+/// The words for how often a message is handled.
+pub(super) const DELIVERIES: [(&str, Delivery); 2] =
+    [("at_most_once", Delivery::AtMostOnce), ("at_least_once", Delivery::AtLeastOnce)];
+
+/// The words for what becomes of a process that hangs.
+pub(super) const ON_HANG: [(&str, OnHang); 3] =
+    [("log", OnHang::Log), ("kill", OnHang::Kill), ("abort", OnHang::Abort)];
+
+/// The words for when a group ends by itself, as `supervision` serialises them.
+pub(super) const AUTO_SHUTDOWNS: [(&str, AutoShutdown); 3] = [
+    ("never", AutoShutdown::Never),
+    ("any_significant", AutoShutdown::AnySignificant),
+    ("all_significant", AutoShutdown::AllSignificant),
+];
 
 /// Reads one setting; whether the key is one.
 pub(super) fn setting(reader: &mut Reader, settings: &mut Settings, key: &str, node: &Node<'_>) -> bool {
@@ -56,6 +74,18 @@ pub(super) fn setting(reader: &mut Reader, settings: &mut Settings, key: &str, n
             }
         }
         "transport" => settings.transport = reader.choice(node, &TRANSPORTS),
+        "panic" => settings.panic = reader.choice(node, &ON_PANIC),
+        "actors" => settings.actors = actors(reader, node),
+        "hang" => {
+            for (key, node) in reader.members(node, "{ after = \"10s\", then = \"kill\" }") {
+                match key {
+                    "after" => settings.hang_after = reader.duration(&node),
+                    "then" => settings.hang_then = reader.choice(&node, &ON_HANG),
+                    _ => reader.unknown(&node, key, keys::HANG),
+                }
+            }
+        }
+        "snapshot_limit" => settings.snapshot_limit = reader.bytes(node),
         _ => return false,
     }
     true
@@ -85,8 +115,24 @@ pub(super) fn restart(reader: &mut Reader, node: &Node<'_>) -> Restart {
     restart
 }
 
+/// Reads `actors`.
+fn actors(reader: &mut Reader, node: &Node<'_>) -> Actors {
+    let mut actors = Actors::new();
+    for (key, node) in reader.members(node, "actors.restart = { strategy = \"one_for_all\" }") {
+        match key {
+            "restart" => actors.restart = restart(reader, &node),
+            "auto_shutdown" => actors.auto_shutdown = reader.choice(&node, &AUTO_SHUTDOWNS),
+            "shutdown" => actors.shutdown = shutdown(reader, &node),
+            "delivery" => actors.delivery = reader.choice(&node, &DELIVERIES),
+            "attempts" => actors.attempts = reader.count(&node, "3"),
+            _ => reader.unknown(&node, key, keys::ACTORS),
+        }
+    }
+    actors
+}
+
 /// Reads `shutdown`: a word, or how long to wait.
-fn shutdown(reader: &mut Reader, node: &Node<'_>) -> Option<Shutdown> {
+pub(super) fn shutdown(reader: &mut Reader, node: &Node<'_>) -> Option<Shutdown> {
     match node.value().and_then(|value| value.as_str()) {
         Some("brutal_kill") => Some(Shutdown::BrutalKill),
         Some("infinity") => Some(Shutdown::Infinity),

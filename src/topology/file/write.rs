@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::settings::{ON_VIOLATION, POLICIES, STRATEGIES, TRANSPORTS};
+use super::settings::{
+    AUTO_SHUTDOWNS, DELIVERIES, ON_HANG, ON_PANIC, ON_VIOLATION, POLICIES, STRATEGIES, TRANSPORTS,
+};
 use super::value::{inline, key, quoted};
-use crate::topology::declared::{DeclaredActor, Process, Restart, Settings, Topology};
+use crate::supervision::Shutdown;
+use crate::topology::declared::{ActorSettings, Actors, DeclaredActor, Process, Restart, Settings, Topology};
 use crate::topology::diagnostic::{Diagnostic, Diagnostics, ValuePath};
 use crate::topology::plan::{busy_poll_text, shutdown_text};
 use crate::topology::units::{bytes_text, duration_text};
@@ -80,6 +83,9 @@ impl Writer {
                     .push(Diagnostic::error(path, format!("the arguments can't be written as data: {why}")));
             }
         }
+        for part in actor_parts(&actor.settings) {
+            let _ = write!(self.out, ", {part}");
+        }
         self.out.push_str(" }\n");
     }
 
@@ -112,6 +118,14 @@ impl Writer {
         self.line("reply_budget", settings.reply_budget.map(size));
         self.line("pipe_buffer", settings.pipe_buffer.map(size));
         self.line("transport", settings.transport.map(|transport| word(transport, &TRANSPORTS)));
+        self.line("panic", settings.panic.map(|panic| word(panic, &ON_PANIC)));
+        self.line("actors", actors(&settings.actors));
+        let hang = [
+            settings.hang_after.map(|after| format!("after = {}", span(after))),
+            settings.hang_then.map(|then| format!("then = {}", word(then, &ON_HANG))),
+        ];
+        self.line("hang", table(hang.into_iter().flatten().collect()));
+        self.line("snapshot_limit", settings.snapshot_limit.map(size));
     }
 
     fn line(&mut self, key: &str, value: Option<impl std::fmt::Display>) {
@@ -141,6 +155,33 @@ fn restart(restart: &Restart) -> Option<String> {
         table(backoff.into_iter().flatten().collect()).map(|backoff| format!("backoff = {backoff}")),
     ];
     table(parts.into_iter().flatten().collect())
+}
+
+fn actors(actors: &Actors) -> Option<String> {
+    let parts = [
+        restart(&actors.restart).map(|restart| format!("restart = {restart}")),
+        actors.auto_shutdown.map(|auto| format!("auto_shutdown = {}", word(auto, &AUTO_SHUTDOWNS))),
+        actors.shutdown.map(stopping),
+        actors.delivery.map(|delivery| format!("delivery = {}", word(delivery, &DELIVERIES))),
+        actors.attempts.map(|attempts| format!("attempts = {attempts}")),
+    ];
+    table(parts.into_iter().flatten().collect())
+}
+
+fn actor_parts(settings: &ActorSettings) -> impl Iterator<Item = String> {
+    let parts = [
+        restart(&settings.restart).map(|restart| format!("restart = {restart}")),
+        settings.shutdown.map(stopping),
+        settings.significant.then(|| "significant = true".to_owned()),
+        settings.panic.map(|panic| format!("panic = {}", word(panic, &ON_PANIC))),
+        settings.delivery.map(|delivery| format!("delivery = {}", word(delivery, &DELIVERIES))),
+        settings.attempts.map(|attempts| format!("attempts = {attempts}")),
+    ];
+    parts.into_iter().flatten()
+}
+
+fn stopping(shutdown: Shutdown) -> String {
+    format!("shutdown = {}", quoted(&shutdown_text(shutdown)))
 }
 
 fn table(members: Vec<String>) -> Option<String> {

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::protocol::BusyPoll;
-use crate::supervision::{ChildSpec, GroupSpec, Member, Policy, Shutdown, Strategy};
+use crate::protocol::{ActorGroup, ActorRules, BusyPoll, Delivery, OnPanic};
+use crate::supervision::{AutoShutdown, Backoff, ChildSpec, GroupSpec, Member, Policy, Shutdown, Strategy};
+use crate::topology::declared::{Hang, OnHang};
 use crate::topology::units;
 
 /// `#[serde(with)]` for a duration in words, `30s`.
@@ -40,14 +41,63 @@ struct ShownBackoff {
     max: String,
 }
 
+fn shown_backoff(backoff: Backoff) -> ShownBackoff {
+    ShownBackoff { min: units::duration_text(backoff.min), max: units::duration_text(backoff.max) }
+}
+
+#[derive(Serialize)]
+struct ShownRules {
+    policy: Policy,
+    backoff: ShownBackoff,
+    shutdown: String,
+    significant: bool,
+    panic: OnPanic,
+    delivery: Delivery,
+    attempts: u32,
+}
+
+/// What holds for an actor.
+pub(super) fn rules<S: Serializer>(rules: &ActorRules, serializer: S) -> Result<S::Ok, S::Error> {
+    let ActorRules { policy, backoff, shutdown, significant, panic, delivery, attempts } = *rules;
+    let (backoff, shutdown) = (shown_backoff(backoff), shutdown_text(shutdown));
+    ShownRules { policy, backoff, shutdown, significant, panic, delivery, attempts }.serialize(serializer)
+}
+
+#[derive(Serialize)]
+struct ShownActorGroup {
+    strategy: Strategy,
+    intensity: u32,
+    period: String,
+    auto_shutdown: AutoShutdown,
+}
+
+/// The group that the actors of a process are. What holds for each stands with each.
+pub(super) fn actor_group<S: Serializer>(group: &ActorGroup, serializer: S) -> Result<S::Ok, S::Error> {
+    ShownActorGroup {
+        strategy: group.strategy,
+        intensity: group.intensity.restarts,
+        period: units::duration_text(group.intensity.period),
+        auto_shutdown: group.auto_shutdown,
+    }
+    .serialize(serializer)
+}
+
+#[derive(Serialize)]
+struct ShownHang {
+    after: String,
+    then: OnHang,
+}
+
+/// When a process counts as hung, in words.
+pub(super) fn hang<S: Serializer>(hang: &Hang, serializer: S) -> Result<S::Ok, S::Error> {
+    ShownHang { after: units::duration_text(hang.after), then: hang.then }.serialize(serializer)
+}
+
 /// A child specification, without the name that stands beside it.
 pub(super) fn child<S: Serializer>(child: &ChildSpec, serializer: S) -> Result<S::Ok, S::Error> {
     ShownChild {
         policy: child.policy,
-        backoff: ShownBackoff {
-            min: units::duration_text(child.backoff.min),
-            max: units::duration_text(child.backoff.max),
-        },
+        backoff: shown_backoff(child.backoff),
         shutdown: shutdown_text(child.shutdown),
         significant: child.significant,
         start_deadline: units::duration_text(child.start_deadline),
