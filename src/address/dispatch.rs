@@ -13,6 +13,7 @@ use super::slot::CallSlot;
 use super::target::Target;
 use crate::codec;
 use crate::id::ActorId;
+use crate::process::handling::Taken;
 use crate::process::routing::{self, DeadLetter, Exported, MessageName, Pass, Peer, Router, Waiter};
 use crate::protocol::connection::{Mode, Submit, Waiting};
 use crate::protocol::wire::{Cause, Failure, MessageId};
@@ -125,8 +126,11 @@ fn submit_local<M: ProcMessage>(
     let gate = Arc::clone(&exported.gate);
     let actor = Arc::clone(&exported.actor);
     let call = mode == Mode::Call;
+    let place = exported.slot;
     let deliver = move |pass: Pass| {
         let ticket = LocalTicket {
+            actor: place,
+            taken: Some(Taken::new()),
             slot: call.then(|| Arc::clone(&waiting)),
             pass: Some(pass),
             name: MessageName(which.name),
@@ -230,7 +234,10 @@ fn send_local_now<M: ProcMessage>(
 ) -> Result<(), (Cause, Option<M>)> {
     let message = through_codec(message, router.identity().serialise_always)
         .map_err(|(cause, message)| (cause, Some(message)))?;
+    let place = exported.slot;
     let ticket = move |pass| LocalTicket {
+        actor: place,
+        taken: Some(Taken::new()),
         slot: None,
         pass: Some(pass),
         name: MessageName(which.name),

@@ -8,6 +8,7 @@ use actix::prelude::*;
 use super::actor::{MessageEntry, ProcActor};
 use super::inbox::{Inbox, SMALL_BYTES};
 use crate::codec::Encoded;
+use crate::process::handling;
 use crate::process::routing::{Export, Refused, Ticket};
 use crate::protocol::wire::{Cause, Failure, MessageId};
 
@@ -44,6 +45,8 @@ pub(super) type Held<A> = Box<dyn FnOnce(&Addr<A>) + Send + Sync>;
 impl<A: ProcActor> ActorExport<A> {
     /// An export of a running actor, or, with `None`, of one that a supervisor is still to start.
     pub fn new(addr: Option<Addr<A>>) -> Arc<ActorExport<A>> {
+        let messages = A::messages().iter().map(|entry| (entry.id, entry.name));
+        handling::know_type(A::TYPE_NAME, messages);
         let supervised = addr.is_none();
         let life = addr.map_or_else(|| Life::Between(Vec::new()), Life::of);
         Arc::new(ActorExport { life: RwLock::new(life), supervised })

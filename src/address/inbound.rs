@@ -1,6 +1,7 @@
 //! A message on its way through a mailbox, with the duty to answer it.
 
 use std::any::Any;
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -12,7 +13,8 @@ use super::actor::{Accepts, ProcActor, ProcMessage};
 use super::export::Held;
 use super::slot::CallSlot;
 use crate::codec::{self, Encoded};
-use crate::process::handling;
+use crate::id::Slot;
+use crate::process::handling::{self, Aside, Naming, Taken, Work};
 use crate::process::routing::{DeadLetter, MessageName, Pass, Place, Refused, Start, Ticket};
 use crate::protocol::wire::{Cause, Failure};
 
@@ -33,6 +35,10 @@ pub(super) enum Answer<M: ProcMessage> {
 
 /// The duty to answer a sender of the same process.
 pub(super) struct LocalTicket<M: ProcMessage> {
+    /// Whom it is for.
+    pub(super) actor: Slot,
+    /// Until it is handled.
+    pub(super) taken: Option<Taken>,
     pub(super) slot: Option<Arc<CallSlot<M>>>,
     pub(super) pass: Option<Pass>,
     pub(super) name: MessageName,
@@ -158,6 +164,14 @@ impl<M: ProcMessage> Inbound<M> {
 }
 
 impl<M: ProcMessage> Answer<M> {
+    /// What is shown while the message is handled, which it is from now on.
+    fn work(&mut self, naming: &Naming) -> (Work, Option<Taken>) {
+        match self {
+            Answer::Remote(ticket) => (ticket.work(naming), ticket.taken()),
+            Answer::Local(ticket) => (naming.from_here(ticket.actor), ticket.taken.take()),
+        }
+    }
+
     fn reply(self, result: M::Result) {
         match self {
             Answer::Remote(ticket) => ticket.reply(&result),
@@ -235,6 +249,14 @@ fn bury(name: MessageName, cause: Cause) {
     }
 }
 
+/// What a message is called in the protocol of an actor.
+struct Named<A, M>(PhantomData<fn(A, M)>);
+
+impl<A: Accepts<M>, M: ProcMessage> Named<A, M> {
+    const NAMING: &'static Naming =
+        &Naming { actor: A::TYPE_NAME, message: <A as Accepts<M>>::NAME, id: <A as Accepts<M>>::ID };
+}
+
 /// Handles a message and answers it: what the derive's handlers call.
 ///
 /// A handler that is done when it returns is answered at once, without a task; any other by a task that waits.
@@ -250,7 +272,8 @@ where
     }
     let Some(message) = inbound.message.take() else { return };
     let wants_reply = inbound.wants_reply();
-    let _handling = handling::enter(A::TYPE_NAME, <A as Accepts<M>>::NAME);
+    let (work, taken) = inbound.answer.work(Named::<A, M>::NAMING);
+    let handling = handling::enter(Named::<A, M>::NAMING, work, taken);
     let response = <A as Handler<M>>::handle(actor, message, context);
     if !wants_reply {
         return response.handle(context, None);
@@ -261,14 +284,17 @@ where
     match receiver.try_recv() {
         Ok(result) => answer.reply(result),
         Err(oneshot::error::TryRecvError::Closed) => answer.fail(Failure::failed(Cause::NoReply)),
-        Err(oneshot::error::TryRecvError::Empty) => answer_later(answer, receiver),
+        Err(oneshot::error::TryRecvError::Empty) => answer_later(answer, receiver, handling.put_aside()),
     }
 }
 
-fn answer_later<M: ProcMessage>(answer: Answer<M>, receiver: oneshot::Receiver<M::Result>) {
+fn answer_later<M: ProcMessage>(answer: Answer<M>, receiver: oneshot::Receiver<M::Result>, aside: Aside) {
     let panics = handling::panics();
     let wait = async move {
-        match receiver.await {
+        let result = receiver.await;
+        // Who hears the answer finds it done.
+        drop(aside);
+        match result {
             Ok(result) => answer.reply(result),
             // Its future was dropped on this thread: by a panic, if there was one since.
             Err(_) if handling::panics() != panics => {
@@ -282,7 +308,8 @@ fn answer_later<M: ProcMessage>(answer: Answer<M>, receiver: oneshot::Receiver<M
 
 impl<M: ProcMessage> Inbound<M> {
     fn into_answer(mut self) -> Answer<M> {
-        let done = LocalTicket { slot: None, pass: None, name: MessageName(""), serialise: false };
+        let (actor, name) = (Slot::FIRST_DYNAMIC, MessageName(""));
+        let done = LocalTicket { actor, taken: None, slot: None, pass: None, name, serialise: false };
         std::mem::replace(&mut self.answer, Answer::Local(done))
     }
 }

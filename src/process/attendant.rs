@@ -25,12 +25,14 @@ use tokio::time::Instant;
 use super::birth::{Birth, Verdict};
 use super::event::{Death, Report, Stream, Violation, WorkerEvent};
 use super::launcher::Outgoing;
+use super::status::{self, Status};
 use super::stdio::{Lines, Rest};
 use crate::id::{Incarnation, ProcessId, Signal};
 use crate::protocol::control::ToRoot;
 use crate::protocol::control_frames::{ControlError, Decoder};
 use crate::sys::pidfd::{Child, Pidfd, Reaped};
 use crate::sys::socket::{self, Wait};
+use crate::sys::status_page::Reader;
 
 /// How long the pipes of a dead worker may stay open, in the hands of something that it started and that left its
 /// process group (H29): what a dying process group needs to let go on a busy machine.
@@ -58,7 +60,7 @@ pub(super) struct Pipes {
 #[derive(Debug)]
 pub(super) struct Start {
     /// What it is told first.
-    pub(super) greeting: Vec<u8>,
+    pub(super) greeting: Outgoing,
     /// What it is told later.
     pub(super) queue: mpsc::Receiver<Outgoing>,
     /// When.
@@ -72,6 +74,7 @@ pub(super) struct Attendant {
     process: ProcessId,
     incarnation: Incarnation,
     pidfd: Arc<Pidfd>,
+    page: Arc<Reader>,
     events: mpsc::Sender<Report>,
     birth: RefCell<Birth>,
     /// Set at the worker's death to the time when its pipes are given up.
@@ -89,10 +92,11 @@ impl Attendant {
         incarnation: Incarnation,
         path: PathBuf,
         pidfd: Arc<Pidfd>,
+        page: Arc<Reader>,
         events: mpsc::Sender<Report>,
     ) -> Attendant {
         let birth = RefCell::new(Birth::new(process, incarnation, path));
-        Attendant { process, incarnation, pidfd, events, birth, end: watch::channel(None).0 }
+        Attendant { process, incarnation, pidfd, page, events, birth, end: watch::channel(None).0 }
     }
 
     /// Everything until the worker is dead, drained and reported.
@@ -111,9 +115,12 @@ impl Attendant {
         drop(pipe);
         let (Reaped { exit, resources }, died) = reaped;
         let Rest { last: last_stderr, lost, drained } = stderr;
+        let Status { handling, cursor, .. } = status::read(self.process, &self.page);
         let death = Death {
             pid: self.pidfd.pid(),
             exit,
+            handling,
+            cursor,
             failure: self.birth.into_inner().failure(exit, &last_stderr),
             uptime: died - started,
             resources,
@@ -255,12 +262,12 @@ impl Attendant {
     async fn write(
         &self,
         control: &AsyncFd<OwnedFd>,
-        greeting: Vec<u8>,
+        greeting: Outgoing,
         mut queue: mpsc::Receiver<Outgoing>,
     ) -> usize {
         let mut unsent = 0;
         let writing = async {
-            send_all(control, greeting, Vec::new()).await?;
+            send_all(control, greeting.bytes, greeting.descriptors).await?;
             while let Some(Outgoing { bytes, descriptors }) = queue.recv().await {
                 unsent = 1;
                 send_all(control, bytes, descriptors).await?;

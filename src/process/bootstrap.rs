@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::control::{ControlEvent, ControlLane, ControlThread, End, Output, THREAD_NAME};
-use super::{logs, panics};
+use super::{handling, logs, panics};
 use crate::id::{BuildId, ProcessName};
 use crate::protocol::control::{Preamble, Refusal, ToRoot, ToWorker, Welcome};
 use crate::protocol::control_frames::{self, ControlError, Decoder};
@@ -91,25 +91,33 @@ pub fn take_over() -> Result<Option<Takeover>, BootstrapError> {
     let build = executable::build_id().map_err(io("read its own executable"))?;
     send_all(&control, &Preamble::ours())?;
     let mut decoder = Decoder::new();
-    let welcome = match read_welcome(&control, &mut decoder).and_then(|welcome| admit(welcome, build)) {
-        Ok(welcome) => welcome,
+    let read =
+        read_welcome(&control, &mut decoder).and_then(|(welcome, page)| Ok((admit(welcome, build)?, page)));
+    let (welcome, page) = match read {
+        Ok(read) => read,
         Err(error) => {
             refuse(&control, &error);
             return Err(error);
         }
     };
     set_title(&welcome.name);
+    if let Some(page) = page {
+        // Without one, this process works, and less is known of its death.
+        let _ = handling::publish(page.as_fd());
+    }
     Ok(Some(Takeover { welcome, build, control, decoder }))
 }
 
 fn read_welcome(
     control: &OwnedFd,
     decoder: &mut Decoder<ToWorker, OwnedFd>,
-) -> Result<Welcome, BootstrapError> {
+) -> Result<(Welcome, Option<OwnedFd>), BootstrapError> {
     let mut buffer = vec![0; 64 << 10];
     loop {
         match decoder.poll_message()? {
-            Some((ToWorker::Welcome(welcome), _)) => return Ok(*welcome),
+            Some((ToWorker::Welcome(welcome), descriptors)) => {
+                return Ok((*welcome, descriptors.into_iter().next()));
+            }
             Some(_) => return Err(BootstrapError::NoWelcome),
             None => {}
         }

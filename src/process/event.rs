@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::id::{Exit, Incarnation, ProcessId};
-use crate::protocol::control::ToRoot;
+use crate::protocol::control::{Cursor, Handling, ToRoot};
 use crate::protocol::control_frames::ControlError;
 use crate::sys::pidfd::ResourceUse;
 
@@ -104,6 +104,10 @@ pub struct Death {
     pub exit: Exit,
     /// Why it never became ready; `None` if it had been.
     pub failure: Option<LaunchFailure>,
+    /// What it was handling when it died: first what threads were about, then what asynchronous handlers had begun.
+    pub handling: Vec<Handling>,
+    /// How far it had come with its messages.
+    pub cursor: Cursor,
     /// From the start to the exit.
     pub uptime: Duration,
     /// What it cost, its own reaped children included.

@@ -1,35 +1,223 @@
-//! What this thread is busy with, for the report of a panic.
+//! What this process is busy with: for the report of a panic, and, on the page that the root reads, for every other
+//! death (P-1) and for who looks whether it makes progress (P-3).
 //!
-//! The dispatch of messages enters before each handler and leaves by dropping the guard: a few stores into a
-//! thread-local, no allocation. Read by the panic hook alone.
+//! The dispatch of messages enters before each handler and leaves by dropping the guard: a few plain stores, no
+//! allocation, no lock. Names are written to the page once for each type of actor, never for each message.
+//!
+//! ```text
+//!  Taken::new --dropped--------------------------------------> refused
+//!     +-- enter --> Guard --dropped--------------------------> done
+//!                     +-- put_aside (asynchronous) --> Aside --dropped--> done
+//! ```
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
+use std::os::fd::BorrowedFd;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::status::{ACTOR, HERE, MESSAGE};
+use crate::id::{ActorName, ProcessId, Slot};
 use crate::protocol::control::Handling;
+use crate::protocol::wire::MessageId;
+pub use crate::sys::status_page::Work;
+use crate::sys::status_page::{self, Seat, Writer};
 
 /// What is kept of a panic's message: it travels in the answer to whoever waits, which is one small frame.
 const MAX_PANIC_BYTES: usize = 1 << 10;
 
-thread_local! {
-    static LAST_PANIC: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) };
-    static PANICS: Cell<u64> = const { Cell::new(0) };
-    static CURRENT: Cell<Option<(&'static str, &'static str)>> = const { Cell::new(None) };
+/// What a message of an actor is called. One for each line of a handler table.
+#[derive(Debug)]
+pub struct Naming {
+    /// The type of the actor.
+    pub actor: &'static str,
+    /// The message.
+    pub message: &'static str,
+    /// The message's identity on the wire.
+    pub id: MessageId,
 }
 
-/// Says that this thread handles `message` for `actor` until the guard is dropped, or leaked by a panic that
-/// unwinds through it (which drops it, after the hook has read it).
+impl Naming {
+    /// A message that comes from this process.
+    pub fn from_here(&self, slot: Slot) -> Work {
+        Work { slot: slot.0, message: self.id.0, sender: HERE, number: 0 }
+    }
+
+    /// A message that comes from another process; `number` is 0 unless its sender numbers its messages.
+    pub fn from(&self, sender: ProcessId, slot: Slot, number: u64) -> Work {
+        Work { slot: slot.0, message: self.id.0, sender: sender.0, number }
+    }
+}
+
+/// What a thread is about.
+type Current = Option<(&'static Naming, Work)>;
+
+thread_local! {
+    static LAST_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+    static PANICS: Cell<u64> = const { Cell::new(0) };
+    static CURRENT: Cell<Current> = const { Cell::new(None) };
+    /// Where this thread sits; asked for once.
+    static SEAT: Cell<Sitting> = const { Cell::new(Sitting::Unknown) };
+    /// Leaves the seat when the thread ends.
+    static LEAVE: OnceCell<Leave> = const { OnceCell::new() };
+}
+
+#[derive(Clone, Copy)]
+enum Sitting {
+    Unknown,
+    Nowhere,
+    At(&'static Seat),
+}
+
+struct Leave(&'static Seat);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        // Whatever this thread's other destructors still handle is not seen.
+        let _ = SEAT.try_with(|seat| seat.set(Sitting::Nowhere));
+        self.0.leave();
+    }
+}
+
+/// The page of this process, and what stands on it. A root has none.
+static PAGE: OnceLock<&'static Writer> = OnceLock::new();
+static KNOWN: Mutex<Known> = Mutex::new(Known { types: BTreeSet::new(), actors: BTreeMap::new() });
+
+struct Known {
+    types: BTreeSet<&'static str>,
+    actors: BTreeMap<Slot, ActorName>,
+}
+
+fn known() -> MutexGuard<'static, Known> {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on, this process says on that page what it is busy with. Once in a process; the page stays mapped.
+///
+/// # Errors
+/// It is no page.
+pub(super) fn publish(memory: BorrowedFd<'_>) -> std::io::Result<()> {
+    let page = Box::leak(Box::new(Writer::new(memory)?));
+    let _ = PAGE.set(page);
+    Ok(())
+}
+
+/// Whoever reads the page can name these messages of an actor type.
+pub fn know_type(actor: &'static str, messages: impl IntoIterator<Item = (MessageId, &'static str)>) {
+    let Some(page) = PAGE.get() else { return };
+    if known().types.insert(actor) {
+        for (id, message) in messages {
+            // Without room its number is shown.
+            page.name(MESSAGE, id.0, [actor, message]);
+        }
+    }
+}
+
+/// Whoever reads the page can name this actor.
+pub fn know_actor(slot: Slot, name: &ActorName) {
+    let Some(page) = PAGE.get() else { return };
+    let before = known().actors.insert(slot, name.clone());
+    if before.as_ref() != Some(name) {
+        page.name(ACTOR, slot.0, [name.as_str(), ""]);
+    }
+}
+
+/// The arbiter has nothing to do.
+pub fn park() {
+    if let Some(page) = PAGE.get() {
+        page.park();
+    }
+}
+
+/// The arbiter has something to do.
+pub fn unpark() {
+    if let Some(page) = PAGE.get() {
+        page.unpark();
+    }
+}
+
+/// Where this thread sits, if there is a page and room on it.
 #[inline]
-pub fn enter(actor: &'static str, message: &'static str) -> Guard {
-    Guard { before: CURRENT.replace(Some((actor, message))), thread: PhantomData }
+fn seat() -> Option<&'static Seat> {
+    match SEAT.try_with(Cell::get) {
+        Ok(Sitting::At(seat)) => Some(seat),
+        Ok(Sitting::Unknown) => sit(),
+        Ok(Sitting::Nowhere) | Err(_) => None,
+    }
+}
+
+#[cold]
+fn sit() -> Option<&'static Seat> {
+    let thread = nix::unistd::gettid().as_raw().unsigned_abs();
+    let seat = PAGE.get().and_then(|page| page.sit(thread));
+    let _ = SEAT.try_with(|sitting| sitting.set(seat.map_or(Sitting::Nowhere, Sitting::At)));
+    if let Some(seat) = seat {
+        let _ = LEAVE.try_with(|leave| leave.set(Leave(seat)));
+    }
+    seat
+}
+
+/// A message that was taken in. Dropped before a handler was entered with it, it will not be handled.
+#[derive(Debug)]
+#[must_use = "dropped, the message counts as refused"]
+pub struct Taken(());
+
+impl Taken {
+    /// One more.
+    #[inline]
+    pub fn new() -> Taken {
+        if let Some(seat) = seat() {
+            seat.take();
+        }
+        Taken(())
+    }
+}
+
+impl Default for Taken {
+    fn default() -> Self {
+        Taken::new()
+    }
+}
+
+impl Drop for Taken {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(seat) = seat() {
+            seat.refuse();
+        }
+    }
+}
+
+/// Says that this thread handles a message until the guard is dropped, also by a panic that unwinds through it (which
+/// drops it after the hook has read what is handled).
+#[inline]
+pub fn enter(naming: &'static Naming, work: Work, taken: Option<Taken>) -> Guard {
+    // It is not refused.
+    std::mem::forget(taken);
+    if let Some(seat) = seat() {
+        seat.begin(&work);
+    }
+    let before = CURRENT.replace(Some((naming, work)));
+    Guard { before, ended: false, thread: PhantomData }
 }
 
 /// Puts back what was being handled before. Stays on its thread.
 #[derive(Debug)]
 #[must_use = "handling ends when the guard is dropped"]
 pub struct Guard {
-    before: Option<(&'static str, &'static str)>,
+    before: Current,
+    ended: bool,
     thread: PhantomData<*const ()>,
+}
+
+impl Guard {
+    /// The handler has returned, and what it began goes on without this thread, until what this gives is dropped.
+    pub fn put_aside(mut self) -> Aside {
+        let current = CURRENT.try_with(Cell::get).ok().flatten();
+        let place = current.and_then(|(_, work)| PAGE.get().and_then(|page| page.put_aside(&work)));
+        self.ended = true;
+        Aside { place }
+    }
 }
 
 impl Drop for Guard {
@@ -37,13 +225,45 @@ impl Drop for Guard {
     fn drop(&mut self) {
         // A thread that is being torn down has nothing to put back.
         let _ = CURRENT.try_with(|current| current.set(self.before));
+        let Some(seat) = seat() else { return };
+        if !self.ended {
+            seat.done();
+        }
+        match &self.before {
+            None => seat.rest(),
+            Some((_, work)) => seat.show(work),
+        }
+    }
+}
+
+/// A message whose handler has returned and is not done.
+#[derive(Debug)]
+#[must_use = "handling ends when it is dropped"]
+pub struct Aside {
+    place: Option<&'static status_page::Aside>,
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            place.free();
+        }
+        if let Some(seat) = seat() {
+            seat.done();
+        }
     }
 }
 
 /// What this thread is busy with.
 pub fn current() -> Option<Handling> {
-    let (actor, message) = CURRENT.try_with(Cell::get).ok().flatten()?;
-    Some(Handling { actor: actor.to_owned(), message: message.to_owned() })
+    let (naming, work) = CURRENT.try_with(Cell::get).ok().flatten()?;
+    let name = known().actors.get(&Slot(work.slot)).map(ToString::to_string);
+    Some(Handling {
+        actor: name.unwrap_or_else(|| naming.actor.to_owned()),
+        message: naming.message.to_owned(),
+        sender: (work.sender != HERE).then_some(ProcessId(work.sender)),
+        waits: false,
+    })
 }
 
 /// Keeps the message of a panic for the answer to whoever waits for the handler that panicked.
@@ -72,16 +292,27 @@ pub fn last_panic() -> String {
 mod tests {
     use super::*;
 
+    static ADD: Naming = Naming { actor: "counter", message: "Add", id: MessageId(1) };
+    static TWICE: Naming = Naming { actor: "doubler", message: "Twice", id: MessageId(2) };
+
     #[test]
     fn guards_nest_and_put_back() {
         assert_eq!(current(), None);
-        let outer = enter("counter", "Add");
+        let outer = enter(&ADD, ADD.from(ProcessId(4), Slot(7), 0), None);
         {
-            let _inner = enter("doubler", "Twice");
-            assert_eq!(current().map(|h| h.message), Some("Twice".to_owned()));
+            let _inner = enter(&TWICE, TWICE.from_here(Slot(8)), None);
+            assert_eq!(current().map(|h| (h.message, h.sender)), Some(("Twice".to_owned(), None)));
         }
-        assert_eq!(current().map(|h| h.actor), Some("counter".to_owned()));
+        assert_eq!(current().map(|h| (h.actor, h.sender)), Some(("counter".to_owned(), Some(ProcessId(4)))));
         drop(outer);
         assert_eq!(current(), None);
+    }
+
+    #[test]
+    fn what_is_put_aside_is_not_what_the_thread_is_about() {
+        let guard = enter(&ADD, ADD.from_here(Slot(7)), Some(Taken::new()));
+        let aside = guard.put_aside();
+        assert_eq!(current(), None);
+        drop(aside);
     }
 }

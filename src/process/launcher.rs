@@ -23,6 +23,7 @@ use crate::protocol::control_frames;
 use crate::sys::environment::{self, MAX_DEPTH, Mark};
 use crate::sys::pidfd::Pidfd;
 use crate::sys::spawn::{self, CONTROL_DESCRIPTOR, Order, SpawnError, Spawned};
+use crate::sys::status_page::Reader;
 use crate::sys::{executable, readiness, socket};
 
 /// What to start, and as whom.
@@ -72,7 +73,9 @@ pub fn launch(launch: Launch, events: mpsc::Sender<Report>) -> Result<Worker, La
         welcome.build = Some(executable::build_id().map_err(resources("read its own executable"))?);
     }
     let (process, incarnation, name) = (welcome.process, welcome.incarnation, welcome.name.clone());
-    let greeting = greeting(welcome)?;
+    let (page, memory) = Reader::create().map_err(resources("make a status page"))?;
+    let page = Arc::new(page);
+    let greeting = Outgoing { bytes: greeting(welcome)?, descriptors: vec![memory] };
     let (ours, theirs) = socket::pair().map_err(resources("make a control pipe"))?;
     let order = Order {
         program: &file,
@@ -93,9 +96,9 @@ pub fn launch(launch: Launch, events: mpsc::Sender<Report>) -> Result<Worker, La
     };
     let exit = readiness::watch_process(Arc::clone(child.pidfd())).map_err(resources("watch a process"))?;
     let (outgoing, queue) = mpsc::channel(OUTGOING_FRAMES);
-    let worker = Worker { pidfd: Arc::clone(child.pidfd()), outgoing };
+    let worker = Worker { pidfd: Arc::clone(child.pidfd()), page: Arc::clone(&page), outgoing };
     let start = Start { greeting, queue, at: started, deadline: start_deadline };
-    let attendant = Attendant::new(process, incarnation, path, Arc::clone(&worker.pidfd), events);
+    let attendant = Attendant::new(process, incarnation, path, Arc::clone(&worker.pidfd), page, events);
     tokio::task::spawn_local(attendant.attend(child, exit, pipes, start));
     Ok(worker)
 }
@@ -114,7 +117,7 @@ fn check_depth() -> Result<u32, LaunchFailure> {
 /// What the worker reads first. The kernel holds it until it does.
 fn greeting(welcome: Welcome) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = Preamble::ours().to_vec();
-    control_frames::encode_into(&ToWorker::Welcome(Box::new(welcome)), 0, &mut bytes)?;
+    control_frames::encode_into(&ToWorker::Welcome(Box::new(welcome)), 1, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -153,6 +156,7 @@ fn resources(doing: &'static str) -> impl Fn(std::io::Error) -> LaunchFailure {
 #[derive(Debug)]
 pub struct Worker {
     pidfd: Arc<Pidfd>,
+    page: Arc<Reader>,
     outgoing: mpsc::Sender<Outgoing>,
 }
 
@@ -185,6 +189,11 @@ impl Worker {
     /// Its number with the kernel.
     pub fn pid(&self) -> i32 {
         self.pidfd.pid()
+    }
+
+    /// What it says of itself.
+    pub fn page(&self) -> &Reader {
+        &self.page
     }
 
     /// Hands a frame to the worker's writer, with the one or two descriptors that go along. Never blocks.

@@ -13,5 +13,6 @@ pub mod launcher;
 pub mod logs;
 pub(crate) mod panics;
 pub mod routing;
+pub mod status;
 pub mod stdio;
 pub(crate) mod text;

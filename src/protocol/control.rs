@@ -80,7 +80,7 @@ pub const MAX_CONTROL_FRAME_BYTES: u32 = 16 << 20;
 /// Root to worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToWorker {
-    /// Who you are. The first frame.
+    /// Who you are. The first frame. Carries the memory of the worker's status page.
     Welcome(Box<Welcome>),
     /// One end of a new data pipe; carries its socket, and after it the memory that both sides share, if any.
     Introduce {
@@ -104,6 +104,8 @@ pub enum ToWorker {
         incarnation: Incarnation,
         /// How.
         exit: Exit,
+        /// How far it had come, where that is known.
+        cursor: Option<Cursor>,
     },
     /// Close intake, drain, end with code 0 before the time is up.
     Stop {
@@ -393,11 +395,47 @@ pub struct PanicReport {
     pub backtrace: Option<String>,
 }
 
-/// What an actor was busy with.
+/// A message that is, or was, being handled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handling {
-    /// The actor.
+    /// The actor: its name, or its type if it has none.
     pub actor: String,
     /// The message type.
     pub message: String,
+    /// Which process sent it; none if it came from the same process.
+    pub sender: Option<ProcessId>,
+    /// Whether its handler has returned, and what it began waits for something.
+    pub waits: bool,
+}
+
+/// How far a process had come with its messages, as it said itself while it lived.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Messages that were handled, whatever came of it.
+    pub handled: u64,
+    /// Messages whose handlers had begun and were not done, asynchronous ones included.
+    pub running: u64,
+    /// Messages that were taken in, and whose handlers had not begun.
+    pub unread: u64,
+    /// Which were being handled, as far as they are known one by one: those of threads first.
+    pub in_progress: Vec<InProgress>,
+}
+
+/// More than these are not told one by one: a report is to be read, and a frame to be small.
+pub const MAX_IN_PROGRESS: usize = 16;
+
+/// One message that was being handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InProgress {
+    /// The place of the actor.
+    pub slot: Slot,
+    /// The message's identity on the wire.
+    pub message: u32,
+    /// Who sent it.
+    pub sender: ProcessId,
+    /// Its number, if its sender numbers its messages to this actor; else 0.
+    pub number: u64,
+    /// Whether its handler had returned, and what it began waited for something. Then it is not what a thread was
+    /// about when the process died.
+    pub waits: bool,
 }

@@ -7,20 +7,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::id::{Exit, Incarnation, ProcessId};
-use crate::protocol::control::Unreachable;
+use crate::protocol::control::{Cursor, Unreachable};
 
 /// A life of a process.
 pub(super) type Life = (ProcessId, Incarnation);
 
 /// What the root's thread must do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Say {
     /// Make a pipe and give one end to each.
     Introduce(Life, Life),
     /// Tell the first that the second can't be reached.
     Unreachable(ProcessId, ProcessId, Unreachable),
-    /// Tell the first that the second is dead.
-    Down(ProcessId, Life, Exit),
+    /// Tell the first that the second is dead, and how far it had come.
+    Down(ProcessId, Life, Exit, Option<Box<Cursor>>),
 }
 
 /// What is known of a process.
@@ -98,7 +98,7 @@ impl Broker {
     }
 
     /// A life is over: those that had a pipe to it are told.
-    pub(super) fn down(&mut self, dead: Life, exit: Exit) {
+    pub(super) fn down(&mut self, dead: Life, exit: Exit, cursor: Option<&Cursor>) {
         if self.processes.get(&dead.0) == Some(&State::Here(dead.1)) {
             self.processes.insert(dead.0, State::Away);
         }
@@ -109,7 +109,7 @@ impl Broker {
             if !self.part(pair, (survivor, dead)) {
                 self.parted.insert((survivor, dead.0), dead.1);
             }
-            self.say.push(Say::Down(survivor.0, dead, exit));
+            self.say.push(Say::Down(survivor.0, dead, exit, cursor.cloned().map(Box::new)));
         }
         self.parted.retain(|(survivor, _), _| *survivor != dead);
         self.waiting.retain(|(_, asker)| *asker != dead);
@@ -267,8 +267,8 @@ mod tests {
         // The asker saw its pipe break before we saw the death.
         broker.request(life(1, 1), ProcessId(2), Some(Incarnation(1)), now);
         assert_eq!(broker.poll(), []);
-        broker.down(life(2, 1), EXIT);
-        assert_eq!(broker.poll(), [Say::Down(ProcessId(1), life(2, 1), EXIT)]);
+        broker.down(life(2, 1), EXIT, None);
+        assert_eq!(broker.poll(), [Say::Down(ProcessId(1), life(2, 1), EXIT, None)]);
         broker.ready(life(2, 2));
         assert_eq!(broker.poll(), [Say::Introduce(life(1, 1), life(2, 2))]);
     }
@@ -304,7 +304,7 @@ mod tests {
         broker.request(life(1, 1), ProcessId(2), Some(Incarnation(1)), now);
         broker.handle_timeout(broker.poll_timeout().expect("suspicion"));
         assert!(broker.accuse(life(1, 1), life(2, 1)), "another pipe");
-        broker.down(life(2, 1), EXIT);
+        broker.down(life(2, 1), EXIT, None);
         assert!(!broker.accuse(life(1, 1), life(2, 1)), "it was said before the death");
     }
 
@@ -314,7 +314,7 @@ mod tests {
         broker.ready(life(1, 1));
         broker.ready(life(2, 1));
         broker.request(life(1, 1), ProcessId(2), None, now);
-        broker.down(life(2, 1), EXIT);
+        broker.down(life(2, 1), EXIT, None);
         assert!(broker.accuse(life(1, 1), life(2, 1)));
         assert!(!broker.accuse(life(1, 1), life(2, 1)));
     }

@@ -16,6 +16,7 @@ use crate::process::bootstrap::{self, BOOTSTRAP_CODE, Takeover};
 use crate::process::control::{
     ControlEvent, ControlLane, ROOT_GONE_CODE, ROOT_GONE_GRACE, TERMINATE_GRACE, TERMINATED_CODE,
 };
+use crate::process::handling;
 use crate::process::routing::{Broker, Identity, Router};
 use crate::protocol::control::{Ready, Refusal, ToRoot, ToWorker, Welcome};
 use crate::transport::polling;
@@ -24,8 +25,14 @@ use crate::transport::polling;
 pub(super) fn tokio_runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .on_thread_park(polling::before_park)
-        .on_thread_unpark(polling::after_unpark)
+        .on_thread_park(|| {
+            polling::before_park();
+            handling::park();
+        })
+        .on_thread_unpark(|| {
+            handling::unpark();
+            polling::after_unpark();
+        })
         .build()
         .expect("a tokio runtime needs an epoll")
 }

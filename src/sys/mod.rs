@@ -18,4 +18,5 @@ pub mod shared_memory;
 pub mod signals;
 pub mod socket;
 pub mod spawn;
+pub mod status_page;
 pub mod wake;

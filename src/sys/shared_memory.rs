@@ -1,7 +1,8 @@
 //! Memory that two processes share: made sealed, so that its size never changes, and mapped by both.
 //!
 //! A mapping of a file that another process can shrink is a SIGBUS that waits; so [`create`] seals the size, and
-//! [`Mapping::new`] maps nothing that is not sealed. What the bytes mean is decided in [`super::ring`].
+//! [`Mapping::new`] maps nothing that is not sealed. What the bytes mean is decided in [`super::ring`] and
+//! [`super::status_page`].
 
 use std::ffi::CStr;
 use std::io;
@@ -28,7 +29,12 @@ const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).uni
 /// # Errors
 /// The system has no memory files, no descriptor left, or a limit of file sizes that is below.
 pub fn create(bytes: usize) -> io::Result<OwnedFd> {
-    let memory = memfd::create(NAME, bytes)?;
+    create_named(NAME, bytes)
+}
+
+/// As [`create`], under another name.
+pub(super) fn create_named(name: &CStr, bytes: usize) -> io::Result<OwnedFd> {
+    let memory = memfd::create(name, bytes)?;
     let length = libc::off_t::try_from(bytes).map_err(|_| io::Error::from(Errno::EFBIG))?;
     ftruncate(&memory, length)?;
     fcntl(&memory, FcntlArg::F_ADD_SEALS(SEALS))?;

@@ -69,7 +69,12 @@ pub(crate) fn from_workers() -> Vec<u8> {
             message: "ouch".to_owned(),
             place: "a.rs:1:2".to_owned(),
             thread: "main".to_owned(),
-            handling: Some(Handling { actor: "counter".to_owned(), message: "Add".to_owned() }),
+            handling: Some(Handling {
+                actor: "counter".to_owned(),
+                message: "Add".to_owned(),
+                sender: Some(process),
+                waits: false,
+            }),
             backtrace: None,
         }),
         ToRoot::Finish { code: 3 },
@@ -80,6 +85,8 @@ pub(crate) fn from_the_root() -> Vec<u8> {
     let (process, incarnation) = (ProcessId(3), Incarnation::FIRST);
     let name = ProcessName::new("left").unwrap();
     let exit = Exit::Code(7);
+    let running = InProgress { slot: Slot(0), message: 7, sender: process, number: 3, waits: false };
+    let cursor = Cursor { handled: 5, running: 1, unread: 2, in_progress: vec![running] };
     stream(&[
         ToWorker::Welcome(Box::new(Welcome {
             last_exit: Some(exit),
@@ -99,7 +106,7 @@ pub(crate) fn from_the_root() -> Vec<u8> {
             medium: Medium::Shared { first: true },
         },
         ToWorker::Unreachable { process, why: Unreachable::Ended(exit) },
-        ToWorker::Down { process, incarnation, exit },
+        ToWorker::Down { process, incarnation, exit, cursor: Some(cursor) },
         ToWorker::Stop { grace_ms: 5000 },
     ])
 }

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
-use procession::id::{Exit, Signal};
+use procession::id::{Exit, ProcessId, Signal};
 use procession::process::event::{Stream, WorkerEvent};
 use procession::protocol::control::{Handling, ToRoot};
 
@@ -88,7 +88,12 @@ async fn panicked(mut stage: Stage) {
     };
     assert_eq!((report.message.as_str(), report.thread.as_str()), ("on request", "main"));
     assert!(report.place.contains("roles.rs:"), "{}", report.place);
-    let handling = Handling { actor: "counter".to_owned(), message: "Add".to_owned() };
+    let handling = Handling {
+        actor: "counter".to_owned(),
+        message: "Add".to_owned(),
+        sender: Some(ProcessId(7)),
+        waits: false,
+    };
     assert_eq!(report.handling, Some(handling));
     assert_eq!(life.death.exit, Exit::Code(101));
     assert!(life.death.last_stderr.iter().any(|line| line.contains("on request")));

@@ -110,7 +110,13 @@ impl Part {
             ["spin" | "deaf-spin"] => spin(),
             ["abort"] => std::process::abort(),
             ["panic"] => {
-                let _handling = handling::enter("counter", "Add");
+                static ADD: handling::Naming = handling::Naming {
+                    actor: "counter",
+                    message: "Add",
+                    id: procession::protocol::wire::MessageId(1),
+                };
+                let work = ADD.from(procession::id::ProcessId(7), procession::id::Slot(0), 0);
+                let _handling = handling::enter(&ADD, work, None);
                 panic!("on request");
             }
             ["lines", count] => {

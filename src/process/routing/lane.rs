@@ -171,7 +171,7 @@ impl PeerLane<'_> {
         }
     }
 
-    fn deliver(&self, channel: u32, message: MessageId, body: Encoded<'_>, ticket: Ticket) {
+    fn deliver(&self, channel: u32, message: MessageId, body: Encoded<'_>, mut ticket: Ticket) {
         if self.router.is_stopping() {
             return ticket.fail(&Failure::not_executed(Cause::Stopping(self.router.identity().name.clone())));
         }
@@ -179,6 +179,7 @@ impl PeerLane<'_> {
             let target = ActorId::declared(self.router.identity().process, crate::id::Slot(0));
             return ticket.fail(&Failure::not_executed(Cause::NoActor(target)));
         };
+        ticket.set_slot(exported.slot);
         match exported.actor.deliver(message, body, ticket) {
             Ok(()) => {}
             Err(Refused::NotAccepted(ticket)) => {

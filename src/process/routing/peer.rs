@@ -15,7 +15,7 @@ use super::router::Router;
 use crate::codec::Encoded;
 use crate::id::{ActorId, Exit, Incarnation, ProcessId, ProcessName};
 use crate::protocol::connection::{Connection, MAX_CHANNELS};
-use crate::protocol::control::{self, Unreachable};
+use crate::protocol::control::{self, Cursor, Unreachable};
 use crate::protocol::wire::{Cause, Failure, Open};
 use crate::transport::pipe::Pipe;
 
@@ -64,6 +64,7 @@ pub struct Peer {
     introduced: OnceLock<(Incarnation, ProcessName)>,
     unreachable: OnceLock<Unreachable>,
     exit: OnceLock<Exit>,
+    cursor: OnceLock<Option<Cursor>>,
     /// `pipe`, `unreachable` or `exit` was set.
     pub(super) news: Notify,
 }
@@ -84,6 +85,7 @@ impl Peer {
             introduced: OnceLock::new(),
             unreachable: OnceLock::new(),
             exit: OnceLock::new(),
+            cursor: OnceLock::new(),
             news: Notify::new(),
         })
     }
@@ -177,7 +179,9 @@ impl Peer {
         self.news.notify_one();
     }
 
-    pub(super) fn set_exit(&self, exit: Exit) {
+    /// How the process ended, and how far it had come.
+    pub(super) fn set_exit(&self, exit: Exit, cursor: Option<Cursor>) {
+        let _ = self.cursor.set(cursor);
         let _ = self.exit.set(exit);
         self.news.notify_one();
     }
@@ -206,6 +210,11 @@ impl Peer {
     /// How the process ended, if the root said so.
     pub(super) fn exit(&self) -> Option<Exit> {
         self.exit.get().copied()
+    }
+
+    /// How far it had come with its messages when it died, if the root said so.
+    pub fn cursor(&self) -> Option<&Cursor> {
+        self.cursor.get().and_then(Option::as_ref)
     }
 
     /// The cause of everything that fails because this connection ended.

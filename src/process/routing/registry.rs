@@ -10,6 +10,7 @@ use super::gate::Gate;
 use super::ticket::Ticket;
 use crate::codec::{DecodeError, Encoded};
 use crate::id::{ActorId, ActorName, Slot};
+use crate::process::handling;
 use crate::protocol::wire::MessageId;
 
 /// An actor as the connections see it.
@@ -47,6 +48,8 @@ pub struct Entry {
     pub actor: Arc<dyn Export>,
     /// Its name, if the topology gave it one.
     pub name: Option<ActorName>,
+    /// Its place.
+    pub slot: Slot,
     /// What this process may have under way to it.
     pub gate: Arc<Gate>,
     key: u64,
@@ -80,7 +83,8 @@ const SWEEP_FROM: usize = 64;
 impl Registry {
     /// Gives an actor of the topology its place, or its next life the same place.
     pub fn declare(&self, slot: Slot, name: ActorName, actor: Arc<dyn Export>, window: u32) {
-        let entry = Entry { actor, name: Some(name), gate: Gate::new(window), key: 0 };
+        handling::know_actor(slot, &name);
+        let entry = Entry { actor, name: Some(name), slot, gate: Gate::new(window), key: 0 };
         self.write().by_slot.insert(slot, Exported(Arc::new(entry)));
     }
 
@@ -96,7 +100,7 @@ impl Registry {
         }
         let slot = Slot(Slot::FIRST_DYNAMIC.0 + slots.next_dynamic);
         slots.next_dynamic += 1;
-        let entry = Entry { actor, name: None, gate: Gate::new(window), key };
+        let entry = Entry { actor, name: None, slot, gate: Gate::new(window), key };
         slots.by_slot.insert(slot, Exported(Arc::new(entry)));
         (slot, key)
     }

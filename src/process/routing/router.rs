@@ -18,7 +18,7 @@ use super::route;
 use crate::id::{ActorId, ActorName, BuildId, Exit, Incarnation, ProcessId, ProcessName};
 use crate::protocol::Limits;
 use crate::protocol::connection::{Connection, ProtocolError};
-use crate::protocol::control::{KnownActor, Medium, ToRoot, ToWorker};
+use crate::protocol::control::{Cursor, KnownActor, Medium, ToRoot, ToWorker};
 use crate::protocol::wire::{Cause, Hello};
 use crate::sys::ring::Side;
 use crate::transport::pipe::Pipe;
@@ -257,7 +257,9 @@ impl Router {
                     peer.set_unreachable(why);
                 }
             }
-            ToWorker::Down { process, incarnation, exit } => self.down(process, incarnation, exit),
+            ToWorker::Down { process, incarnation, exit, cursor } => {
+                self.down(process, incarnation, exit, cursor);
+            }
             other => return Some(other),
         }
         None
@@ -280,10 +282,10 @@ impl Router {
         }
     }
 
-    fn down(&self, process: ProcessId, incarnation: Incarnation, exit: Exit) {
+    fn down(&self, process: ProcessId, incarnation: Incarnation, exit: Exit, cursor: Option<Cursor>) {
         for peer in &self.lock().all {
             if peer.process == process && peer.incarnation() == Some(incarnation) {
-                peer.set_exit(exit);
+                peer.set_exit(exit, cursor.clone());
             }
         }
     }

@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use super::aside::Return;
 use super::peer::Peer;
+use crate::id::Slot;
+use crate::process::handling::{Naming, Taken, Work};
 use crate::protocol::connection::Begin;
 use crate::protocol::wire::{Cause, Failure};
 
@@ -17,12 +19,16 @@ use crate::protocol::wire::{Cause, Failure};
 pub struct Ticket {
     peer: Arc<Peer>,
     channel: u32,
+    /// Whom it is for.
+    slot: Slot,
     bytes: u64,
     correlation: Option<u64>,
     deadline: Option<Instant>,
     stage: Stage,
     /// Whether it stood aside before.
     has_returned: bool,
+    /// Until it is handled.
+    taken: Option<Taken>,
 }
 
 /// Whether a message is handled.
@@ -67,7 +73,23 @@ impl Ticket {
         deadline: Option<Instant>,
     ) -> Ticket {
         peer.tickets.fetch_add(1, Ordering::AcqRel);
-        Ticket { peer, channel, bytes, correlation, deadline, stage: Stage::InMailbox, has_returned: false }
+        let (slot, stage, taken) = (Slot::FIRST_DYNAMIC, Stage::InMailbox, Some(Taken::new()));
+        Ticket { peer, channel, slot, bytes, correlation, deadline, stage, has_returned: false, taken }
+    }
+
+    /// Says for whom it is.
+    pub(super) fn set_slot(&mut self, slot: Slot) {
+        self.slot = slot;
+    }
+
+    /// What is shown while it is handled.
+    pub fn work(&self, naming: &Naming) -> Work {
+        naming.from(self.peer.process, self.slot, 0)
+    }
+
+    /// It is to be handled now: for [`handling::enter`](crate::process::handling::enter).
+    pub fn taken(&mut self) -> Option<Taken> {
+        self.taken.take()
     }
 
     /// Whether the sender waits for a reply.

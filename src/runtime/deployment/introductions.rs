@@ -28,8 +28,9 @@ impl Deployment {
             Say::Unreachable(to, process, why) => {
                 self.hand(to, ToWorker::Unreachable { process, why }, Vec::new());
             }
-            Say::Down(to, (process, incarnation), exit) => {
-                self.hand(to, ToWorker::Down { process, incarnation, exit }, Vec::new());
+            Say::Down(to, (process, incarnation), exit, cursor) => {
+                let cursor = cursor.map(|cursor| *cursor);
+                self.hand(to, ToWorker::Down { process, incarnation, exit, cursor }, Vec::new());
             }
         }
     }

@@ -89,6 +89,7 @@ impl Deployment {
         let name = self.name(process);
         let asked = self.living.remove(&process).is_some_and(|living| living.asked_to_end);
         let exit = death.exit;
+        let cursor = death.cursor.clone();
         self.last_exits.insert(process, exit);
         match death.failure.take() {
             Some(failure) if !asked => {
@@ -101,7 +102,7 @@ impl Deployment {
             }
             _ => self.tell(Event::Exited { process: name, incarnation, death: Arc::new(death), asked }),
         }
-        self.broker.down((process, incarnation), exit);
+        self.broker.down((process, incarnation), exit, Some(&cursor));
         self.engine.handle_exit(self.child_of(process), incarnation, exit, Instant::now());
     }
 }
