@@ -27,8 +27,8 @@ use super::event::{Death, Report, Stream, Violation, WorkerEvent};
 use super::launcher::Outgoing;
 use super::status::{self, Status};
 use super::stdio::{Lines, Rest};
-use crate::id::{Incarnation, ProcessId, Signal};
-use crate::protocol::control::ToRoot;
+use crate::id::{Exit, Incarnation, ProcessId, Signal};
+use crate::protocol::control::{PanicReport, ToRoot};
 use crate::protocol::control_frames::{ControlError, Decoder};
 use crate::sys::pidfd::{Child, Pidfd, Reaped};
 use crate::sys::socket::{self, Wait};
@@ -77,6 +77,7 @@ pub(super) struct Attendant {
     page: Arc<Reader>,
     events: mpsc::Sender<Report>,
     birth: RefCell<Birth>,
+    last_panic: RefCell<Option<PanicReport>>,
     /// Set at the worker's death to the time when its pipes are given up.
     end: watch::Sender<Option<Instant>>,
 }
@@ -96,7 +97,17 @@ impl Attendant {
         events: mpsc::Sender<Report>,
     ) -> Attendant {
         let birth = RefCell::new(Birth::new(process, incarnation, path));
-        Attendant { process, incarnation, pidfd, page, events, birth, end: watch::channel(None).0 }
+        let last_panic = RefCell::default();
+        Attendant {
+            process,
+            incarnation,
+            pidfd,
+            page,
+            events,
+            birth,
+            last_panic,
+            end: watch::channel(None).0,
+        }
     }
 
     /// Everything until the worker is dead, drained and reported.
@@ -119,6 +130,7 @@ impl Attendant {
         let death = Death {
             pid: self.pidfd.pid(),
             exit,
+            panic: self.last_panic.into_inner().filter(|_| may_be_by_panic(exit)),
             handling,
             cursor,
             failure: self.birth.into_inner().failure(exit, &last_stderr),
@@ -225,6 +237,9 @@ impl Attendant {
                 Ok(None) => return Ok(()),
                 Err(error) => return self.violated(error.into()).await,
             };
+            if let ToRoot::Panic(report) = &frame {
+                self.last_panic.replace(Some(report.clone()));
+            }
             let verdict = self.birth.borrow_mut().handle_frame(&frame);
             match verdict {
                 Verdict::Pass => self.report(WorkerEvent::Frame(frame, descriptors)).await,
@@ -306,6 +321,18 @@ impl Attendant {
         let _ = self.pidfd.signal(Signal(libc::SIGKILL));
     }
 }
+
+/// Whether a process that ended so may have been ended by a panic: Rust's own code for one, or the abort that follows
+/// one in a place that must not panic.
+fn may_be_by_panic(exit: Exit) -> bool {
+    match exit {
+        Exit::Code(code) => code == PANIC_CODE,
+        Exit::Signal { signal, .. } => signal == Signal(libc::SIGABRT),
+    }
+}
+
+/// With what Rust's own runtime ends a process that panicked.
+const PANIC_CODE: i32 = 101;
 
 /// Comes back when the worker is reaped.
 async fn died(mut end: watch::Receiver<Option<Instant>>) {

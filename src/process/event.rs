@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::id::{Exit, Incarnation, ProcessId};
-use crate::protocol::control::{Cursor, Handling, ToRoot};
+use crate::protocol::control::{Cursor, Handling, PanicReport, ToRoot};
 use crate::protocol::control_frames::ControlError;
 use crate::sys::pidfd::ResourceUse;
 
@@ -104,6 +104,8 @@ pub struct Death {
     pub exit: Exit,
     /// Why it never became ready; `None` if it had been.
     pub failure: Option<LaunchFailure>,
+    /// The panic that ended it, where one did.
+    pub panic: Option<PanicReport>,
     /// What it was handling when it died: first what threads were about, then what asynchronous handlers had begun.
     pub handling: Vec<Handling>,
     /// How far it had come with its messages.

@@ -14,6 +14,7 @@ pub(crate) fn program() -> Program {
         .actor::<Picky>()
         .actor::<Talker>()
         .actor::<crate::carrying::Porter>()
+        .actor::<crate::postmortem::Patient>()
 }
 
 messages! {

@@ -21,6 +21,7 @@ mod delivery;
 mod faults;
 mod lives;
 mod local;
+mod postmortem;
 mod roots;
 mod sending;
 mod stage;
@@ -48,6 +49,7 @@ fn main() -> std::process::ExitCode {
         stage::over(Transport::Socket, windows::stories),
         stage::over(Transport::Socket, faults::stories),
         lives::stories(),
+        postmortem::stories(),
         roots::stories(),
     ];
     libtest_mimic::run(&arguments, stories.into_iter().flatten().collect()).exit_code()
