@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::id::{Exit, Incarnation};
 
-/// The number of a child: its place in the depth-first start order of the tree, from 0.
+/// The number of a child: from 0 its place in the depth-first start order of the declared tree; those that are added
+/// later follow, and no number is used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChildId(pub u32);
 
@@ -111,16 +112,38 @@ pub enum Note {
         /// The period in which they are counted.
         period: Duration,
     },
+    /// A group ended and stays down.
+    GroupNotRestarted {
+        /// Which.
+        group: GroupId,
+        /// Why.
+        why: NotRestarted,
+    },
+    /// A child is in the tree no more: it was discarded or removed, or it is temporary, was added, and ended.
+    Removed {
+        /// Which.
+        child: ChildId,
+    },
+    /// A child that was added did not come up at its first start, and is in the tree no more; nothing else follows.
+    AddFailed {
+        /// Which.
+        child: ChildId,
+    },
+    /// A child was stopped as an operator asked, and stays down until it is restarted or removed.
+    StoppedByHand {
+        /// Which.
+        child: ChildId,
+    },
     /// The topology goes down, in order; the same outcome comes as [`Action::Ended`] when the last process is gone.
     Ending(Outcome),
 }
 
-/// Why a child that ended stays down.
+/// Why a child or group that ended stays down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotRestarted {
     /// It is temporary.
     Temporary,
-    /// It ended normally, and it is transient or significant.
+    /// It ended normally, and it is transient or significant. A group that its `auto_shutdown` ended, ended normally.
     EndedNormally,
     /// It ended of itself before its turn came, while its group was being stopped.
     GroupStopping,
@@ -131,19 +154,20 @@ pub enum NotRestarted {
 pub enum Outcome {
     /// As asked.
     Stopped,
-    /// A significant child ended, or the last child that there was, and nothing is to be restarted.
+    /// Significant members ended, as `auto_shutdown` says, or the last child that there was, and nothing is to be restarted.
     Completed {
         /// Which.
         child: ChildId,
         /// How; it need not be a success.
         exit: Exit,
     },
-    /// A child never came up, at the first start of the topology, or where it is significant and never restarted.
+    /// A child never came up, at the first start of the topology, or where it is significant, as is every group that
+    /// holds it, and not to be restarted.
     StartFailed {
         /// Which.
         child: ChildId,
     },
-    /// The topology needed more restarts than it has.
+    /// The topology needed more restarts than it has, or a significant group did that is not to be restarted.
     GaveUp {
         /// The child whose failure was one too many.
         child: ChildId,
@@ -154,15 +178,33 @@ pub enum Outcome {
     },
 }
 
-/// Why an operator's restart was refused.
+impl Outcome {
+    /// Whose end it was, unless it was asked for.
+    pub fn child(self) -> Option<ChildId> {
+        match self {
+            Outcome::Stopped => None,
+            Outcome::Completed { child, .. }
+            | Outcome::StartFailed { child }
+            | Outcome::GaveUp { child, .. } => Some(child),
+        }
+    }
+}
+
+/// Why the tree was not changed as asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RestartRefused {
-    /// The caller's mistake: the tree has no such child.
-    #[error("there is no such child")]
+pub enum Refused {
+    /// The caller's mistake: the tree has no such child, or no such group.
+    #[error("there is no such child or group")]
     Unknown,
     /// It is on its way down or up already, by itself or with its group; wait for it.
     #[error("the child is being stopped or started with its group already")]
     Underway,
+    /// Its group is down: it waits to be started by the group above, or has ended for good.
+    #[error("the group is down")]
+    GroupDown,
+    /// What lives can't be removed; stop it first, or discard it.
+    #[error("the child lives or will be started; stop it first")]
+    Alive,
     /// The topology ends or has ended; deploy it again.
     #[error("the topology is stopping or has stopped")]
     Stopping,

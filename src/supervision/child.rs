@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use super::action::StopStep;
+use super::action::{ChildId, StopStep};
 use super::spec::ChildSpec;
 use super::tree::Place;
 use crate::id::{Exit, Incarnation};
@@ -22,8 +22,8 @@ use crate::id::{Exit, Incarnation};
 ///
 /// Beside these: a failure of `Starting`, `Ready` or a `Stopping` that missed its start leads to `BackingOff`
 /// where one is restarted, and to `Idle` where several are and each waits for its turn. When its group is
-/// stopped, `BackingOff` and `Ended` fall back to `Idle`. An operator brings `Ended` to `BackingOff`. A temporary
-/// child whose turn comes a second time goes from `Idle` to `Ended`. What is due at once passes through
+/// stopped, `BackingOff` and `Ended` fall back to `Idle`. An operator brings `Ended` to `BackingOff`, and by way of
+/// `Stopping` whatever lives to `Ended`. A temporary child whose turn comes a second time goes from `Idle` to `Ended`. What is due at once passes through
 /// `BackingOff` within one call.
 ///
 /// There is a process in `Starting`, `Ready` and `Stopping`, and in no other phase (promise P-6 rests on this).
@@ -66,6 +66,8 @@ pub enum AfterStop {
     Rest,
     /// A new life: an operator asked for it.
     Restart,
+    /// Nothing, until an operator asks for a new life, or its group is restarted: an operator stopped it.
+    Down,
     /// What follows a failed start: it missed its deadline.
     Fail,
 }
@@ -104,20 +106,47 @@ pub struct ChildState {
 /// A child as the engine holds it.
 #[derive(Debug)]
 pub(super) struct Child {
+    pub(super) id: ChildId,
     pub(super) spec: ChildSpec,
     pub(super) place: Place,
     pub(super) phase: Phase,
     pub(super) incarnation: Incarnation,
     pub(super) last_exit: Option<Exit>,
+    pub(super) origin: Origin,
+    /// Removed as soon as it has no process.
+    pub(super) discarded: bool,
+}
+
+/// How a child came into the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It was there from the beginning.
+    Declared,
+    /// It was added, and was never ready: if it does not come up it is removed, and that is nobody's failure.
+    OnTrial,
+    /// It was added, and was ready once.
+    Added,
 }
 
 impl Child {
-    pub(super) fn new(spec: ChildSpec, place: Place) -> Child {
-        Child { spec, place, phase: Phase::Idle, incarnation: Incarnation::ANY, last_exit: None }
+    pub(super) fn declared(id: ChildId, spec: ChildSpec, place: Place) -> Child {
+        let (phase, incarnation, last_exit) = (Phase::Idle, Incarnation::ANY, None);
+        Child { id, spec, place, phase, incarnation, last_exit, origin: Origin::Declared, discarded: false }
+    }
+
+    pub(super) fn added(id: ChildId, spec: ChildSpec, place: Place) -> Child {
+        Child { origin: Origin::OnTrial, ..Child::declared(id, spec, place) }
     }
 
     /// Whether it was started before: then the next start is a restart.
     pub(super) fn has_lived(&self) -> bool {
         self.incarnation != Incarnation::ANY
+    }
+
+    /// Whether its next death removes it: it was discarded, or, as in OTP, it is temporary and was added. Significant
+    /// ones stay, because an outcome may name them.
+    pub(super) fn leaves_with_its_death(&self) -> bool {
+        let added = self.origin != Origin::Declared && !self.spec.significant;
+        self.discarded || (added && self.spec.policy == super::spec::Policy::Temporary)
     }
 }

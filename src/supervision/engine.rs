@@ -1,18 +1,19 @@
 //! The engine's contract: what goes in, what comes out, in which order.
 //!
-//! Here are the inputs and outputs alone. What a failure leads to is in `failure.rs`, how stops and starts go on
-//! step by step in `progress.rs`, what must always hold in `invariants.rs`.
+//! Here are the inputs and outputs alone; what an operator may ask for is in `operator.rs`. What a failure leads to is
+//! in `failure.rs`, how stops and starts go on step by step in `progress.rs`, what must always hold in `invariants.rs`.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::action::{Action, ChildId, GroupId, Note, Outcome, RestartRefused, StopStep};
+use super::action::{Action, ChildId, GroupId, Note, Outcome, StopStep};
 use super::backoff::Dice;
-use super::child::{AfterStop, Child, ChildState, Phase};
+use super::child::{AfterStop, Child, ChildState, Origin, Phase};
+use super::children::Children;
 use super::intensity::Pace;
 use super::shutdown::next_step;
 use super::spec::{ChildSpec, GroupSpec};
-use super::tree::{Group, GroupPhase, Place, flatten};
+use super::tree::{Fall, Group, GroupPhase, Place, Subtree, plant};
 use crate::id::{Exit, Incarnation};
 
 /// Decides what to start, what to stop and when to give up; starts and stops nothing itself.
@@ -68,13 +69,15 @@ use crate::id::{Exit, Incarnation};
 /// ```
 #[derive(Debug)]
 pub struct Engine {
-    pub(super) children: Vec<Child>,
+    pub(super) children: Children,
     pub(super) groups: Vec<Group>,
     pub(super) pace: Pace,
     pub(super) dice: Dice,
     pub(super) actions: VecDeque<Action>,
     pub(super) life: Life,
-    /// The child that ended last, and how.
+    /// Whether it goes on when every child has ended for good.
+    pub(super) lasting: bool,
+    /// The child that ended last of itself, and how.
     pub(super) last_end: Option<(ChildId, Exit)>,
 }
 
@@ -89,7 +92,7 @@ pub(super) enum Life {
 impl Engine {
     /// Takes a tree, and a seed for the jitter of its backoffs. Nothing starts yet.
     pub fn new(tree: GroupSpec, seed: u64) -> Engine {
-        let (children, groups) = flatten(tree);
+        let (children, groups) = plant(tree);
         Engine {
             children,
             groups,
@@ -97,8 +100,16 @@ impl Engine {
             dice: Dice::new(seed),
             actions: VecDeque::new(),
             life: Life::New,
+            lasting: false,
             last_end: None,
         }
+    }
+
+    /// Goes on when every child has ended for good, as OTP's supervisors do, until it is stopped.
+    #[must_use]
+    pub fn lasting(mut self) -> Engine {
+        self.lasting = true;
+        self
     }
 
     /// Starts the topology. A second call does nothing.
@@ -113,8 +124,12 @@ impl Engine {
     /// This life of the child is ready for work.
     pub fn handle_ready(&mut self, child: ChildId, incarnation: Incarnation, now: Instant) {
         if let Some(Phase::Starting { .. }) = self.phase_of_life(child, incarnation) {
-            let Place { group, seat } = self.child(child).place;
-            self.child_mut(child).phase = Phase::Ready { since: now };
+            let ready = self.child_mut(child);
+            ready.phase = Phase::Ready { since: now };
+            if ready.origin == Origin::OnTrial {
+                ready.origin = Origin::Added;
+            }
+            let Place { group, seat } = ready.place;
             self.group_mut(group).seats[seat].proven = true;
             self.settle(now);
         }
@@ -143,7 +158,7 @@ impl Engine {
     pub fn handle_stop(&mut self, now: Instant) {
         if self.life != Life::Ended {
             self.life = Life::Running;
-            self.fall(GroupId::TOP, Outcome::Stopped);
+            self.fall(GroupId::TOP, Fall::Finished(Outcome::Stopped));
             self.settle(now);
         }
     }
@@ -152,7 +167,7 @@ impl Engine {
     pub fn handle_kill(&mut self, now: Instant) {
         if self.life != Life::Ended {
             self.life = Life::Running;
-            self.fall(GroupId::TOP, Outcome::Stopped);
+            self.fall(GroupId::TOP, Fall::Finished(Outcome::Stopped));
             for child in self.child_ids() {
                 match self.child(child).phase {
                     Phase::Stopping { step: StopStep::Kill, .. } => {}
@@ -162,34 +177,6 @@ impl Engine {
             }
             self.settle(now);
         }
-    }
-
-    /// An operator wants a new life for one child: it is stopped in order, whatever its policy, and started again
-    /// without a delay; one that is waiting for its restart, or that has ended, is started now.
-    ///
-    /// This costs nothing of its group's budget and touches no other member. If the start then fails, that is a
-    /// failure like any other.
-    pub fn handle_restart(&mut self, child: ChildId, now: Instant) -> Result<(), RestartRefused> {
-        let Some(Child { place, phase, .. }) = self.children.get(child.0 as usize) else {
-            return Err(RestartRefused::Unknown);
-        };
-        let (Place { group, seat }, phase) = (*place, *phase);
-        if self.life == Life::Ended || matches!(self.group(GroupId::TOP).phase, GroupPhase::Falling { .. }) {
-            return Err(RestartRefused::Stopping);
-        }
-        if self.group(group).is_closing(seat) {
-            return Err(RestartRefused::Underway);
-        }
-        match phase {
-            // Idle in a group that is not being stopped: its turn comes (S-7).
-            Phase::Idle | Phase::Stopping { .. } => return Err(RestartRefused::Underway),
-            Phase::BackingOff { .. } | Phase::Ended => {
-                self.child_mut(child).phase = Phase::BackingOff { until: now };
-            }
-            Phase::Starting { .. } | Phase::Ready { .. } => self.begin_stop(child, AfterStop::Restart, now),
-        }
-        self.settle(now);
-        Ok(())
     }
 
     /// The time of [`poll_timeout`](Engine::poll_timeout) has come. Early and needless calls do nothing.
@@ -236,7 +223,7 @@ impl Engine {
 
     /// How a child is, or none if there is no such child.
     pub fn state(&self, child: ChildId, now: Instant) -> Option<ChildState> {
-        let child = self.children.get(child.0 as usize)?;
+        let child = self.children.find(child)?;
         Some(ChildState {
             phase: child.phase,
             incarnation: child.incarnation,
@@ -248,7 +235,27 @@ impl Engine {
 
     /// The children in start order, each with what it was specified to be.
     pub fn children(&self) -> impl Iterator<Item = (ChildId, &ChildSpec)> {
-        self.child_ids().zip(self.children.iter().map(|child| &child.spec))
+        let in_order = Subtree::from(&self.groups, GroupId::TOP, 0).children;
+        in_order.into_iter().map(|child| (child, &self.child(child).spec))
+    }
+
+    /// The group that was given this name.
+    pub fn group_named(&self, name: &str) -> Option<GroupId> {
+        let named = |group: &Group| group.name.as_ref().is_some_and(|own| own.as_str() == name);
+        self.group_ids().find(|id| named(self.group(*id)))
+    }
+
+    /// The children of a group and of those within it, in start order; none if there is no such group.
+    pub fn children_in(&self, group: GroupId) -> Vec<ChildId> {
+        match (group.0 as usize) < self.groups.len() {
+            true => Subtree::from(&self.groups, group, 0).children,
+            false => Vec::new(),
+        }
+    }
+
+    /// The group that a child is a member of.
+    pub fn group_of(&self, child: ChildId) -> Option<GroupId> {
+        self.children.find(child).map(|child| child.place.group)
     }
 
     /// Whether [`Action::Ended`] was given or waits to be polled.
@@ -258,22 +265,22 @@ impl Engine {
 
     /// The phase of a child, if this is its last life.
     fn phase_of_life(&self, child: ChildId, incarnation: Incarnation) -> Option<Phase> {
-        let child = self.children.get(child.0 as usize)?;
+        let child = self.children.find(child)?;
         (child.incarnation == incarnation).then_some(child.phase)
     }
 
     /// Goes on as far as it goes, and checks that all is well.
-    fn settle(&mut self, now: Instant) {
+    pub(super) fn settle(&mut self, now: Instant) {
         while self.progress(now) {}
         self.check_invariants(now);
     }
 
     pub(super) fn child(&self, child: ChildId) -> &Child {
-        &self.children[child.0 as usize]
+        self.children.find(child).expect("the tree has this child")
     }
 
     pub(super) fn child_mut(&mut self, child: ChildId) -> &mut Child {
-        &mut self.children[child.0 as usize]
+        self.children.find_mut(child).expect("the tree has this child")
     }
 
     pub(super) fn group(&self, group: GroupId) -> &Group {
@@ -284,8 +291,8 @@ impl Engine {
         &mut self.groups[group.0 as usize]
     }
 
-    pub(super) fn child_ids(&self) -> impl Iterator<Item = ChildId> + use<> {
-        (0..).map(ChildId).take(self.children.len())
+    pub(super) fn child_ids(&self) -> Vec<ChildId> {
+        self.children.iter().map(|child| child.id).collect()
     }
 
     pub(super) fn group_ids(&self) -> impl Iterator<Item = GroupId> + use<> {

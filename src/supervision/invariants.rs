@@ -11,6 +11,7 @@
 //! - S-6 A rising group walks; a one_for_one group that is up does not.
 //! - S-7 While a group starts its members in order, all after the one whose turn it is are idle.
 //! - S-8 No start that is due is left undone.
+//! - S-9 Every child and group knows its place, and sits there; what was removed sits nowhere.
 
 use std::time::Instant;
 
@@ -18,7 +19,7 @@ use super::action::{ChildId, GroupId};
 use super::child::{AfterStop, Phase};
 use super::engine::{Engine, Life};
 use super::spec::Strategy;
-use super::tree::{Group, GroupPhase, Sitter, Walk};
+use super::tree::{Group, GroupPhase, Place, Sitter, Subtree, Walk};
 
 impl Engine {
     /// Panics at the first invariant that does not hold; costs nothing in release builds.
@@ -39,6 +40,7 @@ impl Engine {
         for id in self.group_ids() {
             self.check_stopping(id);
             self.check_starting(self.group(id));
+            self.check_places(id);
             if let GroupPhase::BackingOff { until } = self.group(id).phase {
                 assert!(until > now, "S-8: {id} should have started");
             }
@@ -69,27 +71,37 @@ impl Engine {
         let from = match (group.phase, group.walk) {
             (GroupPhase::Falling { .. }, _) => 0,
             (_, Some(Walk::Clearing { from, .. })) => from,
-            (GroupPhase::Idle | GroupPhase::BackingOff { .. }, _) => {
-                return self.assert_no_will(group, 0);
+            (GroupPhase::Idle | GroupPhase::BackingOff { .. } | GroupPhase::Ended, _) => {
+                return self.assert_no_will(id, 0);
             }
             _ => return,
         };
-        self.assert_no_will(group, from);
-        let last = group.children_from(from).rev().find(|child| self.child(ChildId(*child)).phase.is_alive());
-        let last = last.map(|child| self.child(ChildId(child)).phase);
+        self.assert_no_will(id, from);
+        let last = self.last_alive(id, from).map(|child| self.child(child).phase);
         assert!(
             matches!(last, Some(Phase::Stopping { .. })),
             "S-4: {id} is being stopped and waits for {last:?}"
         );
     }
 
-    fn assert_no_will(&self, group: &Group, from: usize) {
-        for id in group.groups_from(from).map(GroupId) {
+    fn assert_no_will(&self, id: GroupId, from: usize) {
+        for id in Subtree::from(&self.groups, id, from).groups {
             assert_eq!(
                 self.group(id).phase,
                 GroupPhase::Idle,
                 "S-5: {id} within a group that is being stopped"
             );
+        }
+    }
+
+    fn check_places(&self, id: GroupId) {
+        for (seat, sitter) in self.group(id).seats.iter().map(|seat| seat.sitter).enumerate() {
+            let here = Place { group: id, seat };
+            let place = match sitter {
+                Sitter::Child(child) => self.children.find(child).map(|child| child.place),
+                Sitter::Group(group) => self.group(group).place,
+            };
+            assert_eq!(place, Some(here), "S-9: {sitter:?}");
         }
     }
 

@@ -21,10 +21,12 @@
 mod action;
 mod backoff;
 mod child;
+mod children;
 mod engine;
 mod failure;
 mod intensity;
 mod invariants;
+mod operator;
 mod progress;
 mod shutdown;
 mod spec;
@@ -34,7 +36,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub use action::{Action, ChildId, GroupId, NotRestarted, Note, Outcome, RestartRefused, StopStep};
+pub use action::{Action, ChildId, GroupId, NotRestarted, Note, Outcome, Refused, StopStep};
 pub use child::{AfterStop, ChildState, Phase};
 pub use engine::Engine;
 pub use intensity::{MAX_INTENSITY, MAX_RESTARTS_PER_SECOND};

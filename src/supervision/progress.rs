@@ -5,12 +5,12 @@
 
 use std::time::Instant;
 
-use super::action::{Action, ChildId, GroupId, Note, Outcome, StopStep};
-use super::child::{AfterStop, Phase};
+use super::action::{Action, ChildId, GroupId, NotRestarted, Note, Outcome, StopStep};
+use super::child::{AfterStop, Child, Phase};
 use super::engine::{Engine, Life};
 use super::shutdown::{first_step, later};
 use super::spec::Policy;
-use super::tree::{GroupPhase, Place, Sitter, Walk};
+use super::tree::{Fall, GroupPhase, Place, Sitter, Walk};
 
 /// How far the stopping of a row of children has come.
 enum Clearing {
@@ -32,11 +32,12 @@ impl Engine {
         for group in self.group_ids() {
             moved |= self.step_group(group, now);
         }
-        for child in self.child_ids() {
-            if matches!(self.child(child).phase, Phase::BackingOff { until } if until <= now) {
-                moved = true;
-                self.launch(child, now);
-            }
+        let due = |child: &Child| matches!(child.phase, Phase::BackingOff { until } if until <= now);
+        let due: Vec<ChildId> =
+            self.children.iter().filter(|child| due(child)).map(|child| child.id).collect();
+        for child in due {
+            moved = true;
+            self.launch(child, now);
         }
         moved || self.end_when_nothing_is_left()
     }
@@ -44,7 +45,8 @@ impl Engine {
     fn step_group(&mut self, id: GroupId, now: Instant) -> bool {
         let group = self.group(id);
         match (group.phase, group.walk) {
-            (GroupPhase::Idle, _) | (GroupPhase::Rising | GroupPhase::Up { .. }, None) => false,
+            (GroupPhase::Idle | GroupPhase::Ended, _)
+            | (GroupPhase::Rising | GroupPhase::Up { .. }, None) => false,
             (GroupPhase::BackingOff { until }, _) => {
                 let due = until <= now;
                 if due {
@@ -52,11 +54,11 @@ impl Engine {
                 }
                 due
             }
-            (GroupPhase::Falling { outcome, up_since }, _) => match self.stop_last(id, 0, now) {
+            (GroupPhase::Falling { fall, up_since }, _) => match self.stop_last(id, 0, now) {
                 Clearing::Urged => true,
                 Clearing::Waiting => false,
                 Clearing::Done => {
-                    self.fallen(id, outcome, up_since, now);
+                    self.fallen(id, fall, up_since, now);
                     true
                 }
             },
@@ -74,8 +76,7 @@ impl Engine {
 
     /// Stops the last child that lives at or after a place.
     fn stop_last(&mut self, id: GroupId, seat: usize, now: Instant) -> Clearing {
-        let mut row = self.group(id).children_from(seat).rev().map(ChildId);
-        let Some(last) = row.find(|child| self.child(*child).phase.is_alive()) else {
+        let Some(last) = self.last_alive(id, seat) else {
             return Clearing::Done;
         };
         if let Phase::Stopping { .. } = self.child(last).phase {
@@ -83,6 +84,14 @@ impl Engine {
         }
         self.begin_stop(last, AfterStop::Rest, now);
         Clearing::Urged
+    }
+
+    /// The last child that lives at or after a place, in start order.
+    pub(super) fn last_alive(&self, id: GroupId, seat: usize) -> Option<ChildId> {
+        self.group(id).seats.iter().skip(seat).rev().find_map(|seat| match seat.sitter {
+            Sitter::Child(child) => self.child(child).phase.is_alive().then_some(child),
+            Sitter::Group(group) => self.last_alive(group, 0),
+        })
     }
 
     /// Starts the member whose turn it is, or passes on to the next when it is ready.
@@ -96,6 +105,7 @@ impl Engine {
             Sitter::Child(child) => match self.child(child).phase {
                 Phase::Idle if spent && self.child(child).spec.policy == Policy::Temporary => {
                     self.child_mut(child).phase = Phase::Ended;
+                    self.note(Note::NotRestarted { child, why: NotRestarted::Temporary });
                     true
                 }
                 Phase::Idle => {
@@ -106,11 +116,16 @@ impl Engine {
                 Phase::BackingOff { .. } | Phase::Starting { .. } | Phase::Stopping { .. } => false,
             },
             Sitter::Group(group) => match self.group(group).phase {
+                GroupPhase::Idle if spent && self.group(group).policy == Policy::Temporary => {
+                    self.group_mut(group).phase = GroupPhase::Ended;
+                    self.note(Note::GroupNotRestarted { group, why: NotRestarted::Temporary });
+                    true
+                }
                 GroupPhase::Idle => {
                     self.back_off(sitter, not_before.max(now));
                     return true;
                 }
-                GroupPhase::Up { .. } => true,
+                GroupPhase::Up { .. } | GroupPhase::Ended => true,
                 GroupPhase::BackingOff { .. } | GroupPhase::Rising | GroupPhase::Falling { .. } => false,
             },
         };
@@ -141,6 +156,9 @@ impl Engine {
         group.window.clear();
         for seat in &mut group.seats {
             (seat.spent, seat.proven) = (false, false);
+        }
+        if let Some(Place { group, seat }) = group.place {
+            self.group_mut(group).seats[seat].spent = true;
         }
     }
 
@@ -176,15 +194,29 @@ impl Engine {
 
     /// Ends a topology in which every child has ended for good: nothing would ever happen in it again.
     ///
-    /// OTP keeps such a supervisor, because children can be added to it; here none can.
+    /// OTP keeps such a supervisor, because children can be added to it; so does a lasting engine.
     fn end_when_nothing_is_left(&mut self) -> bool {
-        let top = self.group(GroupId::TOP);
-        let is_at_rest = matches!(top.phase, GroupPhase::Up { .. }) && top.walk.is_none();
-        let all_ended = self.children.iter().all(|child| child.phase == Phase::Ended);
         match self.last_end {
-            Some((child, exit)) if is_at_rest && all_ended => {
-                self.fall(GroupId::TOP, Outcome::Completed { child, exit });
+            Some((child, exit))
+                if !self.lasting && !self.children.is_empty() && self.is_over(GroupId::TOP) =>
+            {
+                self.fall(GroupId::TOP, Fall::Finished(Outcome::Completed { child, exit }));
                 true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether nothing will ever happen in this group again by itself.
+    fn is_over(&self, id: GroupId) -> bool {
+        let group = self.group(id);
+        match group.phase {
+            GroupPhase::Ended => true,
+            GroupPhase::Up { .. } if group.walk.is_none() => {
+                group.seats.iter().all(|seat| match seat.sitter {
+                    Sitter::Child(child) => self.child(child).phase == Phase::Ended,
+                    Sitter::Group(group) => self.is_over(group),
+                })
             }
             _ => false,
         }

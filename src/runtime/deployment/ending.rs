@@ -7,7 +7,7 @@ use crate::protocol::control::Unreachable;
 use crate::runtime::error::{Error, Result};
 use crate::runtime::event::Event;
 use crate::runtime::launching;
-use crate::supervision::{NotRestarted, Note, Outcome};
+use crate::supervision::{ChildId, NotRestarted, Note, Outcome};
 
 /// How a deployment ended, for all who wait.
 #[derive(Clone, Debug)]
@@ -49,17 +49,22 @@ impl Deployment {
                 self.tell(Event::Restarting { process, delay, restarts, budget_left });
             }
             Note::NotRestarted { child, why } => {
-                let process = self.process_of(child);
                 let why = match why {
                     NotRestarted::Temporary => "it is temporary",
                     NotRestarted::EndedNormally => "it ended normally",
                     // Perhaps to start again together: then whoever waits for it waits on.
                     NotRestarted::GroupStopping => return,
                 };
-                let exit = self.last_exits.get(&process).copied().unwrap_or(Exit::Code(0));
-                self.broker.gone(process, Unreachable::Ended(exit));
-                self.tell(Event::StaysDown { process: self.name(process), why: why.to_owned() });
+                self.stays_down(child, why);
             }
+            Note::GroupNotRestarted { group, .. } => {
+                for child in self.engine.children_in(group) {
+                    self.stays_down(child, "its group ended and is not restarted");
+                }
+            }
+            Note::StoppedByHand { child } => self.stays_down(child, "it was stopped by hand"),
+            Note::AddFailed { child } => self.stays_down(child, "it did not come up"),
+            Note::Removed { child } => self.stays_down(child, "it was removed"),
             Note::StartDeadlinePassed { .. } => {}
             Note::GroupGaveUp { child, restarts, period, .. } => {
                 let process = self.name(self.process_of(child));
@@ -76,14 +81,16 @@ impl Deployment {
         }
     }
 
+    /// Whoever waits for this process learns that there will be no next life.
+    fn stays_down(&mut self, child: ChildId, why: &str) {
+        let process = self.process_of(child);
+        let exit = self.last_exits.get(&process).copied().unwrap_or(Exit::Code(0));
+        self.broker.gone(process, Unreachable::Ended(exit));
+        self.tell(Event::StaysDown { process: self.name(process), why: why.to_owned() });
+    }
+
     pub(super) fn end(&mut self, outcome: Outcome) {
-        let child = match outcome {
-            Outcome::Stopped => None,
-            Outcome::Completed { child, .. }
-            | Outcome::StartFailed { child }
-            | Outcome::GaveUp { child, .. } => Some(child),
-        };
-        let process = child.map(|child| self.process_of(child));
+        let process = outcome.child().map(|child| self.process_of(child));
         let failure = process.and_then(|process| self.failures.get(&process).cloned());
         let ending = Ending { outcome, process: process.map(|process| self.name(process)), failure };
         for planned in &self.plan.processes {

@@ -113,7 +113,7 @@ impl Desk {
         self.doings()
     }
 
-    pub(super) fn restart(&mut self, name: &str) -> Result<Vec<String>, RestartRefused> {
+    pub(super) fn restart(&mut self, name: &str) -> Result<Vec<String>, Refused> {
         self.engine.handle_restart(self.id(name), self.now)?;
         Ok(self.doings())
     }

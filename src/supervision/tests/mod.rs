@@ -11,6 +11,7 @@ mod desk;
 mod grid;
 mod oracle;
 mod races;
+mod shape;
 mod story_groups;
 mod story_operator;
 mod story_restart;

@@ -2,12 +2,12 @@
 //!
 //! Starting a child waits until it is up or has failed; stopping one waits until it is gone. So there are no
 //! states in between, no timers and no races, and the algorithm can be read beside the original: `start_children`,
-//! `terminate_children`, `do_restart`, `restart` and its `try_again`. It shares no code with the engine.
+//! `terminate_children`, `do_restart`, `do_auto_shutdown`, `restart` and its `try_again`. It shares no code with the engine.
 
 use std::time::Duration;
 
 use crate::id::Exit;
-use crate::supervision::{ChildId, ChildSpec, GroupSpec, Member, Outcome, Policy, Strategy};
+use crate::supervision::{AutoShutdown, ChildId, ChildSpec, GroupSpec, Member, Outcome, Policy, Strategy};
 
 /// What was done, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,14 +21,13 @@ pub(super) struct Stage {
     pub(super) comes_up: Box<dyn Fn(ChildId, u32) -> bool>,
     pub(super) now: Duration,
     pub(super) deeds: Vec<Deed>,
-    completed: Option<(ChildId, Exit)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pid {
     Alive,
     Undefined,
-    /// Temporary children are deleted when they end.
+    /// Temporary members are deleted when they end.
     Deleted,
 }
 
@@ -38,16 +37,26 @@ enum Node {
 }
 
 struct Supervisor {
+    policy: Policy,
+    significant: bool,
+    auto_shutdown: AutoShutdown,
     strategy: Strategy,
     intensity: usize,
     period: Duration,
     restarts: Vec<Duration>,
     members: Vec<Node>,
-    alive: bool,
+    pid: Pid,
 }
 
-/// The child whose failure brought a supervisor down.
+/// The child that kept a supervisor from starting.
 struct Down(ChildId);
+
+/// How a supervisor that was up ended, with all its members: `shutdown`, which is normal, or that it gave up.
+struct Over {
+    by: ChildId,
+    normal: bool,
+    outcome: Outcome,
+}
 
 pub(super) struct Oracle {
     pub(super) stage: Stage,
@@ -57,7 +66,7 @@ pub(super) struct Oracle {
 
 impl Oracle {
     pub(super) fn new(tree: GroupSpec, comes_up: Box<dyn Fn(ChildId, u32) -> bool>) -> Oracle {
-        let stage = Stage { comes_up, now: Duration::ZERO, deeds: Vec::new(), completed: None };
+        let stage = Stage { comes_up, now: Duration::ZERO, deeds: Vec::new() };
         Oracle { stage, outcome: None, top: Supervisor::new(tree, &mut 0) }
     }
 
@@ -73,16 +82,11 @@ impl Oracle {
     }
 
     pub(super) fn exit(&mut self, id: ChildId, exit: Exit) {
-        let result = self.top.handle_exit(id, exit, &mut self.stage).expect("the child is there");
-        if let Err(Down(child)) = result {
-            let restarts = u32::try_from(self.top.intensity).unwrap();
-            self.outcome = Some(Outcome::GaveUp { child, restarts, period: self.top.period });
-            return;
-        }
-        let last = self.living().is_empty().then_some((id, exit));
-        if let Some((child, exit)) = self.stage.completed.or(last) {
-            self.top.terminate(&mut self.stage);
-            self.outcome = Some(Outcome::Completed { child, exit });
+        if let Err(over) = self.top.handle_exit(id, exit, &mut self.stage).expect("the child is there") {
+            self.outcome = Some(over.outcome);
+        } else if self.living().is_empty() {
+            // A rule that OTP has not.
+            self.outcome = Some(Outcome::Completed { child: id, exit });
         }
     }
 
@@ -106,17 +110,24 @@ impl Supervisor {
                 Member::Group(group) => Node::Supervisor(Supervisor::new(group, next)),
             });
         }
-        let (intensity, period) = (spec.intensity.restarts as usize, spec.intensity.period);
-        Supervisor { strategy: spec.strategy, intensity, period, restarts: Vec::new(), members, alive: false }
+        Supervisor {
+            policy: spec.policy,
+            significant: spec.significant,
+            auto_shutdown: spec.auto_shutdown,
+            strategy: spec.strategy,
+            intensity: spec.intensity.restarts as usize,
+            period: spec.intensity.period,
+            restarts: Vec::new(),
+            members,
+            pid: Pid::Undefined,
+        }
     }
 
     /// `init`: a new process, which knows nothing of the one before.
     fn start(&mut self, stage: &mut Stage) -> Result<(), Down> {
         self.restarts.clear();
         for node in &mut self.members {
-            if let Node::Child { pid, .. } = node {
-                *pid = Pid::Undefined;
-            }
+            *node.pid() = Pid::Undefined;
         }
         for at in 0..self.members.len() {
             if let Err(down) = self.members[at].start(stage) {
@@ -124,37 +135,35 @@ impl Supervisor {
                 return Err(down);
             }
         }
-        self.alive = true;
+        self.pid = Pid::Alive;
         Ok(())
     }
 
     fn terminate(&mut self, stage: &mut Stage) {
         self.terminate_from(0, stage);
-        self.alive = false;
+        self.pid = Pid::Undefined;
     }
 
     /// `terminate_children`: the last first; temporary ones are left out of what is started again.
     fn terminate_from(&mut self, from: usize, stage: &mut Stage) {
         for node in self.members[from..].iter_mut().rev() {
+            let deleted = *node.pid() == Pid::Deleted || node.policy() == Policy::Temporary;
             match node {
-                Node::Child { id, spec, pid, .. } => {
-                    if *pid == Pid::Alive {
-                        stage.deeds.push(Deed::Stop { child: *id });
-                    }
-                    let deleted = *pid == Pid::Deleted || spec.policy == Policy::Temporary;
-                    *pid = if deleted { Pid::Deleted } else { Pid::Undefined };
-                }
+                Node::Child { id, pid: Pid::Alive, .. } => stage.deeds.push(Deed::Stop { child: *id }),
+                Node::Child { .. } => {}
                 Node::Supervisor(group) => group.terminate(stage),
             }
+            *node.pid() = if deleted { Pid::Deleted } else { Pid::Undefined };
         }
     }
 
     /// The end of a child somewhere below; none if it is not here.
-    fn handle_exit(&mut self, id: ChildId, exit: Exit, stage: &mut Stage) -> Option<Result<(), Down>> {
+    fn handle_exit(&mut self, id: ChildId, exit: Exit, stage: &mut Stage) -> Option<Result<(), Over>> {
         for at in 0..self.members.len() {
             let below = match &mut self.members[at] {
                 Node::Child { id: other, .. } if *other == id => {
-                    return Some(self.do_restart(at, exit, stage));
+                    let outcome = Outcome::Completed { child: id, exit };
+                    Some(Err(Over { by: id, normal: exit == Exit::Code(0), outcome }))
                 }
                 Node::Child { .. } => None,
                 Node::Supervisor(group) => group.handle_exit(id, exit, stage),
@@ -162,40 +171,55 @@ impl Supervisor {
             match below {
                 None => {}
                 Some(Ok(())) => return Some(Ok(())),
-                Some(Err(Down(by))) => return Some(self.restart(at, by, stage)),
+                Some(Err(over)) => return Some(self.do_restart(at, over, stage)),
             }
         }
         None
     }
 
-    fn do_restart(&mut self, at: usize, exit: Exit, stage: &mut Stage) -> Result<(), Down> {
-        let Node::Child { id, spec, pid, .. } = &mut self.members[at] else { unreachable!("children exit") };
-        let normal = exit == Exit::Code(0);
-        *pid = if spec.policy == Policy::Temporary { Pid::Deleted } else { Pid::Undefined };
-        let again = match spec.policy {
-            Policy::Permanent => !(normal && spec.significant),
-            Policy::Transient => !normal,
+    fn do_restart(&mut self, at: usize, over: Over, stage: &mut Stage) -> Result<(), Over> {
+        let node = &mut self.members[at];
+        let (policy, significant) = (node.policy(), node.significant());
+        *node.pid() = if policy == Policy::Temporary { Pid::Deleted } else { Pid::Undefined };
+        let again = match policy {
+            Policy::Permanent => !(over.normal && significant),
+            Policy::Transient => !over.normal,
             Policy::Temporary => false,
         };
-        let id = *id;
         if again {
-            return self.restart(at, id, stage);
+            return self.restart(at, over.by, stage);
         }
-        if spec.significant {
-            stage.completed = Some((id, exit));
+        if significant && self.do_auto_shutdown() {
+            self.terminate(stage);
+            return Err(Over { normal: true, ..over });
         }
         Ok(())
     }
 
+    fn do_auto_shutdown(&mut self) -> bool {
+        match self.auto_shutdown {
+            AutoShutdown::Never => false,
+            AutoShutdown::AnySignificant => true,
+            AutoShutdown::AllSignificant => {
+                !self.members.iter_mut().any(|node| *node.pid() == Pid::Alive && node.significant())
+            }
+        }
+    }
+
     /// `restart`, with `try_again` as a loop.
-    fn restart(&mut self, mut at: usize, mut by: ChildId, stage: &mut Stage) -> Result<(), Down> {
+    fn restart(&mut self, mut at: usize, mut by: ChildId, stage: &mut Stage) -> Result<(), Over> {
         loop {
             let period = self.period;
             self.restarts.push(stage.now);
             self.restarts.retain(|restart| stage.now - *restart <= period);
             if self.restarts.len() > self.intensity {
                 self.terminate(stage);
-                return Err(Down(by));
+                let restarts = u32::try_from(self.intensity).unwrap();
+                return Err(Over {
+                    by,
+                    normal: false,
+                    outcome: Outcome::GaveUp { child: by, restarts, period },
+                });
             }
             let row = match self.strategy {
                 Strategy::OneForOne => at..at + 1,
@@ -214,7 +238,7 @@ impl Supervisor {
 
     fn start_row(&mut self, row: std::ops::Range<usize>, stage: &mut Stage) -> Result<(), (usize, Down)> {
         for at in row {
-            if !matches!(self.members[at], Node::Child { pid: Pid::Deleted, .. }) {
+            if *self.members[at].pid() != Pid::Deleted {
                 self.members[at].start(stage).map_err(|down| (at, down))?;
             }
         }
@@ -233,6 +257,27 @@ impl Supervisor {
 }
 
 impl Node {
+    fn pid(&mut self) -> &mut Pid {
+        match self {
+            Node::Child { pid, .. } => pid,
+            Node::Supervisor(group) => &mut group.pid,
+        }
+    }
+
+    fn policy(&self) -> Policy {
+        match self {
+            Node::Child { spec, .. } => spec.policy,
+            Node::Supervisor(group) => group.policy,
+        }
+    }
+
+    fn significant(&self) -> bool {
+        match self {
+            Node::Child { spec, .. } => spec.significant,
+            Node::Supervisor(group) => group.significant,
+        }
+    }
+
     fn start(&mut self, stage: &mut Stage) -> Result<(), Down> {
         match self {
             Node::Child { id, pid, lives, .. } => {

@@ -9,7 +9,7 @@ use super::desk::{DONE, KILLED};
 use super::trees::{any_child, any_exit, any_tree, many_cases, mixed};
 use super::world::World;
 use crate::id::{Exit, Incarnation};
-use crate::supervision::{ChildId, Phase, Policy, Shutdown, StopStep, TERMINATE_GRACE};
+use crate::supervision::{ChildId, ChildSpec, GroupId, Phase, Shutdown, StopStep, TERMINATE_GRACE};
 
 /// What happens next. Numbers choose among those whom it can happen to, counted round.
 #[derive(Clone, Debug)]
@@ -19,7 +19,11 @@ enum Event {
     Exit(usize, Exit),
     /// One that was urged to end does.
     Obey(usize),
-    Restart(u32),
+    Restart(usize),
+    Add(u32, ChildSpec),
+    StopChild(usize),
+    RemoveChild(usize),
+    Discard(usize),
     Babble(u32, u32, u8),
     Wait(Duration),
     Stop,
@@ -32,7 +36,11 @@ fn any_event() -> impl Strategy<Value = Event> {
         4 => any::<usize>().prop_map(Event::FailToStart),
         16 => (any::<usize>(), any_exit()).prop_map(|(which, exit)| Event::Exit(which, exit)),
         20 => any::<usize>().prop_map(Event::Obey),
-        5 => (0u32..9).prop_map(Event::Restart),
+        5 => any::<usize>().prop_map(Event::Restart),
+        5 => (0u32..5, any_child()).prop_map(|(group, child)| Event::Add(group, child)),
+        4 => any::<usize>().prop_map(Event::StopChild),
+        3 => any::<usize>().prop_map(Event::RemoveChild),
+        3 => any::<usize>().prop_map(Event::Discard),
         5 => (0u32..9, 0u32..5, any::<u8>()).prop_map(|(child, life, what)| Event::Babble(child, life, what)),
         10 => (0u64..50).prop_map(|ms| Event::Wait(Duration::from_millis(ms))),
         10 => (0u64..6_000).prop_map(|ms| Event::Wait(Duration::from_millis(ms))),
@@ -43,6 +51,15 @@ fn any_event() -> impl Strategy<Value = Event> {
 
 fn happen(world: &mut World, event: Event) {
     let choose = |which: usize, among: Vec<ChildId>| (!among.is_empty()).then(|| among[which % among.len()]);
+    // One more than there are: the last is nobody.
+    let any = |world: &World, which: usize| match world
+        .engine
+        .children()
+        .map(|(child, _)| child)
+        .collect::<Vec<_>>()
+    {
+        children => children.get(which % (children.len() + 1)).copied().unwrap_or(ChildId(u32::MAX)),
+    };
     let starting = |world: &World| {
         world.living.iter().filter(|(_, process)| !process.ready).map(|(child, _)| *child).collect::<Vec<_>>()
     };
@@ -61,7 +78,11 @@ fn happen(world: &mut World, event: Event) {
         Event::Obey(which) => {
             choose(which, urged(world)).into_iter().for_each(|child| world.exit(child, DONE));
         }
-        Event::Restart(child) => world.restart(ChildId(child)),
+        Event::Restart(which) => world.restart(any(world, which)),
+        Event::Add(group, child) => world.add(GroupId(group), child),
+        Event::StopChild(which) => world.stop_child(any(world, which)),
+        Event::RemoveChild(which) => world.remove_child(any(world, which)),
+        Event::Discard(which) => world.discard_child(any(world, which)),
         Event::Babble(child, life, what) => world.babble(ChildId(child), Incarnation(life), what),
         Event::Wait(span) => world.wait(span),
         Event::Stop => world.stop(),
@@ -126,7 +147,7 @@ fn calm_down(world: &mut World) {
 fn is_well(world: &World, child: ChildId) -> bool {
     match world.engine.state(child, world.now).expect("a child").phase {
         Phase::Ready { .. } => true,
-        Phase::Ended => world.spec(child).policy != Policy::Permanent,
+        Phase::Ended | Phase::Idle => world.may_be_down(child),
         _ => false,
     }
 }

@@ -123,14 +123,3 @@ fn h48_a_group_that_is_falling_is_taken_along_by_the_group_above() {
     assert_eq!(desk.exit("d", DONE), ["start a"]);
     assert_eq!(desk.state("a").budget_left, 2, "one incident, not two");
 }
-
-#[test]
-fn a_significant_child_in_a_group_ends_the_whole_topology() {
-    let job = ChildSpec { significant: true, ..child("job") };
-    let inner = group(OneForOne, [child("b"), job]);
-    let mut desk = Desk::up(group(OneForAll, [Member::from(child("a")), inner.into(), child("d").into()]));
-    assert_eq!(desk.exit("job", DONE), ["ask d"]);
-    assert_eq!(desk.exit("d", DONE), ["ask b"]);
-    assert_eq!(desk.exit("b", DONE), ["ask a"]);
-    assert_eq!(desk.exit("a", DONE), ["ended"]);
-}

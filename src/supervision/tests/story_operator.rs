@@ -8,7 +8,7 @@ use crate::supervision::*;
 fn p6_the_old_one_is_stopped_first_and_nothing_is_counted() {
     let mut desk = Desk::up(group(OneForAll, [child("a"), child("b")]));
     assert_eq!(desk.restart("a"), Ok(vec!["ask a".to_owned()]));
-    assert_eq!(desk.restart("a"), Err(RestartRefused::Underway));
+    assert_eq!(desk.restart("a"), Err(Refused::Underway));
     assert_eq!(desk.exit("a", CRASH), ["start a"], "a stop that was asked for is no failure, and b runs on");
     assert!(desk.ready("a").is_empty());
     assert_eq!((desk.state("a").budget_left, desk.state("a").restarts), (5, 1));
@@ -38,7 +38,7 @@ fn one_that_hangs_in_its_start_can_be_restarted() {
     let mut desk = Desk::new(group(OneForOne, [child("a"), child("b")]));
     desk.start();
     assert_eq!(desk.restart("a"), Ok(vec!["ask a".to_owned()]));
-    assert_eq!(desk.restart("b"), Err(RestartRefused::Underway), "its turn comes");
+    assert_eq!(desk.restart("b"), Err(Refused::Underway), "its turn comes");
     assert_eq!(desk.exit("a", DONE), ["start a"]);
     assert_eq!(desk.ready("a"), ["start b"]);
 }
@@ -59,7 +59,7 @@ fn h48_a_restart_that_meets_another_restart_happens_once() {
     desk.restart("b").unwrap();
     assert!(desk.exit("a", CRASH).is_empty(), "b is on its way down already");
     assert_eq!(desk.exit("b", DONE), ["start a"]);
-    assert_eq!(desk.restart("b"), Err(RestartRefused::Underway));
+    assert_eq!(desk.restart("b"), Err(Refused::Underway));
     assert_eq!(desk.ready("a"), ["start b"]);
 }
 
@@ -68,13 +68,13 @@ fn h48_a_stop_overrides_it() {
     let mut desk = Desk::up(group(OneForOne, [child("a")]));
     desk.restart("a").unwrap();
     assert!(desk.stop().is_empty());
-    assert_eq!(desk.restart("a"), Err(RestartRefused::Stopping));
+    assert_eq!(desk.restart("a"), Err(Refused::Stopping));
     assert_eq!(desk.exit("a", DONE), ["ended"]);
 }
 
 #[test]
 fn it_is_refused_where_there_is_nothing_to_restart() {
     let mut desk = Desk::new(group(OneForOne, [child("a")]));
-    assert_eq!(desk.restart("a"), Err(RestartRefused::Underway), "not deployed yet");
-    assert_eq!(desk.engine.handle_restart(ChildId(1), desk.now), Err(RestartRefused::Unknown));
+    assert_eq!(desk.restart("a"), Err(Refused::Underway), "not deployed yet");
+    assert_eq!(desk.engine.handle_restart(ChildId(1), desk.now), Err(Refused::Unknown));
 }

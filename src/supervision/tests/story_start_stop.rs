@@ -130,7 +130,7 @@ fn h48_what_ended_is_deaf() {
     assert!(desk.engine.is_ended());
     assert!(desk.exit("a", KILLED).is_empty() && desk.stop().is_empty() && desk.kill().is_empty());
     assert!(desk.wait(SECOND).is_empty() && desk.start().is_empty());
-    assert_eq!(desk.restart("a"), Err(RestartRefused::Stopping));
+    assert_eq!(desk.restart("a"), Err(Refused::Stopping));
 }
 
 #[test]

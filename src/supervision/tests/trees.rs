@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use super::desk::{child, group};
 use crate::id::{Exit, Signal};
 use crate::supervision::Strategy as Restarts;
-use crate::supervision::{Backoff, ChildId, ChildSpec, GroupSpec, Intensity, Member, Policy, Shutdown};
+use crate::supervision::{
+    AutoShutdown, Backoff, ChildId, ChildSpec, GroupSpec, Intensity, Member, Policy, Shutdown,
+};
 
 /// Four times proptest's number, which `PROPTEST_CASES` sets: a case takes about a millisecond.
 pub(super) fn many_cases() -> ProptestConfig {
@@ -30,18 +32,34 @@ fn any_group(
         prop_oneof![Just(Restarts::OneForOne), Just(Restarts::OneForAll), Just(Restarts::RestForOne),];
     let intensity = (0u32..5, 1u64..20_000)
         .prop_map(|(restarts, ms)| Intensity { restarts, period: Duration::from_millis(ms) });
-    (strategy, intensity, prop::collection::vec(member, size))
-        .prop_map(|(strategy, intensity, members)| GroupSpec { intensity, ..group(strategy, members) })
+    let auto_shutdown = prop_oneof![
+        2 => Just(AutoShutdown::Never),
+        2 => Just(AutoShutdown::AnySignificant),
+        1 => Just(AutoShutdown::AllSignificant),
+    ];
+    let as_a_member = (any_policy(), prop::bool::weighted(0.2), auto_shutdown);
+    (strategy, intensity, as_a_member, prop::collection::vec(member, size)).prop_map(
+        |(strategy, intensity, (policy, significant, auto_shutdown), members)| GroupSpec {
+            intensity,
+            policy,
+            significant,
+            auto_shutdown,
+            ..group(strategy, members)
+        },
+    )
+}
+
+fn any_policy() -> impl Strategy<Value = Policy> {
+    prop_oneof![
+        4 => Just(Policy::Permanent),
+        2 => Just(Policy::Transient),
+        1 => Just(Policy::Temporary),
+    ]
 }
 
 /// A child of any policy that waits for nothing.
 pub(super) fn any_prompt_child() -> BoxedStrategy<ChildSpec> {
-    let policy = prop_oneof![
-        4 => Just(Policy::Permanent),
-        2 => Just(Policy::Transient),
-        1 => Just(Policy::Temporary),
-    ];
-    (policy, prop::bool::weighted(0.05))
+    (any_policy(), prop::bool::weighted(0.15))
         .prop_map(|(policy, significant)| ChildSpec { policy, significant, ..child("c") })
         .boxed()
 }

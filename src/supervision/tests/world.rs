@@ -12,10 +12,15 @@
 //! - L-7 A timeout that was handled is not asked for again.
 //! - L-8 The topology restarts no more than its intensity allows, and is born no faster than its pace.
 //! - L-9 The wait before a restart lies between the limits of its backoff.
+//! - L-10 What was stopped by hand stays down until it is restarted by hand or with its group.
+//! - L-11 What was removed has no process, and is never heard of again.
+//! - L-12 Only what was added and never ready is given up without a failure.
+//! - L-13 A group that ended for good starts nothing until a group above it restarts it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::shape::Shape;
 use crate::id::{Exit, Incarnation};
 use crate::supervision::*;
 
@@ -28,6 +33,24 @@ pub(super) struct Process {
     missed_its_start: bool,
 }
 
+/// What the world remembers of a child.
+struct Known {
+    spec: ChildSpec,
+    life: Incarnation,
+    was_ready: bool,
+    added: bool,
+    /// Stopped by hand.
+    rests: bool,
+    /// An operator laid hands on it: its turn to start may have passed.
+    touched: bool,
+}
+
+impl Known {
+    fn new(spec: ChildSpec, added: bool) -> Known {
+        Known { spec, life: Incarnation::ANY, was_ready: false, added, rests: false, touched: added }
+    }
+}
+
 pub(super) struct World {
     pub(super) engine: Engine,
     pub(super) now: Instant,
@@ -35,11 +58,13 @@ pub(super) struct World {
     pub(super) outcome: Option<Outcome>,
     pub(super) killed: bool,
     pub(super) stopped: bool,
-    top: Intensity,
-    specs: Vec<ChildSpec>,
-    lives: Vec<Incarnation>,
-    was_ready: Vec<bool>,
-    last_exits: BTreeMap<ChildId, Exit>,
+    shape: Shape,
+    children: BTreeMap<ChildId, Known>,
+    /// Children that were removed, and the groups they had been in.
+    gone: BTreeMap<ChildId, Vec<GroupId>>,
+    /// Groups that ended for good.
+    over: BTreeSet<GroupId>,
+    ends: Vec<(ChildId, Exit)>,
     announced: Option<Outcome>,
     births: Vec<Instant>,
     restarts: Vec<Instant>,
@@ -47,9 +72,10 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(tree: GroupSpec, seed: u64) -> World {
-        let (top, engine) = (tree.intensity, Engine::new(tree, seed));
-        let specs: Vec<ChildSpec> = engine.children().map(|(_, spec)| spec.clone()).collect();
-        let (lives, was_ready) = (vec![Incarnation::ANY; specs.len()], vec![false; specs.len()]);
+        let shape = Shape::new(&tree);
+        let engine = Engine::new(tree, seed);
+        let known = |(child, spec): (ChildId, &ChildSpec)| (child, Known::new(spec.clone(), false));
+        let children = engine.children().map(known).collect();
         World {
             engine,
             now: Instant::now(),
@@ -57,11 +83,11 @@ impl World {
             outcome: None,
             killed: false,
             stopped: false,
-            top,
-            specs,
-            lives,
-            was_ready,
-            last_exits: BTreeMap::new(),
+            shape,
+            children,
+            gone: BTreeMap::new(),
+            over: BTreeSet::new(),
+            ends: Vec::new(),
             announced: None,
             births: Vec::new(),
             restarts: Vec::new(),
@@ -69,7 +95,14 @@ impl World {
     }
 
     pub(super) fn spec(&self, child: ChildId) -> &ChildSpec {
-        &self.specs[child.0 as usize]
+        &self.children[&child].spec
+    }
+
+    /// Whether a child may be down when all is calm.
+    pub(super) fn may_be_down(&self, child: ChildId) -> bool {
+        let Known { spec, rests, .. } = &self.children[&child];
+        let group_is_over = self.shape.above(child).iter().any(|group| self.over.contains(group));
+        *rests || spec.policy != Policy::Permanent || spec.significant || group_is_over
     }
 
     pub(super) fn start(&mut self) {
@@ -91,25 +124,72 @@ impl World {
 
     pub(super) fn restart(&mut self, child: ChildId) {
         let result = self.engine.handle_restart(child, self.now);
-        if child.0 as usize >= self.specs.len() {
-            assert_eq!(result, Err(RestartRefused::Unknown));
-        } else if self.announced.is_some() {
-            assert_eq!(result, Err(RestartRefused::Stopping));
+        self.answered(child, result);
+        if result.is_ok() {
+            self.children.get_mut(&child).expect("a child").rests = false;
         }
         self.look();
+    }
+
+    pub(super) fn add(&mut self, group: GroupId, spec: ChildSpec) {
+        let result = self.engine.handle_add_child(group, spec.clone(), self.now);
+        match result {
+            Ok(child) => {
+                assert_eq!(self.shape.add(group), child, "L-11: a number is used once");
+                self.children.insert(child, Known::new(spec, true));
+            }
+            Err(Refused::Unknown) => assert!(!self.shape.has_group(group)),
+            Err(Refused::Stopping) => assert!(self.announced.is_some()),
+            Err(Refused::GroupDown) => assert!(!self.over.is_empty()),
+            Err(Refused::Underway) => assert!(group != GroupId::TOP),
+            Err(Refused::Alive) => panic!("of whom?"),
+        }
+        self.look();
+    }
+
+    pub(super) fn stop_child(&mut self, child: ChildId) {
+        let result = self.engine.handle_stop_child(child, self.now);
+        self.answered(child, result);
+        self.look();
+    }
+
+    pub(super) fn remove_child(&mut self, child: ChildId) {
+        let result = self.engine.handle_remove_child(child, self.now);
+        self.answered(child, result);
+        assert!(result.is_err() || !self.living.contains_key(&child), "L-11: {child} lives");
+        self.look();
+        assert!(result.is_err() || !self.children.contains_key(&child), "L-11: {child} is still there");
+    }
+
+    pub(super) fn discard_child(&mut self, child: ChildId) {
+        let result = self.engine.handle_discard_child(child, self.now);
+        self.answered(child, result);
+        assert!(!matches!(result, Err(Refused::Underway | Refused::GroupDown | Refused::Alive)));
+        self.look();
+        let is_down = !self.living.contains_key(&child);
+        assert!(result.is_err() || !is_down || !self.children.contains_key(&child), "L-11: {child} is there");
+    }
+
+    fn answered(&mut self, child: ChildId, result: Result<(), Refused>) {
+        match self.children.get_mut(&child) {
+            None => assert_eq!(result, Err(Refused::Unknown)),
+            Some(_) if self.announced.is_some() => assert_eq!(result, Err(Refused::Stopping)),
+            Some(known) => known.touched |= result.is_ok(),
+        }
     }
 
     pub(super) fn ready(&mut self, child: ChildId) {
         let process = self.living.get_mut(&child).expect("a living child");
         process.ready |= process.urged.is_none();
-        self.was_ready[child.0 as usize] |= process.ready;
-        self.engine.handle_ready(child, process.life, self.now);
+        let (life, ready) = (process.life, process.ready);
+        self.children.get_mut(&child).expect("a child").was_ready |= ready;
+        self.engine.handle_ready(child, life, self.now);
         self.look();
     }
 
     pub(super) fn exit(&mut self, child: ChildId, exit: Exit) {
         let process = self.living.remove(&child).expect("a living child");
-        self.last_exits.insert(child, exit);
+        self.ends.push((child, exit));
         self.engine.handle_exit(child, process.life, exit, self.now);
         self.look();
     }
@@ -166,30 +246,52 @@ impl World {
     }
 
     fn born(&mut self, child: ChildId, life: Incarnation) {
-        let at = child.0 as usize;
         assert!(!self.living.contains_key(&child), "L-1: two of {child}");
-        assert_eq!(life, self.lives[at].next(), "L-1: not the next life of {child}");
         assert_eq!(self.announced, None, "L-2: {child} started while all end");
         if life == Incarnation::FIRST {
-            let late = (0..at).find(|i| !self.was_ready[*i] && self.specs[*i].policy != Policy::Temporary);
-            assert_eq!(late, None, "L-3: {child} started before its turn");
+            let order = self.shape.order();
+            let mut before = order.iter().take_while(|other| **other != child);
+            assert_eq!(
+                before.find(|other| !self.had_its_turn(**other)),
+                None,
+                "L-3: {child} before its turn"
+            );
         } else {
             self.births.push(self.now);
             let recent =
                 self.births.iter().filter(|birth| self.now - **birth < Duration::from_secs(1)).count();
             assert!(recent <= MAX_RESTARTS_PER_SECOND, "L-8: {recent} births in a second");
         }
-        self.lives[at] = life;
+        for group in self.shape.above(child) {
+            assert!(!self.over.contains(&group), "L-13: {child} started in {group}, which is over");
+        }
+        let known = self.children.get_mut(&child).expect("L-11: there is no such child");
+        assert!(!known.rests, "L-10: {child} was stopped by hand");
+        assert_eq!(life, known.life.next(), "L-1: not the next life of {child}");
+        known.life = life;
         let (started, now) = (self.now, self.now);
         let process = Process { life, ready: false, urged: None, started, missed_its_start: false };
         self.living.insert(child, process);
         assert!(self.engine.state(child, now).is_some());
     }
 
+    /// Whether those after this one may start for the first time.
+    fn had_its_turn(&self, child: ChildId) -> bool {
+        let Known { spec, was_ready, touched, .. } = &self.children[&child];
+        // A group can end before all of its members were ready, and those after it go on.
+        let may_end_early = |group: &GroupId| {
+            *group != GroupId::TOP && self.shape.group(*group).auto_shutdown != AutoShutdown::Never
+        };
+        *was_ready
+            || *touched
+            || spec.policy == Policy::Temporary
+            || self.shape.above(child).iter().any(may_end_early)
+    }
+
     fn urged(&mut self, child: ChildId, life: Incarnation, step: StopStep) {
         let shutdown = self.spec(child).shutdown;
-        assert_eq!(life, self.lives[child.0 as usize], "L-1: {step:?} for a life that is none");
-        let last = self.living.keys().next_back().copied();
+        assert_eq!(life, self.children[&child].life, "L-1: {step:?} for a life that is none");
+        let last = self.shape.order().into_iter().rfind(|child| self.living.contains_key(child));
         let process = self.living.get_mut(&child).expect("the world reports each death at once");
         let waited = process.urged.map(|(step, since)| (step, self.now - since));
         let by_force = self.killed || process.missed_its_start;
@@ -217,14 +319,18 @@ impl World {
             }
             Note::Restarting { child, group, delay, restarts, budget_left } => {
                 assert_eq!(self.announced, None, "L-2: a restart while all end");
-                let backoff = self.spec(child).backoff;
+                // What was removed has no say any more.
+                let backoff =
+                    self.children.get(&child).map_or_else(Backoff::default, |known| known.spec.backoff);
                 assert!(backoff.min <= delay && delay <= backoff.max, "L-9: {delay:?} of {backoff:?}");
+                self.restarting(child, group);
                 if group == GroupId::TOP {
+                    let top = self.shape.group(GroupId::TOP).intensity;
                     self.restarts.push(self.now);
-                    let period = self.top.period;
+                    let period = top.period;
                     let counted = self.restarts.iter().filter(|then| self.now - **then <= period).count();
                     assert_eq!(u32::try_from(counted), Ok(restarts), "L-8: miscounted");
-                    assert_eq!(restarts + budget_left, self.top.restarts, "L-8: beyond the intensity");
+                    assert_eq!(restarts + budget_left, top.restarts, "L-8: beyond the intensity");
                 }
             }
             Note::StartDeadlinePassed { child, incarnation } => {
@@ -234,7 +340,43 @@ impl World {
                 assert_eq!(self.now - process.started, deadline, "L-4: not its deadline");
                 process.missed_its_start = true;
             }
+            Note::Removed { child } => self.left(child),
+            Note::AddFailed { child } => {
+                let Known { added, was_ready, .. } = &self.children[&child];
+                assert!(*added && !was_ready, "L-12: {child} was known to work");
+                self.left(child);
+            }
+            Note::StoppedByHand { child } => {
+                assert!(!self.living.contains_key(&child), "L-10: {child} lives");
+                self.children.get_mut(&child).expect("L-11: a child").rests = true;
+            }
+            Note::GroupNotRestarted { group, .. } => {
+                let spec = self.shape.group(group);
+                let may = spec.policy != Policy::Permanent || spec.significant;
+                assert!(may && group != GroupId::TOP, "{group} is permanent");
+                self.over.insert(group);
+            }
             Note::AllStarted | Note::NotRestarted { .. } | Note::GroupGaveUp { .. } => {}
+        }
+    }
+
+    fn left(&mut self, child: ChildId) {
+        assert!(!self.living.contains_key(&child), "L-11: {child} lives");
+        assert!(self.children.remove(&child).is_some(), "L-11: removed twice");
+        self.gone.insert(child, self.shape.above(child));
+        self.shape.remove(child);
+    }
+
+    /// A restart brings back what rests, in the member that failed and those that restart with it.
+    fn restarting(&mut self, by: ChildId, group: GroupId) {
+        let above = self.gone.get(&by).map_or_else(|| self.shape.above(by), Vec::clone);
+        let member = above.iter().take_while(|id| **id != group).last().copied();
+        for child in self.shape.restarted_with(group, member, by) {
+            self.children.get_mut(&child).expect("a child").rests = false;
+            let above = self.shape.above(child);
+            above.iter().take_while(|id| **id != group).for_each(|id| {
+                self.over.remove(id);
+            });
         }
     }
 
@@ -242,10 +384,11 @@ impl World {
     fn judge(&self, outcome: Outcome) {
         match outcome {
             Outcome::Stopped => assert!(self.stopped, "nobody asked for it"),
-            Outcome::Completed { child, exit } => assert_eq!(self.last_exits.get(&child), Some(&exit)),
+            Outcome::Completed { child, exit } => assert!(self.ends.contains(&(child, exit))),
             Outcome::StartFailed { child } => assert!(!self.living.contains_key(&child)),
             Outcome::GaveUp { restarts, period, .. } => {
-                assert_eq!((restarts, period), (self.top.restarts, self.top.period));
+                let is_its_budget = |spec: &GroupSpec| spec.intensity == Intensity { restarts, period };
+                assert!(self.shape.groups().any(is_its_budget));
             }
         }
     }
