@@ -38,7 +38,8 @@
 //! ```
 //!
 //! Where to look: [`runtime`] for programs and deployments, [`address`] for sending, [`topology`] for declaring,
-//! [`pipe`] for two processes and a pipe without any actor. What is promised stands in `docs/SEMANTICS.md`, by number.
+//! [`pipe`] for two processes and a pipe without any actor,
+//! [`chaos`] for killing what runs, on purpose. What is promised stands in `docs/SEMANTICS.md`, by number.
 
 // Floors, lowest first: each imports only floors above it in this list; `tests/layering.rs` holds it. The empty
 // lines keep rustfmt from sorting them by name.
@@ -66,6 +67,8 @@ pub mod process;
 pub mod address;
 
 pub mod runtime;
+
+pub mod chaos;
 
 pub mod prelude;
 

@@ -1,5 +1,6 @@
 //! One deployed topology: the engine's decisions carried out, the workers' words taken in. On the root's thread.
 
+mod disturbances;
 mod ending;
 mod introductions;
 mod lives;
@@ -13,6 +14,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub(super) use self::ending::Ending;
 use super::broker::{Broker, Life};
+use super::disturb::Interpose;
 use super::error::{Error, Result};
 use super::event::{Event, ProcessStatus};
 use super::launching;
@@ -47,6 +49,8 @@ pub(super) struct Deployment {
     failures: BTreeMap<ProcessId, LaunchFailure>,
     /// How often each process was found to break the protocol.
     violations: BTreeMap<ProcessId, u64>,
+    /// Who stands between processes that are given a pipe.
+    interposer: Option<Box<dyn Interpose>>,
     router: Arc<Router>,
     reports: mpsc::Sender<Report>,
     events: broadcast::Sender<Event>,
@@ -83,6 +87,7 @@ impl Deployment {
             last_exits,
             failures,
             violations,
+            interposer: None,
             router,
             reports,
             events,

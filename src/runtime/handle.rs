@@ -99,9 +99,9 @@ impl Drop for StopOnDrop {
 /// returns.
 #[derive(Clone)]
 pub struct Running {
-    number: Number,
+    pub(super) number: Number,
     plan: Arc<Plan>,
-    commands: mpsc::Sender<Command>,
+    pub(super) commands: mpsc::Sender<Command>,
     ended: watch::Receiver<Option<Ending>>,
     events: broadcast::Sender<Event>,
 }

@@ -57,6 +57,23 @@ pub(super) fn pipe(plan: &Plan, left: ProcessId, right: ProcessId) -> io::Result
     make(Standing::of(plan, left), Standing::of(plan, right))
 }
 
+/// As `pipe`, through somebody who stands between: always sockets, and the two ends for him, of the left's and of the
+/// right's. Memory that two share has no middle.
+///
+/// # Errors
+/// No socketpair could be made.
+pub(super) fn pipe_through(
+    plan: &Plan,
+    left: ProcessId,
+    right: ProcessId,
+) -> io::Result<(Part, Part, [OwnedFd; 2])> {
+    let (left, right) = (Standing::of(plan, left), Standing::of(plan, right));
+    let (to_left, from_left) = sockets(left, right)?;
+    let (from_right, to_right) = sockets(left, right)?;
+    let socket = |part: Part| part.descriptors.into_iter().next().ok_or(io::ErrorKind::NotFound);
+    Ok((to_left, to_right, [socket(from_left)?, socket(from_right)?]))
+}
+
 fn make(left: Standing, right: Standing) -> io::Result<(Part, Part)> {
     if !may_share(left, right) {
         return sockets(left, right);

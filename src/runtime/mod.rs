@@ -16,6 +16,7 @@ mod catalog;
 mod declare;
 mod deployment;
 mod describe;
+mod disturb;
 mod drain;
 mod error;
 mod event;
@@ -30,6 +31,7 @@ mod spawn;
 mod worker;
 
 pub use catalog::FileCatalog;
+pub(crate) use disturb::{FarEnd, Interpose};
 pub use error::{Error, Result};
 pub use event::{Event, Events, ProcessStatus};
 pub use handle::{Root, Running};

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::deployment::{Deployment, Ending};
+use super::disturb::Disturbance;
 use super::error::{Error, Result};
 use super::event::{EVENTS, Event, ProcessStatus};
 use super::handle::Root;
@@ -43,6 +44,11 @@ pub(super) enum Command {
         reply: oneshot::Sender<Result<Vec<ProcessStatus>>>,
     },
     FromRoot(ToRoot),
+    /// Chaos, if this deployment still runs; else what it waits for is dropped, which tells it.
+    Disturb {
+        deployment: Number,
+        disturbance: Disturbance,
+    },
     /// Stop what runs, and end.
     Shutdown,
 }
@@ -285,6 +291,11 @@ impl Loop {
             Command::Status { deployment, reply } => {
                 let status = self.running(deployment).map(|deployment| deployment.status());
                 let _ = reply.send(status.ok_or(Error::Ended));
+            }
+            Command::Disturb { deployment, disturbance } => {
+                if let Some(deployment) = self.running(deployment) {
+                    deployment.disturb(disturbance);
+                }
             }
             Command::FromRoot(said) => match &mut self.deployment {
                 Some(deployment) => deployment.root_says(said),

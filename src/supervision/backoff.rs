@@ -45,16 +45,17 @@ impl Row {
 
 /// A seeded generator (splitmix64): the same seed gives the same waits, which a replay needs. Not for secrets.
 #[derive(Clone, Debug)]
-pub(super) struct Dice {
+pub(crate) struct Dice {
     state: u64,
 }
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Dice {
+    pub(crate) fn new(seed: u64) -> Dice {
         Dice { state: seed }
     }
 
-    fn roll(&mut self) -> u64 {
+    /// Any number.
+    pub(crate) fn roll(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -63,7 +64,7 @@ impl Dice {
     }
 
     /// A span between nothing and `most`, in steps of a 2^32nd of it.
-    fn up_to(&mut self, most: Duration) -> Duration {
+    pub(crate) fn up_to(&mut self, most: Duration) -> Duration {
         let share = u32::try_from(self.roll() >> 32).expect("32 bits are left");
         let nanos = (most.as_nanos() * u128::from(share)) >> 32;
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(most)

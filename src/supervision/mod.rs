@@ -37,6 +37,7 @@ mod tree;
 mod tests;
 
 pub use action::{Action, ChildId, GroupId, NotRestarted, Note, Outcome, Refused, StopStep};
+pub(crate) use backoff::Dice;
 pub use child::{AfterStop, ChildState, Phase};
 pub use engine::Engine;
 pub use intensity::{MAX_INTENSITY, MAX_RESTARTS_PER_SECOND};

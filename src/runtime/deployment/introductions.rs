@@ -8,12 +8,12 @@ use crate::id::ProcessId;
 use crate::process::launcher;
 use crate::protocol::control::{Peer, ToWorker};
 use crate::runtime::broker::{Life, Say};
-use crate::runtime::introduction::{self, Part};
+use crate::runtime::introduction::Part;
 
 impl Deployment {
     pub(super) fn say(&mut self, say: Say) {
         match say {
-            Say::Introduce(left, right) => match introduction::pipe(&self.plan, left.0, right.0) {
+            Say::Introduce(left, right) => match self.pipe_between(left, right) {
                 Ok((to_left, to_right)) => {
                     let handed = self.introduce(left, right, to_left) & self.introduce(right, left, to_right);
                     if !handed {
