@@ -36,6 +36,11 @@ and its process restarts it: 84 / 2 = 42
 a segfault ends the process: process maths #1 killed by SIGSEGV (it may have been executed); verdict Unknown
 and the root restarts it: 84 / 2 = 42" "$bin/examples/crash"
 
+same state "paid 30, total Ok(30)
+process shop #1 killed by SIGABRT (it may have been executed)
+paid 12, total Ok(42)
+noted [\"before\", \"after\"]" "$bin/examples/state"
+
 same objects_over_pipes "0 1 4 9 16 25 36 49 64 81" "$bin/examples/objects_over_pipes"
 
 # runs NAME WANTED COMMAND...: the command ends well and says, among other things, that.

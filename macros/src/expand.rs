@@ -43,6 +43,15 @@ pub(crate) fn actor(actor: &Actor) -> TokenStream {
         }
 
         #[automatically_derived]
+        impl ::procession::actix::Handler<::procession::address::Visit> for #ident {
+            type Result = ();
+
+            fn handle(&mut self, visit: ::procession::address::Visit, context: &mut Self::Context) {
+                ::procession::address::handle_visit(self, visit, context)
+            }
+        }
+
+        #[automatically_derived]
         impl ::procession::actix::Handler<::procession::address::Arrived> for #ident {
             type Result = ();
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::export::Held;
 use super::inbound::Inbound;
 use super::inbox::{Arrived, Serving};
+use super::visit::Visit;
 use crate::codec::Encoded;
 use crate::process::routing::{Refused, Ticket};
 use crate::protocol::wire::MessageId;
@@ -37,7 +38,7 @@ impl<M> ProcMessage for M where
     message = "`{Self}` has no list of messages that other processes may send it",
     note = "add `#[derive(ProcActor)]` and `#[proc_actor(messages(...))]` to `{Self}`"
 )]
-pub trait ProcActor: Actor + Handler<StopActor> + Handler<Arrived> {
+pub trait ProcActor: Actor + Handler<StopActor> + Handler<Visit> + Handler<Arrived> {
     /// The stable name of the type, `crate::module::Type`: what `type = "..."` in a topology means.
     const TYPE_NAME: &'static str;
 

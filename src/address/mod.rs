@@ -18,6 +18,7 @@ mod recipient;
 mod request;
 mod slot;
 mod target;
+mod visit;
 
 pub use actor::{Accepts, MessageEntry, Never, ProcActor, ProcMessage, StopActor, duplicate_message};
 pub use addr::ProcAddr;
@@ -28,5 +29,6 @@ pub use inbound::{Inbound, handle_inbound};
 pub use inbox::{Arrived, Probe, Serves, ServesNot, Serving, handle_arrived};
 pub use recipient::ProcRecipient;
 pub use request::{Request, Tell};
+pub use visit::{Visit, handle_visit};
 
 pub use crate::protocol::wire::{Cause, Failure, MessageId, Verdict};

@@ -133,6 +133,7 @@ fn kind(frame: &ToRoot) -> &'static str {
         ToRoot::Ready(_) => "Ready",
         ToRoot::Refused(_) => "Refused",
         ToRoot::Introduce { .. } => "Introduce",
+        ToRoot::Keep(_) => "Keep",
         ToRoot::Log(_) => "Log",
         ToRoot::Panic(_) => "Panic",
         ToRoot::Blame { .. } => "Blame",

@@ -12,6 +12,7 @@ use super::{handling, logs, panics};
 use crate::id::{BuildId, ProcessName};
 use crate::protocol::control::{Preamble, Refusal, ToRoot, ToWorker, Welcome};
 use crate::protocol::control_frames::{self, ControlError, Decoder};
+use crate::protocol::keeping::KeptState;
 use crate::sys::environment::{self, BadMark, Mark};
 use crate::sys::exit::{exit_in_order, exit_now};
 use crate::sys::socket::{self, Wait};
@@ -30,8 +31,8 @@ pub enum BootstrapError {
     /// The root's preamble or welcome can't be read; the root was told.
     #[error("the root's greeting: {0}")]
     Greeting(#[from] ControlError),
-    /// Its first frame is no welcome; the root was told.
-    #[error("the root's first frame is no welcome")]
+    /// Its first frame is no welcome, or what follows is not what the welcome announces; the root was told.
+    #[error("the root's first frames are no welcome and the states that it announces")]
     NoWelcome,
     /// This worker can't be what it is meant to be; the root was told.
     #[error(transparent)]
@@ -67,6 +68,7 @@ const FLUSH_GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Takeover {
     welcome: Welcome,
+    states: Vec<KeptState>,
     build: BuildId,
     control: OwnedFd,
     decoder: Decoder<ToWorker, OwnedFd>,
@@ -91,10 +93,8 @@ pub fn take_over() -> Result<Option<Takeover>, BootstrapError> {
     let build = executable::build_id().map_err(io("read its own executable"))?;
     send_all(&control, &Preamble::ours())?;
     let mut decoder = Decoder::new();
-    let read =
-        read_welcome(&control, &mut decoder).and_then(|(welcome, page)| Ok((admit(welcome, build)?, page)));
-    let (welcome, page) = match read {
-        Ok(read) => read,
+    let Greeting { welcome, page, states } = match read_greeting(&control, &mut decoder, build) {
+        Ok(greeting) => greeting,
         Err(error) => {
             refuse(&control, &error);
             return Err(error);
@@ -105,21 +105,44 @@ pub fn take_over() -> Result<Option<Takeover>, BootstrapError> {
         // Without one, this process works, and less is known of its death.
         let _ = handling::publish(page.as_fd());
     }
-    Ok(Some(Takeover { welcome, build, control, decoder }))
+    Ok(Some(Takeover { welcome, states, build, control, decoder }))
 }
 
-fn read_welcome(
+/// What the root wrote before this process ran.
+struct Greeting {
+    welcome: Welcome,
+    /// The memory of the status page.
+    page: Option<OwnedFd>,
+    states: Vec<KeptState>,
+}
+
+fn read_greeting(
     control: &OwnedFd,
     decoder: &mut Decoder<ToWorker, OwnedFd>,
-) -> Result<(Welcome, Option<OwnedFd>), BootstrapError> {
+    build: BuildId,
+) -> Result<Greeting, BootstrapError> {
+    let (welcome, descriptors) = match read_frame(control, decoder)? {
+        (ToWorker::Welcome(welcome), descriptors) => (admit(*welcome, build)?, descriptors),
+        _ => return Err(BootstrapError::NoWelcome),
+    };
+    let mut states = Vec::new();
+    for _ in 0..welcome.states {
+        match read_frame(control, decoder)?.0 {
+            ToWorker::State(state) => states.push(state),
+            _ => return Err(BootstrapError::NoWelcome),
+        }
+    }
+    Ok(Greeting { welcome, page: descriptors.into_iter().next(), states })
+}
+
+fn read_frame(
+    control: &OwnedFd,
+    decoder: &mut Decoder<ToWorker, OwnedFd>,
+) -> Result<(ToWorker, Vec<OwnedFd>), BootstrapError> {
     let mut buffer = vec![0; 64 << 10];
     loop {
-        match decoder.poll_message()? {
-            Some((ToWorker::Welcome(welcome), descriptors)) => {
-                return Ok((*welcome, descriptors.into_iter().next()));
-            }
-            Some(_) => return Err(BootstrapError::NoWelcome),
-            None => {}
+        if let Some(frame) = decoder.poll_message()? {
+            return Ok(frame);
         }
         let room = socket::MAX_DESCRIPTORS;
         match socket::recv_with_descriptors(control.as_fd(), &mut buffer, room, Wait::Yes) {
@@ -176,6 +199,11 @@ impl Takeover {
     /// Who this worker is.
     pub fn welcome(&self) -> &Welcome {
         &self.welcome
+    }
+
+    /// What was kept of its actors, at most one state for each.
+    pub fn take_states(&mut self) -> Vec<KeptState> {
+        std::mem::take(&mut self.states)
     }
 
     /// The executable that runs here, as [`Ready`](crate::protocol::control::Ready) reports it.

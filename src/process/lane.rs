@@ -2,9 +2,9 @@
 //! fills them. Worker side.
 //!
 //! ```text
-//!  Ready, Introduce, Panic, Finish --> urgent --+
-//!                                               +--> control thread --> root
-//!  Log --> ring (the oldest falls out) ---------+
+//!  Ready, Introduce, Keep, Panic, ... --> urgent --+
+//!                                                  +--> control thread --> root
+//!  Log --> ring (the oldest falls out) ------------+
 //! ```
 //!
 //! Nothing is written before the first `Ready` or `Refused`, which go to the front. Logs are written only when
@@ -142,12 +142,20 @@ impl Shared {
     }
 }
 
+/// An encoded frame.
+#[derive(Debug)]
+struct Urgent {
+    bytes: Vec<u8>,
+    /// What it counts in [`URGENT_BYTES`].
+    weight: usize,
+}
+
 #[derive(Debug, Default)]
 struct Queues {
     /// Whether `Ready` or `Refused` was sent.
     started: bool,
     gone: bool,
-    urgent: VecDeque<Vec<u8>>,
+    urgent: VecDeque<Urgent>,
     urgent_bytes: usize,
     logs: VecDeque<LogRecord>,
     log_bytes: usize,
@@ -167,14 +175,17 @@ impl Queues {
         let mut bytes = Vec::new();
         control_frames::encode_into(&frame, 0, &mut bytes)?;
         let first = !self.started && matches!(frame, ToRoot::Ready(_) | ToRoot::Refused(_));
-        if !first && self.urgent_bytes + bytes.len() > URGENT_BYTES {
+        // States are counted by the keeper, which has few of them under way, and one may be larger than all others
+        // together may be.
+        let weight = if matches!(frame, ToRoot::Keep(_)) { 0 } else { bytes.len() };
+        if !first && self.urgent_bytes + weight > URGENT_BYTES {
             return Err(LaneError::Full(Box::new(frame)));
         }
-        self.urgent_bytes += bytes.len();
+        self.urgent_bytes += weight;
         self.started |= first;
         match first {
-            true => self.urgent.push_front(bytes),
-            false => self.urgent.push_back(bytes),
+            true => self.urgent.push_front(Urgent { bytes, weight }),
+            false => self.urgent.push_back(Urgent { bytes, weight }),
         }
         Ok(())
     }
@@ -194,8 +205,8 @@ impl Queues {
             return;
         }
         while out.len() < URGENT_PORTION_BYTES {
-            let Some(bytes) = self.urgent.pop_front() else { break };
-            self.urgent_bytes -= bytes.len();
+            let Some(Urgent { bytes, weight }) = self.urgent.pop_front() else { break };
+            self.urgent_bytes -= weight;
             out.extend_from_slice(&bytes);
         }
         if !out.is_empty() {

@@ -20,6 +20,7 @@ use crate::codec::EncodeError;
 use crate::id::Signal;
 use crate::protocol::control::{Preamble, ToWorker, Welcome};
 use crate::protocol::control_frames;
+use crate::protocol::keeping::KeptState;
 use crate::sys::environment::{self, MAX_DEPTH, Mark};
 use crate::sys::pidfd::Pidfd;
 use crate::sys::spawn::{self, CONTROL_DESCRIPTOR, Order, SpawnError, Spawned};
@@ -37,6 +38,8 @@ pub struct Launch {
     pub environment: Vec<(OsString, Option<OsString>)>,
     /// Everything that it needs to know of itself. For [`Program::Deployer`], [`launch`] fills in `build`.
     pub welcome: Welcome,
+    /// What was kept of its actors.
+    pub states: Vec<KeptState>,
     /// How long it may take until it is ready.
     pub start_deadline: Duration,
 }
@@ -64,7 +67,7 @@ pub enum Program {
 /// Those variants of [`LaunchFailure`] that say "known at once". Then no event comes.
 pub fn launch(launch: Launch, events: mpsc::Sender<Report>) -> Result<Worker, LaunchFailure> {
     let depth = check_depth()?;
-    let Launch { program, arguments, environment, mut welcome, start_deadline } = launch;
+    let Launch { program, arguments, environment, mut welcome, states, start_deadline } = launch;
     let (file, path) = match program {
         Program::Path(path) => (path.clone(), path),
         Program::Deployer => (PathBuf::from(executable::SELF), executable::path()),
@@ -72,10 +75,11 @@ pub fn launch(launch: Launch, events: mpsc::Sender<Report>) -> Result<Worker, La
     if file == Path::new(executable::SELF) {
         welcome.build = Some(executable::build_id().map_err(resources("read its own executable"))?);
     }
+    welcome.states = u32::try_from(states.len()).unwrap_or(u32::MAX);
     let (process, incarnation, name) = (welcome.process, welcome.incarnation, welcome.name.clone());
     let (page, memory) = Reader::create().map_err(resources("make a status page"))?;
     let page = Arc::new(page);
-    let greeting = Outgoing { bytes: greeting(welcome)?, descriptors: vec![memory] };
+    let greeting = Outgoing { bytes: greeting(states, welcome)?, descriptors: vec![memory] };
     let (ours, theirs) = socket::pair().map_err(resources("make a control pipe"))?;
     let order = Order {
         program: &file,
@@ -115,9 +119,12 @@ fn check_depth() -> Result<u32, LaunchFailure> {
 }
 
 /// What the worker reads first. The kernel holds it until it does.
-fn greeting(welcome: Welcome) -> Result<Vec<u8>, EncodeError> {
+fn greeting(states: Vec<KeptState>, welcome: Welcome) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = Preamble::ours().to_vec();
     control_frames::encode_into(&ToWorker::Welcome(Box::new(welcome)), 1, &mut bytes)?;
+    for state in states {
+        control_frames::encode_into(&ToWorker::State(state), 0, &mut bytes)?;
+    }
     Ok(bytes)
 }
 

@@ -8,6 +8,7 @@ pub mod control;
 pub mod event;
 pub mod failure;
 pub mod handling;
+pub mod keeping;
 mod lane;
 pub mod launcher;
 pub mod logs;

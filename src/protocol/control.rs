@@ -11,12 +11,13 @@
 //!  +--------+------------+------------------------+
 //! ```
 //!
-//! The root writes [`Preamble`] and [`ToWorker::Welcome`] before the worker runs; the worker's first frame is
+//! The root writes [`Preamble`], [`ToWorker::Welcome`] and what was kept for it ([`ToWorker::State`]) before the worker runs; the worker's first frame is
 //! [`ToRoot::Ready`] or [`ToRoot::Refused`], so readiness costs no round trip.
 
 use serde::{Deserialize, Serialize};
 
 use super::busy_poll::BusyPoll;
+use super::keeping::{Keep, KeepRefusal, KeptState};
 use super::limits::Limits;
 use super::rules::{ActorGroup, ActorRules, DEFAULT_SNAPSHOT_LIMIT, Delivery};
 use crate::id::{ActorId, ActorName, BuildId, Exit, Incarnation, ProcessId, ProcessName, Slot, TopologyName};
@@ -82,6 +83,8 @@ pub const MAX_CONTROL_FRAME_BYTES: u32 = 16 << 20;
 pub enum ToWorker {
     /// Who you are. The first frame. Carries the memory of the worker's status page.
     Welcome(Box<Welcome>),
+    /// What was kept of an actor of an earlier life: as many follow the welcome as it says, before anything else.
+    State(KeptState),
     /// One end of a new data pipe; carries its socket, and after it the memory that both sides share, if any.
     Introduce {
         /// Who has the other end.
@@ -106,6 +109,15 @@ pub enum ToWorker {
         exit: Exit,
         /// How far it had come, where that is known.
         cursor: Option<Cursor>,
+    },
+    /// What [`ToRoot::Keep`] asked for is done, or refused.
+    Kept {
+        /// The actor.
+        slot: Slot,
+        /// The request's number.
+        number: u64,
+        /// Why it is not kept, if it is not.
+        refused: Option<KeepRefusal>,
     },
     /// Close intake, drain, end with code 0 before the time is up.
     Stop {
@@ -138,6 +150,8 @@ pub enum ToRoot {
         /// How.
         reason: String,
     },
+    /// Keep this state of an actor for its next life. Answered by [`ToWorker::Kept`].
+    Keep(Keep),
     /// One `tracing` event.
     Log(LogRecord),
     /// A panic, which ended an actor or is about to end the process.
@@ -174,6 +188,8 @@ pub struct Welcome {
     pub serialise_always: bool,
     /// How many bytes of state the root keeps for each actor.
     pub snapshot_limit: u64,
+    /// How many states follow.
+    pub states: u32,
     /// What its actors are together.
     pub group: ActorGroup,
     /// The actors to start, in order.
@@ -197,6 +213,7 @@ impl Welcome {
             busy_poll: BusyPoll::default(),
             serialise_always: false,
             snapshot_limit: DEFAULT_SNAPSHOT_LIMIT,
+            states: 0,
             group: ActorGroup::default(),
             actors: Vec::new(),
             names: Vec::new(),

@@ -6,6 +6,7 @@ pub mod connection;
 pub mod control;
 pub mod control_frames;
 pub mod frame;
+pub mod keeping;
 mod limits;
 mod rules;
 pub mod wire;

@@ -1,9 +1,11 @@
 //! One deployed topology: the engine's decisions carried out, the workers' words taken in. On the root's thread.
 
+mod answers;
 mod disturbances;
 mod ending;
 mod introductions;
 mod lives;
+mod states;
 mod words;
 
 use std::collections::BTreeMap;
@@ -12,7 +14,9 @@ use std::time::Instant;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use self::answers::Owed;
 pub(super) use self::ending::Ending;
+use self::states::States;
 use super::broker::{Broker, Life};
 use super::disturb::Interpose;
 use super::error::{Error, Result};
@@ -49,6 +53,8 @@ pub(super) struct Deployment {
     failures: BTreeMap<ProcessId, LaunchFailure>,
     /// How often each process was found to break the protocol.
     violations: BTreeMap<ProcessId, u64>,
+    states: States,
+    owed: Owed,
     /// Who stands between processes that are given a pipe.
     interposer: Option<Box<dyn Interpose>>,
     router: Arc<Router>,
@@ -87,6 +93,8 @@ impl Deployment {
             last_exits,
             failures,
             violations,
+            states: States::default(),
+            owed: Owed::default(),
             interposer: None,
             router,
             reports,
@@ -129,13 +137,17 @@ impl Deployment {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        [self.engine.poll_timeout(), self.broker.poll_timeout()].into_iter().flatten().min()
+        [self.engine.poll_timeout(), self.broker.poll_timeout(), self.owed.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(super) fn handle_timeout(&mut self) {
         let now = Instant::now();
         self.engine.handle_timeout(now);
         self.broker.handle_timeout(now);
+        self.answer_again(now);
         self.carry_out();
     }
 

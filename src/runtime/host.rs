@@ -12,7 +12,9 @@ use actix::{Actor, AsyncContext as _, Context};
 use tokio::task::JoinHandle;
 
 use super::spawn::{Birth, Spawn};
-use crate::address::{ActorExport, StopActor};
+use super::state::Keeping;
+use crate::address::ActorExport;
+use crate::process::keeping::Keeper;
 use crate::process::routing::Router;
 use crate::protocol::control::{ActorStart, Refusal};
 use crate::supervision::Intensity;
@@ -46,12 +48,13 @@ impl<A: Spawn> Factory for TypedFactory<A> {
             start: start.clone(),
             export: Arc::clone(&export),
             restarts: RefCell::default(),
+            keeping: RefCell::default(),
         });
         let running = hosted.give_birth(0)?;
         let window = host.router.identity().limits.window_messages;
         host.router.registry().declare(start.slot, start.name.clone(), export.clone(), window);
         let watch = actix::spawn(Rc::clone(&hosted).keep_alive(running));
-        host.actors.borrow_mut().push(Box::new(Guarded { export, watch }));
+        host.actors.borrow_mut().push(Box::new(Guarded { hosted, watch }));
         Ok(())
     }
 }
@@ -61,6 +64,8 @@ pub(super) struct Host {
     pub(super) router: Arc<Router>,
     /// The circumstances, but for the actor.
     pub(super) birth: Birth,
+    /// Where the actors keep their state.
+    pub(super) keeper: Arc<Keeper>,
     actors: RefCell<Vec<Box<dyn Stop>>>,
     /// An actor panicked more often than it may: the process is to end.
     gave_up: Box<dyn Fn()>,
@@ -73,23 +78,30 @@ trait Stop {
 }
 
 struct Guarded<A: Actor> {
-    export: Arc<ActorExport<A>>,
+    hosted: Rc<Hosted<A>>,
     watch: JoinHandle<()>,
 }
 
 impl<A: Spawn> Stop for Guarded<A> {
     fn stop(self: Box<Self>) -> JoinHandle<()> {
-        if let Some(addr) = self.export.addr() {
-            addr.do_send(StopActor);
+        let Hosted { host, export, keeping, .. } = &*self.hosted;
+        if let Some(addr) = export.addr() {
+            let router = Arc::clone(&host.router);
+            addr.do_send(keeping.borrow().leave::<A>(move || router.is_stopping()));
         }
-        self.export.set(None);
+        export.set(None);
         self.watch
     }
 }
 
 impl Host {
-    pub(super) fn new(router: Arc<Router>, birth: Birth, gave_up: impl Fn() + 'static) -> Rc<Host> {
-        Rc::new(Host { router, birth, actors: RefCell::default(), gave_up: Box::new(gave_up) })
+    pub(super) fn new(
+        router: Arc<Router>,
+        birth: Birth,
+        keeper: Arc<Keeper>,
+        gave_up: impl Fn() + 'static,
+    ) -> Rc<Host> {
+        Rc::new(Host { router, birth, keeper, actors: RefCell::default(), gave_up: Box::new(gave_up) })
     }
 
     /// Stops the actors in reverse order of their start, each after it has handled what is in its mailbox.
@@ -99,6 +111,8 @@ impl Host {
             // A panic in `stopping` ends it as well.
             let _ = last.stop().await;
         }
+        // What they handed over is with the root before this process ends.
+        self.keeper.settled().await;
     }
 }
 
@@ -108,6 +122,8 @@ struct Hosted<A: Actor> {
     start: ActorStart,
     export: Arc<ActorExport<A>>,
     restarts: RefCell<VecDeque<Instant>>,
+    /// What the life that lives now keeps.
+    keeping: RefCell<Keeping>,
 }
 
 impl<A: Spawn> Hosted<A> {
@@ -120,7 +136,9 @@ impl<A: Spawn> Hosted<A> {
             let path = if path == "." { String::new() } else { format!(".{path}") };
             Refusal::Args { actor: name.clone(), path, reason: error.inner().to_string() }
         })?;
-        let birth = Birth { actor: name.clone(), restarts, ..self.host.birth.clone() };
+        let keeping = Keeping::begin(&self.host.keeper, self.start.slot);
+        let birth =
+            Birth { actor: name.clone(), restarts, keeping: keeping.clone(), ..self.host.birth.clone() };
         let refused = |reason: String| Refusal::Spawn { actor: name.clone(), reason };
         let made = std::panic::catch_unwind(AssertUnwindSafe(|| A::spawn(args, &birth)));
         let actor = match made {
@@ -128,6 +146,8 @@ impl<A: Spawn> Hosted<A> {
             Ok(Err(error)) => return Err(refused(error.to_string())),
             Err(_) => return Err(refused(format!("panicked: {}", crate::process::handling::last_panic()))),
         };
+        keeping.begun();
+        self.keeping.replace(keeping);
         let context = Context::<A>::new();
         self.export.set(Some(context.address()));
         Ok(actix::spawn(context.into_future(actor)))

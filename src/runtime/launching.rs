@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::id::{ActorId, Exit, Incarnation, ProcessId, ProcessName};
 use crate::process::launcher::{Launch, Program};
 use crate::protocol::control::{ActorStart, KnownActor, Welcome};
+use crate::protocol::keeping::KeptState;
 use crate::protocol::{Limits, MAX_DESCRIPTORS};
 use crate::supervision::Shutdown;
 use crate::topology::{MessageLimits, Plan, PlannedProcess, ResolvedProgram};
@@ -36,6 +37,7 @@ pub(super) fn launch(
     process: &PlannedProcess,
     incarnation: Incarnation,
     last_exit: Option<Exit>,
+    states: Vec<KeptState>,
 ) -> Launch {
     let program = match &process.program {
         ResolvedProgram::Deployer => Program::Deployer,
@@ -48,6 +50,7 @@ pub(super) fn launch(
         arguments: process.args.iter().map(OsString::from).collect(),
         environment,
         welcome: welcome(plan, process, incarnation, last_exit),
+        states,
         start_deadline: process.child.start_deadline,
     }
 }
@@ -77,6 +80,7 @@ fn welcome(
         busy_poll: process.busy_poll,
         serialise_always: serialise_always(),
         snapshot_limit: process.snapshot_limit,
+        states: 0,
         group: process.actor_group,
         actors: actors.collect(),
         names: process.wired.iter().filter_map(|wired| known(plan, wired.id)).collect(),

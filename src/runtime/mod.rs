@@ -28,6 +28,7 @@ mod launching;
 mod program;
 mod root_thread;
 mod spawn;
+mod state;
 mod worker;
 
 pub use catalog::FileCatalog;
@@ -37,6 +38,7 @@ pub use event::{Event, Events, ProcessStatus};
 pub use handle::{Root, Running};
 pub use program::Program;
 pub use spawn::{Birth, Spawn, SpawnError};
+pub use state::{Handover, Save, SaveError, Snapshots, StateError};
 pub use worker::finish;
 
 pub use crate::supervision::Outcome;

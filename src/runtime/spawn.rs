@@ -6,6 +6,7 @@ use actix::{Actor, Context};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::state::{Handover, Keeping};
 use crate::address::ProcActor;
 use crate::id::{ActorName, Exit, Incarnation, ProcessName, TopologyName};
 
@@ -30,6 +31,19 @@ pub trait Spawn: ProcActor + Actor<Context = Context<Self>> {
     /// # Errors
     /// Then the process does not become ready, and the root is told why.
     fn spawn(args: Self::Args, birth: &Birth) -> Result<Self, SpawnError>;
+
+    /// What this life leaves to the next one, which gets it from [`Birth::state`]. Called when the actor is stopped in
+    /// order, after its last message: before a restart that was asked for, with its group, at [`finish`], at the end of
+    /// the topology.
+    ///
+    /// What is handed over goes to the next life alone, unless the actor keeps [`Snapshots`]: then it takes the place of
+    /// the snapshot. An actor that panics, or whose process dies, hands over nothing.
+    ///
+    /// [`finish`]: crate::finish
+    /// [`Snapshots`]: crate::runtime::Snapshots
+    fn handover(&mut self) -> Option<Handover> {
+        None
+    }
 }
 
 /// The circumstances of a birth.
@@ -48,6 +62,8 @@ pub struct Birth {
     pub actor: ActorName,
     /// How often this actor was restarted in this life of the process, after panics.
     pub restarts: u32,
+    /// What earlier lives left, and where this one keeps its state.
+    pub(super) keeping: Keeping,
 }
 
 /// Why an actor can't be made: any error, or a text.

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::drain::drained;
 use super::host::{Factory, Host};
 use super::spawn::Birth;
+use super::state::Keeping;
 use crate::address;
 use crate::id::{ActorName, BuildId};
 use crate::process::bootstrap::{self, BOOTSTRAP_CODE, Takeover};
@@ -17,8 +18,10 @@ use crate::process::control::{
     ControlEvent, ControlLane, ROOT_GONE_CODE, ROOT_GONE_GRACE, TERMINATE_GRACE, TERMINATED_CODE,
 };
 use crate::process::handling;
+use crate::process::keeping::Keeper;
 use crate::process::routing::{Broker, Identity, Router};
 use crate::protocol::control::{Ready, Refusal, ToRoot, ToWorker, Welcome};
+use crate::protocol::keeping::DEFAULT_SNAPSHOT_BYTES;
 use crate::transport::polling;
 
 /// The runtime of every arbiter of ours.
@@ -56,7 +59,7 @@ struct Inbox {
 
 #[derive(Debug, Default)]
 struct InboxState {
-    router: Option<Arc<Router>>,
+    router: Option<(Arc<Router>, Arc<Keeper>)>,
     /// What came before there was a router.
     early: Vec<(ToWorker, Vec<OwnedFd>)>,
 }
@@ -75,9 +78,7 @@ impl Inbox {
             ControlEvent::Frame(frame, descriptors) => {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                 match &state.router {
-                    Some(router) => {
-                        router.handle_control(frame, descriptors);
-                    }
+                    Some((router, keeper)) => hand_on(router, keeper, frame, descriptors),
                     None => state.early.push((frame, descriptors)),
                 }
             }
@@ -86,12 +87,12 @@ impl Inbox {
         }
     }
 
-    fn set_router(&self, router: &Arc<Router>) {
+    fn set_router(&self, router: &Arc<Router>, keeper: &Arc<Keeper>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for (frame, descriptors) in std::mem::take(&mut state.early) {
-            router.handle_control(frame, descriptors);
+            hand_on(router, keeper, frame, descriptors);
         }
-        state.router = Some(Arc::clone(router));
+        state.router = Some((Arc::clone(router), Arc::clone(keeper)));
     }
 
     /// The first reason to end gives the code; a later one can only make it sooner.
@@ -102,6 +103,13 @@ impl Inbox {
                 None => end,
             });
         });
+    }
+}
+
+/// To whom it is about.
+fn hand_on(router: &Arc<Router>, keeper: &Keeper, frame: ToWorker, descriptors: Vec<OwnedFd>) {
+    if let Some(ToWorker::Kept { slot, number, refused }) = router.handle_control(frame, descriptors) {
+        keeper.handle_kept(slot, number, refused);
     }
 }
 
@@ -134,9 +142,9 @@ pub fn finish(code: i32) {
 pub(super) fn live(
     factories: &BTreeMap<&'static str, Box<dyn Factory>>,
     duplicate: Option<&'static str>,
-    takeover: Takeover,
+    mut takeover: Takeover,
 ) -> ! {
-    let build = takeover.build();
+    let (build, states) = (takeover.build(), takeover.take_states());
     let inbox = Inbox::new();
     *INBOX.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&inbox));
     let control = Arc::clone(&inbox);
@@ -147,9 +155,10 @@ pub(super) fn live(
     let router = Router::new(identity(&welcome, build), Box::new(Lane(lane.clone())));
     router.learn(welcome.names.iter().cloned());
     address::enter(Arc::clone(&router));
-    inbox.set_router(&router);
+    let keeper = Keeper::new(Arc::clone(&router), DEFAULT_SNAPSHOT_BYTES, states);
+    inbox.set_router(&router, &keeper);
     let system = actix::System::with_tokio_rt(tokio_runtime);
-    let code = system.block_on(serve(factories, duplicate, &welcome, &router, &inbox, build));
+    let code = system.block_on(serve(factories, duplicate, &welcome, &router, keeper, &inbox, build));
     bootstrap::leave(&lane, code)
 }
 
@@ -171,13 +180,14 @@ async fn serve(
     duplicate: Option<&'static str>,
     welcome: &Welcome,
     router: &Arc<Router>,
+    keeper: Arc<Keeper>,
     inbox: &Arc<Inbox>,
     build: BuildId,
 ) -> i32 {
     polling::set(welcome.busy_poll);
     actix::spawn(Arc::clone(router).run());
     let giving_up = Arc::clone(inbox);
-    let host = Host::new(Arc::clone(router), birth(welcome), move || {
+    let host = Host::new(Arc::clone(router), birth(welcome), keeper, move || {
         giving_up.end(End { code: PANIC_CODE, grace: OWN_GRACE });
     });
     let started = welcome.actors.iter().try_for_each(|start| {
@@ -239,5 +249,6 @@ fn birth(welcome: &Welcome) -> Birth {
         last_exit: welcome.last_exit,
         actor: ActorName::new("unborn").expect("a name"),
         restarts: 0,
+        keeping: Keeping::default(),
     }
 }

@@ -4,6 +4,7 @@ use libtest_mimic::Trial;
 use procession::id::*;
 use procession::protocol::control::*;
 use procession::protocol::control_frames::{self, Decoder};
+use procession::protocol::keeping::{Keep, KeepRefusal, Keeping, KeptState};
 use procession::protocol::{Delivery, Limits};
 use serde::de::DeserializeOwned;
 
@@ -77,6 +78,7 @@ pub(crate) fn from_workers() -> Vec<u8> {
             }),
             backtrace: None,
         }),
+        ToRoot::Keep(Keep { slot: Slot(0), number: 7, what: Keeping::Snapshot(vec![1, 2, 3].into()) }),
         ToRoot::Finish { code: 3 },
     ])
 }
@@ -88,6 +90,7 @@ pub(crate) fn from_the_root() -> Vec<u8> {
     let running = InProgress { slot: Slot(0), message: 7, sender: process, number: 3, waits: false };
     let cursor = Cursor { handled: 5, running: 1, unread: 2, in_progress: vec![running] };
     stream(&[
+        ToWorker::State(KeptState { slot: Slot(0), state: vec![1, 2, 3].into(), is_snapshot: true }),
         ToWorker::Welcome(Box::new(Welcome {
             last_exit: Some(exit),
             build: Some(BuildId(1)),
@@ -107,6 +110,7 @@ pub(crate) fn from_the_root() -> Vec<u8> {
         },
         ToWorker::Unreachable { process, why: Unreachable::Ended(exit) },
         ToWorker::Down { process, incarnation, exit, cursor: Some(cursor) },
+        ToWorker::Kept { slot: Slot(0), number: 7, refused: Some(KeepRefusal::TooLarge { limit: 9 }) },
         ToWorker::Stop { grace_ms: 5000 },
     ])
 }

@@ -15,6 +15,8 @@ pub(crate) fn program() -> Program {
         .actor::<Talker>()
         .actor::<crate::carrying::Porter>()
         .actor::<crate::postmortem::Patient>()
+        .actor::<crate::states::Vault>()
+        .actor::<crate::states::Strict>()
 }
 
 messages! {

@@ -25,6 +25,7 @@ mod postmortem;
 mod roots;
 mod sending;
 mod stage;
+mod states;
 mod windows;
 
 fn main() -> std::process::ExitCode {
@@ -50,6 +51,7 @@ fn main() -> std::process::ExitCode {
         stage::over(Transport::Socket, faults::stories),
         lives::stories(),
         postmortem::stories(),
+        states::stories(),
         roots::stories(),
     ];
     libtest_mimic::run(&arguments, stories.into_iter().flatten().collect()).exit_code()

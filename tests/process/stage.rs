@@ -87,6 +87,7 @@ impl Stage {
             arguments: role.iter().map(Into::into).collect(),
             environment: Vec::new(),
             welcome: self.welcome(),
+            states: Vec::new(),
             start_deadline: PATIENCE,
         }
     }

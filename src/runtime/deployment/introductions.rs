@@ -42,7 +42,7 @@ impl Deployment {
 
     /// False if the process lives and its control pipe is full. One that is dead needs no word, and its death tells
     /// the others.
-    fn hand(&self, to: ProcessId, frame: ToWorker, descriptors: Vec<OwnedFd>) -> bool {
+    pub(super) fn hand(&self, to: ProcessId, frame: ToWorker, descriptors: Vec<OwnedFd>) -> bool {
         if to.is_root() {
             self.router.handle_control(frame, descriptors);
             return true;

@@ -19,7 +19,7 @@ impl Deployment {
         let planned =
             plan.process_by_id(self.process_of(child)).expect("the engine's children are the plan's");
         let last_exit = self.last_exits.get(&planned.id).copied();
-        let launch = launching::launch(&plan, planned, incarnation, last_exit);
+        let launch = launching::launch(&plan, planned, incarnation, last_exit, self.states.of(planned.id));
         let process = planned.name.clone();
         match launcher::launch(launch, self.reports.clone()) {
             Ok(worker) => {
@@ -79,6 +79,7 @@ impl Deployment {
         let (process, incarnation) = life;
         let Some(living) = self.living.get_mut(&process) else { return };
         living.ready = true;
+        self.states.begun(process);
         let after = living.since.elapsed();
         self.tell(Event::Ready { process: self.name(process), incarnation, after });
         self.broker.ready(life);
