@@ -84,7 +84,7 @@ impl Keeper {
             (slot, Kept { newest: Some(state), is_snapshot, ..Kept::default() })
         };
         let state = State { actors: states.into_iter().map(kept).collect(), ..State::default() };
-        let limit = usize::try_from(limit.min(MAX_SNAPSHOT_BYTES)).unwrap_or(usize::MAX);
+        let limit = usize::try_from(limit.min(MAX_SNAPSHOT_BYTES.into())).unwrap_or(usize::MAX);
         Arc::new(Keeper { router, limit, state: Mutex::new(state), settled: Notify::new() })
     }
 

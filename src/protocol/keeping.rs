@@ -10,11 +10,11 @@ use crate::id::Slot;
 
 /// Bytes of state that the root keeps for an actor, unless the topology says otherwise: some thousand accounts, and a
 /// gigabyte for a thousand actors.
-pub const DEFAULT_SNAPSHOT_BYTES: u64 = 1 << 20;
+pub const DEFAULT_SNAPSHOT_BYTES: u32 = 1 << 20;
 
 /// The most that a topology may say. A state is one control frame, and a stop or an introduction waits while one is
 /// written.
-pub const MAX_SNAPSHOT_BYTES: u64 = 12 << 20;
+pub const MAX_SNAPSHOT_BYTES: u32 = 12 << 20;
 
 /// A worker asks the root to keep the state of one of its actors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

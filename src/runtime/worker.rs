@@ -155,7 +155,7 @@ pub(super) fn live(
     let router = Router::new(identity(&welcome, build), Box::new(Lane(lane.clone())));
     router.learn(welcome.names.iter().cloned());
     address::enter(Arc::clone(&router));
-    let keeper = Keeper::new(Arc::clone(&router), DEFAULT_SNAPSHOT_BYTES, states);
+    let keeper = Keeper::new(Arc::clone(&router), DEFAULT_SNAPSHOT_BYTES.into(), states);
     inbox.set_router(&router, &keeper);
     let system = actix::System::with_tokio_rt(tokio_runtime);
     let code = system.block_on(serve(factories, duplicate, &welcome, &router, keeper, &inbox, build));

@@ -64,7 +64,7 @@ impl Deployment {
     }
 
     fn refusal(&self, process: ProcessId, slot: Slot, what: &Keeping) -> Option<KeepRefusal> {
-        let limit = DEFAULT_SNAPSHOT_BYTES;
+        let limit = u64::from(DEFAULT_SNAPSHOT_BYTES);
         let planned = self.plan.process_by_id(process);
         match planned.is_some_and(|planned| planned.actors.iter().any(|actor| actor.slot == slot)) {
             false => Some(KeepRefusal::NoActor),
