@@ -6,15 +6,12 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::control::MAX_CONTROL_FRAME_BYTES;
 use crate::id::Slot;
 
-/// Bytes of state that the root keeps for an actor, unless the topology says otherwise: some thousand accounts, and a
-/// gigabyte for a thousand actors.
-pub const DEFAULT_SNAPSHOT_BYTES: u32 = 1 << 20;
-
-/// The most that a topology may say. A state is one control frame, and a stop or an introduction waits while one is
-/// written.
-pub const MAX_SNAPSHOT_BYTES: u32 = 12 << 20;
+/// The most that a topology may allow. A state is one control frame with room to spare, and what else is said to the
+/// root waits while one is written.
+pub const MAX_SNAPSHOT_BYTES: u32 = MAX_CONTROL_FRAME_BYTES / 2;
 
 /// A worker asks the root to keep the state of one of its actors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,7 +21,6 @@ use crate::process::handling;
 use crate::process::keeping::Keeper;
 use crate::process::routing::{Broker, Identity, Router};
 use crate::protocol::control::{Ready, Refusal, ToRoot, ToWorker, Welcome};
-use crate::protocol::keeping::DEFAULT_SNAPSHOT_BYTES;
 use crate::transport::polling;
 
 /// The runtime of every arbiter of ours.
@@ -155,7 +154,7 @@ pub(super) fn live(
     let router = Router::new(identity(&welcome, build), Box::new(Lane(lane.clone())));
     router.learn(welcome.names.iter().cloned());
     address::enter(Arc::clone(&router));
-    let keeper = Keeper::new(Arc::clone(&router), DEFAULT_SNAPSHOT_BYTES.into(), states);
+    let keeper = Keeper::new(Arc::clone(&router), welcome.snapshot_limit, states);
     inbox.set_router(&router, &keeper);
     let system = actix::System::with_tokio_rt(tokio_runtime);
     let code = system.block_on(serve(factories, duplicate, &welcome, &router, keeper, &inbox, build));

@@ -244,6 +244,10 @@ fn vault(process: &str, actor: &str, hands_over: HandsOver) -> Process {
     Process::new(process).actor::<Vault>(actor, hands_over)
 }
 
+fn vault_of_100_bytes() -> Process {
+    vault("left", "vault", HandsOver::Nothing).snapshot_limit(100)
+}
+
 async fn one(root: &Root, hands_over: HandsOver) -> procession::Result<(Running, ProcAddr<Vault>)> {
     let running = deploy(root, [vault("left", "vault", hands_over)]).await?;
     let vault = running.addr("vault")?;
@@ -367,6 +371,13 @@ async fn too_large(root: Root) -> procession::Result<()> {
     // All but the value and the length of the padding.
     vault.send(PutBytes((1 << 20) - 16)).await?.unwrap();
     assert_eq!(killed(&vault).await.value, (1 << 20) - 16);
+    running.shutdown().await?;
+    let running = deploy(&root, [vault_of_100_bytes()]).await?;
+    let vault = running.addr::<Vault>("vault")?;
+    let error = vault.send(PutBytes(85)).await?.unwrap_err();
+    assert_eq!(error, SaveError::TooLarge { limit: 100 }.to_string());
+    vault.send(PutBytes(84)).await?.unwrap();
+    assert_eq!(killed(&vault).await.value, 84);
     running.shutdown().await
 }
 

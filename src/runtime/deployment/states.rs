@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Deployment;
 use crate::id::{ProcessId, Slot};
 use crate::protocol::control::ToWorker;
-use crate::protocol::keeping::{DEFAULT_SNAPSHOT_BYTES, Keep, KeepRefusal, Keeping, KeptState};
+use crate::protocol::keeping::{Keep, KeepRefusal, Keeping, KeptState};
 use crate::runtime::broker::Life;
 
 /// The newest state of each actor: at most one, of at most `snapshot_limit` bytes, for each actor of the plan.
@@ -64,9 +64,9 @@ impl Deployment {
     }
 
     fn refusal(&self, process: ProcessId, slot: Slot, what: &Keeping) -> Option<KeepRefusal> {
-        let limit = u64::from(DEFAULT_SNAPSHOT_BYTES);
-        let planned = self.plan.process_by_id(process);
-        match planned.is_some_and(|planned| planned.actors.iter().any(|actor| actor.slot == slot)) {
+        let Some(planned) = self.plan.process_by_id(process) else { return Some(KeepRefusal::NoActor) };
+        let limit = planned.snapshot_limit;
+        match planned.actors.iter().any(|actor| actor.slot == slot) {
             false => Some(KeepRefusal::NoActor),
             true if what.bytes() as u64 > limit => Some(KeepRefusal::TooLarge { limit }),
             true => None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::control::MAX_CONTROL_FRAME_BYTES;
+use crate::protocol::keeping;
 use crate::protocol::{BusyPoll, MAX_BUSY_POLL};
 use crate::supervision::Shutdown;
 use crate::topology::declared::{
@@ -22,7 +22,7 @@ pub const MAX_ATTEMPTS: u32 = 1000;
 
 /// The largest state that the root keeps for an actor: half of what a control frame carries. Larger state belongs into a
 /// file or a database.
-pub const MAX_SNAPSHOT_BYTES: u64 = (MAX_CONTROL_FRAME_BYTES / 2) as u64;
+pub const MAX_SNAPSHOT_BYTES: u64 = keeping::MAX_SNAPSHOT_BYTES as u64;
 
 /// The shortest time after which a process counts as hung: a busy machine keeps a thread waiting for as long.
 pub const MIN_HANG_AFTER: Duration = Duration::from_millis(100);
