@@ -377,7 +377,6 @@ impl Known {
     fn see(&mut self, event: Option<Event>, now: Instant) -> bool {
         match event {
             Some(Event::Ready { process, incarnation, .. }) => {
-                self.down.remove(&process);
                 if let Some((killed, when)) = self.killed.get(&process).copied()
                     && incarnation > killed
                 {
@@ -385,6 +384,10 @@ impl Known {
                     let after = now.saturating_duration_since(when);
                     self.report.restarts.push(Restarted { process, incarnation, after });
                 }
+            }
+            // A group that gave up is started anew by the one above it.
+            Some(Event::Started { process, .. }) => {
+                self.down.remove(&process);
             }
             Some(Event::Exited { asked: false, .. } | Event::StartFailed { .. }) => self.report.deaths += 1,
             Some(Event::Blamed { .. }) => self.report.blamed += 1,
