@@ -1,8 +1,11 @@
 //! What may be said on the command line, and the help that teaches it.
 
 use std::ffi::OsStr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -22,6 +25,7 @@ Examples:
   procession up demo.toml                       build, check, run in the foreground; Ctrl-C stops in order
   procession up demo.toml --log json            the same for programs: one JSON object a line
   procession graph demo.toml > demo.mmd         who talks to whom, as a picture
+  procession chaos demo.toml --seed 7           does it survive kills?
 
 The smallest topology file:
   name = \"demo\"
@@ -66,6 +70,26 @@ Examples:
 Boxes are processes, boxes in them actors; an arrow leads from each actor to those whose address it is given. The \
 programs need not be there.";
 
+const CHAOS_EXAMPLES: &str = "\
+Examples:
+  procession chaos demo.toml                    20 s of kills and stops, a fault every 0.5 to 2 s
+  procession chaos demo.toml --seed 7           the same faults as last time, when it said seed 7
+  procession chaos demo.toml --seconds 60 --every 50ms..300ms --kill=3 --stop --cut
+                                                faster, pipes too, and three kills for each other fault
+  procession chaos demo.toml --only api --spare db
+                                                replicas are meant by the name of their process
+  procession chaos demo.toml --json | jq .findings
+
+Faults: --kill (SIGKILL), --stop (SIGSTOP, later SIGCONT), --stall (nothing passes a pipe for a while), --cut (a pipe \
+breaks at a byte), --delay (a pipe is late). Each takes a weight, 1 if none is said; without any of them there are kills \
+and stops. Only processes that this command has started are hit.
+
+What it finds: a topology that failed, a process that is not ready again in time, one that breaks the protocol, and \
+after the end processes, zombies or descriptors that are left. Then the exit code is 6. Restart rules hold as always, so \
+a topology that may restart five times in 30 s is soon brought down by kills: that is a finding, too.
+
+Streams: the report goes to stdout, everything else to stderr.";
+
 #[derive(Parser, Debug)]
 #[command(name = "procession", version, about = OVERVIEW, after_help = EXAMPLES, max_term_width = 110)]
 #[command(arg_required_else_help = true, subcommand_required = true, disable_help_subcommand = false)]
@@ -79,6 +103,9 @@ pub(crate) enum Command {
     /// Build, check and run a topology in the foreground
     #[command(after_help = UP_EXAMPLES, after_long_help = format!("{UP_EXAMPLES}\n\n{}", code::HELP))]
     Up(Up),
+    /// Run a topology and kill, stop and cut what runs, by a seed; say what did not survive
+    #[command(after_help = CHAOS_EXAMPLES)]
+    Chaos(Chaos),
     /// Say everything that is wrong with a topology, or what it would run
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Check),
@@ -97,6 +124,82 @@ pub(crate) struct Up {
     /// How events, logs and lines are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) log: LogFormat,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Chaos {
+    /// The topology file
+    pub(crate) file: PathBuf,
+    /// Decides which faults there are, and when; random if it is not said, and told in any case
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// How long faults are injected
+    #[arg(long, value_name = "S", default_value = "20", value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    pub(crate) seconds: u64,
+    /// The pause between two faults
+    #[arg(long, value_name = "TIME[..TIME]", default_value = "500ms..2s")]
+    pub(crate) every: Times,
+    /// Kill processes
+    #[arg(long, value_name = "WEIGHT", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) kill: Option<u32>,
+    /// Stop processes for a while
+    #[arg(long, value_name = "WEIGHT", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) stop: Option<u32>,
+    /// Let nothing pass a pipe for a while
+    #[arg(long, value_name = "WEIGHT", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) stall: Option<u32>,
+    /// Break pipes
+    #[arg(long, value_name = "WEIGHT", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) cut: Option<u32>,
+    /// Make pipes late for a while
+    #[arg(long, value_name = "WEIGHT", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) delay: Option<u32>,
+    /// How long a stop, a stall or a delay lasts
+    #[arg(long, value_name = "TIME[..TIME]", default_value = "50ms..500ms")]
+    pub(crate) lasting: Times,
+    /// By how much a late pipe is late
+    #[arg(long, value_name = "TIME[..TIME]", default_value = "1ms..50ms")]
+    pub(crate) late_by: Times,
+    /// After so many more bytes a pipe that is cut breaks, at most
+    #[arg(long, value_name = "BYTES", default_value = "4096")]
+    pub(crate) cut_within: u64,
+    /// Hit these processes alone
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Leave these processes alone
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) spare: Vec<String>,
+    /// How long processes may take to be ready again after the last fault
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    pub(crate) settle: Duration,
+    /// Run what is built already: skip the `build` commands of the topology
+    #[arg(long)]
+    pub(crate) no_build: bool,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// From one time to another: `50ms..300ms`, or `50ms` for always the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Times(pub(crate) RangeInclusive<Duration>);
+
+impl FromStr for Times {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Times, String> {
+        let (least, most) = text.split_once("..").unwrap_or((text, text));
+        let (least, most) = (time(least)?, time(most)?);
+        if least > most {
+            return Err("the first time is the longer one".to_owned());
+        }
+        Ok(Times(least..=most))
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text.trim())
+        .map_err(|error| format!("{error}; times are written as 50ms, 2s, 1m"))
 }
 
 #[derive(Args, Debug)]
@@ -155,6 +258,16 @@ fn looks_like_a_file(word: &str) -> bool {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+
+    #[test]
+    fn times_are_one_or_two() {
+        let ms = Duration::from_millis;
+        assert_eq!("50ms..2s".parse(), Ok(Times(ms(50)..=ms(2000))));
+        assert_eq!("1s".parse(), Ok(Times(ms(1000)..=ms(1000))));
+        for wrong in ["", "50", "2s..1s", "1s..", "..1s", "1s..2s..3s"] {
+            assert!(wrong.parse::<Times>().is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -12,6 +12,8 @@ pub(crate) const NOT_STARTED: u8 = 3;
 pub(crate) const GAVE_UP: u8 = 4;
 /// The operating system refused something that the command itself needs.
 pub(crate) const BROKEN: u8 = 5;
+/// What chaos did was not survived, or something was left behind.
+pub(crate) const NOT_SURVIVED: u8 = 6;
 /// Added to the number of a signal, as shells do.
 pub(crate) const SIGNAL_BASE: i32 = 128;
 
@@ -23,6 +25,7 @@ Exit codes:
   3      a build command failed, or a process did not start; what had started was stopped
   4      a process failed more often than it may; everything was stopped
   5      the operating system refused something that this command needs
+  6      `procession chaos`: something did not come back, or was left behind
   130    stopped by Ctrl-C (SIGINT)
   143    stopped by SIGTERM
   else   the exit code of the `significant` process that ended the topology, or 128 and the number of the signal that \
@@ -39,7 +42,7 @@ mod tests {
 
     #[test]
     fn the_help_lists_every_code() {
-        for code in [DONE, NOT_SOUND, USAGE, NOT_STARTED, GAVE_UP, BROKEN] {
+        for code in [DONE, NOT_SOUND, USAGE, NOT_STARTED, GAVE_UP, BROKEN, NOT_SURVIVED] {
             assert!(HELP.contains(&format!("\n  {code}  ")), "{code} is not in the help");
         }
         assert_eq!((of_process(7), of_process(SIGNAL_BASE + 9)), (7, 137));

@@ -17,6 +17,12 @@ pub(crate) enum Failure {
     /// It is not sound, which was said in full.
     #[error("{0}")]
     NotSound(String),
+    /// A process was named that there is not.
+    #[error("the topology has no process called `{name}`; it has: {known}")]
+    NoSuchProcess { name: String, known: String },
+    /// All processes are spared.
+    #[error("no process of the topology may be hit: all are spared")]
+    NobodyToHit,
     /// A build command failed.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -32,6 +38,7 @@ impl Failure {
             Failure::Source(_) | Failure::NotSound(_) | Failure::Runtime(Error::Invalid(_)) => {
                 code::NOT_SOUND
             }
+            Failure::NoSuchProcess { .. } | Failure::NobodyToHit => code::USAGE,
             Failure::Build(_) | Failure::Runtime(Error::Start { .. }) => code::NOT_STARTED,
             Failure::Runtime(Error::GaveUp { .. }) => code::GAVE_UP,
             Failure::Runtime(Error::Interrupted(signal)) => code::of_process(code::SIGNAL_BASE + signal.0),
@@ -50,7 +57,10 @@ impl Failure {
         match self {
             Failure::Source(error) => error.help(),
             Failure::Build(error) => error.help(),
-            Failure::NotSound(_) | Failure::Runtime(_) => None,
+            Failure::NotSound(_)
+            | Failure::NoSuchProcess { .. }
+            | Failure::NobodyToHit
+            | Failure::Runtime(_) => None,
         }
     }
 

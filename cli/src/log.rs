@@ -14,10 +14,23 @@ use crate::output::Output;
 
 /// Installs the subscriber of this command.
 pub(crate) fn start(format: LogFormat) -> procession::Result<Output> {
-    let (shape, notice, rest): (_, fn(u64) -> String, _) = match format {
-        LogFormat::Human => (Format::Human, human_notice, Stream::Stderr),
-        LogFormat::Json => (Format::Json, json_notice, Stream::Stdout),
-    };
+    match format {
+        LogFormat::Human => install(Format::Human, human_notice, Stream::Stdout, Stream::Stderr),
+        LogFormat::Json => install(Format::Json, json_notice, Stream::Stdout, Stream::Stdout),
+    }
+}
+
+/// As `start`, for a command that has its own to say on stdout: all else is for people, and on stderr.
+pub(crate) fn start_aside() -> procession::Result<Output> {
+    install(Format::Human, human_notice, Stream::Stderr, Stream::Stderr)
+}
+
+fn install(
+    shape: Format,
+    notice: fn(u64) -> String,
+    lines: Stream,
+    rest: Stream,
+) -> procession::Result<Output> {
     let output = Output::start(notice)?;
     let layer = |stream| {
         logs::format_layer::<Layered<EnvFilter, Registry>, _>(
@@ -26,7 +39,7 @@ pub(crate) fn start(format: LogFormat) -> procession::Result<Output> {
             output.sink(stream),
         )
     };
-    let split = Split { stdout: layer(Stream::Stdout), rest: layer(rest) };
+    let split = Split { stdout: layer(lines), rest: layer(rest) };
     let subscriber = tracing_subscriber::registry().with(filter()).with(split);
     subscriber.try_init().map_err(procession::Error::other)?;
     Ok(output)

@@ -6,6 +6,7 @@
 mod arguments;
 mod build;
 mod catalog;
+mod chaos;
 mod check;
 mod code;
 mod console;
@@ -14,6 +15,7 @@ mod findings;
 mod graph;
 mod log;
 mod output;
+mod prepare;
 mod source;
 mod summary;
 mod up;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Up(up) => up::run(&up),
+        Command::Chaos(chaos) => chaos::run(&chaos),
         Command::Check(check) => check::run(&check),
         Command::Graph(graph) => graph::run(&graph),
     };

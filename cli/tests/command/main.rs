@@ -9,6 +9,7 @@
 use libtest_mimic::{Arguments, Trial};
 
 mod builds;
+mod chaos;
 mod checks;
 mod endings;
 mod logs;
@@ -23,6 +24,7 @@ fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
     let stories: Vec<Trial> = [
         builds::stories(),
+        chaos::stories(),
         checks::stories(),
         endings::stories(),
         logs::stories(),

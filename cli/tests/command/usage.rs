@@ -18,6 +18,7 @@ fn help(stage: Stage) {
         (vec!["up", "--help"], vec!["Examples:", "Exit codes:", "130", "RUST_LOG", "--no-build"]),
         (vec!["help", "up"], vec!["Exit codes:"]),
         (vec!["check", "--help"], vec!["Examples:", "--json"]),
+        (vec!["chaos", "--help"], vec!["Examples:", "--seed", "--seconds", "--kill", "--json", "SIGSTOP"]),
         (vec!["graph", "--help"], vec!["Examples:", "dot -Tsvg", "mermaid", "graphviz"]),
     ] {
         let done = stage.run(&arguments);
@@ -45,7 +46,7 @@ fn files(stage: Stage) {
     stage.write("latin.toml", b"name = \"demo\"\n# caf\xe9\n");
     stage.write("huge.toml", vec![b'#'; procession::topology::MAX_SOURCE_BYTES + 1]);
     std::fs::create_dir(stage.path().join("folder")).unwrap();
-    for command in ["up", "check", "graph"] {
+    for command in ["up", "check", "graph", "chaos"] {
         for (file, words) in [
             ("missing.toml", "error: there is no file `missing.toml`"),
             ("folder", "error: `folder` is a directory"),
