@@ -1,9 +1,9 @@
-//! Any bytes to a connection that has requests, tells and casts of its own under way: no panic, no message over the
-//! limit, and one outcome for each of its messages.
+//! Any bytes to a connection that has requests, tells, casts and monitors of its own under way: no panic, no message over
+//! the limit, one outcome for each of its messages, and one end for each of its monitors.
 
 #![allow(dead_code)] // The stable tests look at more of it than the fuzzer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use procession::protocol::Limits;
 use procession::protocol::connection::{Begin, Connection, Event, Mode, ProtocolError, Submit, Waiting};
 use procession::protocol::control::Preamble;
 use procession::protocol::frame::{FrameReader, Header, Kind};
+use procession::protocol::watching::{EndReason, Reference, Watch};
 use procession::protocol::wire::{Cause, Failure, Hello, Open};
 
 /// What the victim accepts and grants.
@@ -37,6 +38,9 @@ pub(crate) struct Victim {
     pub(crate) written: Vec<u8>,
     /// What reached its actors, by length.
     pub(crate) delivered: Vec<usize>,
+    /// What it watches, and what of it it was told of.
+    watched: BTreeSet<Reference>,
+    told: BTreeSet<Reference>,
 }
 
 /// How a message ended.
@@ -66,6 +70,8 @@ impl Victim {
             waiting: Vec::new(),
             written: Vec::new(),
             delivered: Vec::new(),
+            watched: BTreeSet::new(),
+            told: BTreeSet::new(),
         }
     }
 
@@ -98,6 +104,12 @@ impl Victim {
                 Err(cause) => panic!("nothing was wrong yet: {cause}"),
             }
         }
+        for slot in 0..3 {
+            let target = ActorId::declared(ProcessId(2), Slot(slot));
+            let watcher = (slot > 0).then(|| ActorId::declared(ProcessId(1), Slot(slot)));
+            let watched = self.connection.watch(&Watch { target, watcher }, slot == 2);
+            self.watched.insert(watched.expect("nothing was wrong yet"));
+        }
         self.write();
     }
 
@@ -116,20 +128,29 @@ impl Victim {
                 self.greeted = self.reader.take_preamble()?;
             }
             while self.greeted {
-                let Some(frame) = self.reader.next()? else { break };
-                let event = self.connection.handle_frame(frame, self.now)?;
-                if let Some(event) = event {
-                    let mut reply = None;
-                    note(&mut self.outcomes, &mut self.delivered, event, &mut reply);
-                    if let Some(reply) = reply {
-                        self.respond(&reply);
-                    }
+                let mut reader = std::mem::take(&mut self.reader);
+                let taken = self.take_frame(&mut reader);
+                self.reader = reader;
+                if !taken? {
+                    break;
                 }
-                self.drain();
-                self.write();
             }
         }
         Ok(())
+    }
+
+    fn take_frame(&mut self, reader: &mut FrameReader) -> Result<bool, ProtocolError> {
+        let Some(frame) = reader.next()? else { return Ok(false) };
+        if let Some(event) = self.connection.handle_frame(frame, self.now)? {
+            let mut reply = None;
+            self.note(event, &mut reply);
+            if let Some(reply) = reply {
+                self.respond(&reply);
+            }
+        }
+        self.drain();
+        self.write();
+        Ok(true)
     }
 
     /// As a process would: everything is granted but what no actor is called, handled at once, and answered with as many bytes.
@@ -156,12 +177,20 @@ impl Victim {
                 }
             }
             Respond::Goodbye => self.connection.fail_waiting(&Cause::ActorStopped),
+            // Some live on, others have ended by then; each that is told is behind what was sent to who is told.
+            Respond::Watch { reference, slot, watcher } if *slot != 1 => {
+                self.connection.notify(*reference, true, *watcher, &EndReason::NoActor);
+            }
+            Respond::Watch { .. } => {}
+            Respond::Notice { channel } => {
+                self.connection.begin_notice(*channel);
+            }
         }
     }
 
     fn drain(&mut self) {
         while let Some(event) = self.connection.poll_event() {
-            note(&mut self.outcomes, &mut self.delivered, event, &mut None);
+            self.note(event, &mut None);
         }
     }
 
@@ -184,6 +213,10 @@ impl Victim {
         self.connection.handle_lost(&LOSS);
         self.drain();
         assert_eq!(self.connection.outgoing_count(), 0);
+        let (left, _) = self.connection.take_watches();
+        let ended: BTreeSet<_> = left.iter().copied().chain(self.told.iter().copied()).collect();
+        assert_eq!(ended.len(), left.len() + self.told.len(), "N-5: told, and left at the end");
+        assert_eq!(ended, self.watched, "N-5: each has an end");
         for tag in &self.waiting {
             assert!(self.outcomes.contains_key(tag), "M-2: message {tag} never ended");
         }
@@ -194,40 +227,57 @@ enum Respond {
     Open { channel: u32, slot: u32 },
     Deliver { channel: u32, bytes: u64, correlation: Option<u64>, deadline: Option<Instant> },
     Goodbye,
+    Watch { reference: Reference, slot: u32, watcher: Option<u32> },
+    Notice { channel: u32 },
 }
 
-fn note(
-    outcomes: &mut BTreeMap<u32, Ended>,
-    delivered: &mut Vec<usize>,
-    event: Event<'_, u32>,
-    respond: &mut Option<Respond>,
-) {
-    let (tag, ended) = match event {
-        // Every reply is written at once, so nobody stands aside.
-        Event::Greeted(_) | Event::Resume { .. } => return,
-        // Whom the peer's channel led to is not remembered here, and none of ours is ever closed.
-        Event::Closed { .. } | Event::Shut { .. } => return,
-        Event::Open { channel, open } => {
-            *respond = Some(Respond::Open { channel, slot: open.target.slot.0 });
-            return;
-        }
-        Event::Deliver { channel, body, weight, correlation, deadline, .. } => {
-            let body = body.bytes;
-            assert!(body.len() <= LIMITS.max_message_bytes as usize, "H6: a message over the limit");
-            delivered.push(body.len());
-            *respond = Some(Respond::Deliver { channel, bytes: weight, correlation, deadline });
-            return;
-        }
-        Event::Goodbye => {
-            *respond = Some(Respond::Goodbye);
-            return;
-        }
-        Event::Reply { tag, body } => (tag, Ended::Replied(body.bytes.into_owned())),
-        Event::Sent { tag } => (tag, Ended::Sent),
-        Event::Failed { tag, failure } => (tag, Ended::Failed(failure)),
-    };
-    let previous = outcomes.insert(tag, ended);
-    assert!(previous.is_none(), "N-1: message {tag} ended twice");
+impl Victim {
+    fn note(&mut self, event: Event<'_, u32>, respond: &mut Option<Respond>) {
+        let (tag, ended) = match event {
+            // Every reply is written at once, so nobody stands aside.
+            Event::Greeted(_) | Event::Resume { .. } => return,
+            // Whom the peer's channel led to is not remembered here, and none of ours is ever closed.
+            Event::Closed { .. } | Event::Shut { .. } => return,
+            Event::Open { channel, open } => {
+                *respond = Some(Respond::Open { channel, slot: open.target.slot.0 });
+                return;
+            }
+            Event::Deliver { channel, body, weight, correlation, deadline, .. } => {
+                let body = body.bytes;
+                assert!(body.len() <= LIMITS.max_message_bytes as usize, "H6: a message over the limit");
+                self.delivered.push(body.len());
+                *respond = Some(Respond::Deliver { channel, bytes: weight, correlation, deadline });
+                return;
+            }
+            Event::Watch { reference, watch, .. } => {
+                let watcher = watch.watcher.map(|watcher| watcher.slot.0);
+                *respond = Some(Respond::Watch { reference, slot: watch.target.slot.0, watcher });
+                return;
+            }
+            Event::Unwatch { reference, back } => {
+                if !back {
+                    self.watched.remove(&reference);
+                }
+                return;
+            }
+            Event::Ended { channel, reference, back, .. } => {
+                if !back {
+                    assert!(self.told.insert(reference), "N-5: {reference:?} was told twice");
+                }
+                *respond = channel.map(|channel| Respond::Notice { channel });
+                return;
+            }
+            Event::Goodbye => {
+                *respond = Some(Respond::Goodbye);
+                return;
+            }
+            Event::Reply { tag, body } => (tag, Ended::Replied(body.bytes.into_owned())),
+            Event::Sent { tag } => (tag, Ended::Sent),
+            Event::Failed { tag, failure } => (tag, Ended::Failed(failure)),
+        };
+        let previous = self.outcomes.insert(tag, ended);
+        assert!(previous.is_none(), "N-1: message {tag} ended twice");
+    }
 }
 
 /// What a peer says first.

@@ -60,6 +60,15 @@ pub(crate) fn actor(actor: &Actor) -> TokenStream {
             }
         }
 
+        #[automatically_derived]
+        impl ::procession::actix::Handler<::procession::address::Attend> for #ident {
+            type Result = ();
+
+            fn handle(&mut self, attend: ::procession::address::Attend, context: &mut Self::Context) {
+                ::procession::address::handle_attend::<Self>(attend, context)
+            }
+        }
+
         // Never sent: with one message alone in the list, the compiler would take any other for a wrong value of its
         // type, and not say that it is not in the list.
         #[automatically_derived]

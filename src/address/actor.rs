@@ -1,11 +1,12 @@
 //! What makes an actor addressable from other processes. Implemented by `#[derive(ProcActor)]`.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 
 use actix::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::attend::Attend;
 use super::export::Held;
 use super::inbound::Inbound;
 use super::inbox::{Arrived, Serving};
@@ -38,7 +39,9 @@ impl<M> ProcMessage for M where
     message = "`{Self}` has no list of messages that other processes may send it",
     note = "add `#[derive(ProcActor)]` and `#[proc_actor(messages(...))]` to `{Self}`"
 )]
-pub trait ProcActor: Actor + Handler<StopActor> + Handler<Visit> + Handler<Arrived> {
+pub trait ProcActor:
+    Actor + Handler<StopActor> + Handler<Visit> + Handler<Arrived> + Handler<Attend>
+{
     /// The stable name of the type, `crate::module::Type`: what `type = "..."` in a topology means.
     const TYPE_NAME: &'static str;
 
@@ -89,6 +92,10 @@ pub struct MessageEntry<A: Actor> {
     pub(super) deliver: Deliver<A>,
     pub(super) deliver_local: fn(&Addr<A>, &mut dyn Any) -> bool,
     pub(super) hold_local: fn(&mut dyn Any) -> Option<Held<A>>,
+    /// Takes a message out of its envelope, for an inbox.
+    pub(super) unwrap: fn(&mut dyn Any) -> Option<Box<dyn Any + Send>>,
+    /// The message's type.
+    pub(super) message: fn() -> TypeId,
     pub(super) open: Open,
     /// Handles a message of the inbox that is still encoded.
     pub(super) handle_small: fn(&mut A, &[u8], Ticket, &mut A::Context),
@@ -110,6 +117,8 @@ impl<A: ProcActor> MessageEntry<A> {
             deliver: Inbound::<M>::deliver::<A>,
             deliver_local: Inbound::<M>::deliver_local::<A>,
             hold_local: Inbound::<M>::hold_local::<A>,
+            unwrap: Inbound::<M>::unwrap,
+            message: TypeId::of::<M>,
             open: Inbound::<M>::open,
             handle_small: Inbound::<M>::handle_small::<A>,
             handle_whole: Inbound::<M>::handle_whole::<A>,

@@ -38,6 +38,10 @@ impl<A: ProcActor> ProcAddr<A> {
         ProcAddr { target, actor: PhantomData }
     }
 
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// The actor that the topology calls `name`. Looked up where it is used: an unknown name is an error of the
     /// send ([`Cause::UnknownName`]), and of `check` where it is an argument in a topology.
     pub fn named(name: &str) -> ProcAddr<A> {

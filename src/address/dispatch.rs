@@ -198,6 +198,18 @@ pub(super) fn do_send<M: ProcMessage>(target: &Target, which: Which, message: M)
     router.dead_letters().bury(&letter);
 }
 
+/// Sends a message that waits for room as long as it takes, whoever sent it: there are few of them, and each is owed.
+pub(super) fn tell_and_forget<M: ProcMessage>(router: &Arc<Router>, id: ActorId, which: Which, message: &M) {
+    let nobody = || {
+        let tag = Waiter::Nobody { target: id, message: MessageName(which.name) };
+        Waiting { tag, deadline: None }
+    };
+    if let Err(cause) = put(router, id, which, message, (Mode::Tell, Duration::ZERO), nobody) {
+        let letter = DeadLetter { target: Some(id), message: Some(MessageName(which.name)), count: 1, cause };
+        router.dead_letters().bury(&letter);
+    }
+}
+
 fn send_now<M: ProcMessage>(
     target: &Target,
     which: Which,

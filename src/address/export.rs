@@ -6,10 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use actix::prelude::*;
 
 use super::actor::{MessageEntry, ProcActor};
+use super::attend::Attend;
 use super::inbox::{Inbox, SMALL_BYTES};
 use crate::codec::Encoded;
+use crate::id::ActorId;
 use crate::process::handling;
-use crate::process::routing::{Export, Refused, Ticket};
+use crate::process::routing::{Behind, Ends, Export, Refused, Ticket};
+use crate::protocol::watching::EndReason;
 use crate::protocol::wire::{Cause, Failure, MessageId};
 
 /// An exported actor: the address that its supervisor keeps up to date.
@@ -28,14 +31,19 @@ pub struct ActorExport<A: Actor> {
 }
 
 enum Life<A: Actor> {
-    Between(Vec<Held<A>>),
-    Alive(Addr<A>, Arc<Inbox>),
+    Between(Vec<Held<A>>, Arc<Ends>),
+    Alive(Addr<A>, Arc<Inbox>, Arc<Ends>),
     Gone,
 }
 
 impl<A: Actor> Life<A> {
-    fn of(addr: Addr<A>) -> Life<A> {
-        Life::Alive(addr, Arc::default())
+    fn of(addr: Addr<A>, ends: Arc<Ends>) -> Life<A> {
+        Life::Alive(addr, Arc::default(), ends)
+    }
+
+    /// Before the next life, with what is held for it.
+    fn between(held: Vec<Held<A>>) -> Life<A> {
+        Life::Between(held, Ends::new())
     }
 }
 
@@ -48,35 +56,56 @@ impl<A: ProcActor> ActorExport<A> {
         let messages = A::messages().iter().map(|entry| (entry.id, entry.name));
         handling::know_type(A::TYPE_NAME, messages);
         let supervised = addr.is_none();
-        let life = addr.map_or_else(|| Life::Between(Vec::new()), Life::of);
+        let life = match addr {
+            Some(addr) => Life::of(addr, Ends::new()),
+            None => Life::between(Vec::new()),
+        };
         Arc::new(ActorExport { life: RwLock::new(life), supervised })
     }
 
     /// Replaces the actor by its next life, or by nothing.
     pub fn set(&self, addr: Option<Addr<A>>) {
+        let mut gone = None;
         loop {
             // Delivered and dropped without the lock: both may lead to further deliveries here.
             let held = match (&mut *self.write(), &addr) {
-                (Life::Between(held), Some(_)) if !held.is_empty() => std::mem::take(held),
+                (Life::Between(held, _), Some(_)) if !held.is_empty() => std::mem::take(held),
                 (life, Some(addr)) => {
-                    *life = Life::of(addr.clone());
-                    return;
+                    let ends = match &*life {
+                        Life::Between(_, ends) => Arc::clone(ends),
+                        _ => Ends::new(),
+                    };
+                    *life = Life::of(addr.clone(), ends);
+                    break;
                 }
                 (life, None) => match std::mem::replace(life, Life::Gone) {
-                    Life::Between(held) => held,
-                    _ => return,
+                    Life::Between(held, ends) => {
+                        gone = Some(ends);
+                        held
+                    }
+                    Life::Alive(_, _, ends) => {
+                        // Whoever takes the place away of one that lives is about to stop it.
+                        ends.foretell(EndReason::Stopped);
+                        break;
+                    }
+                    Life::Gone => break,
                 },
             };
             if let Some(addr) = &addr {
                 held.into_iter().for_each(|held| held(addr));
             }
         }
+        match gone {
+            // The life that was waited for will not be.
+            Some(ends) => ends.end(EndReason::NoActor),
+            None => self.attend(),
+        }
     }
 
     /// The actor that lives now.
     pub fn addr(&self) -> Option<Addr<A>> {
         match &*self.read() {
-            Life::Alive(addr, _) => Some(addr.clone()),
+            Life::Alive(addr, ..) => Some(addr.clone()),
             _ => None,
         }
     }
@@ -96,7 +125,7 @@ impl<A: ProcActor> ActorExport<A> {
         now: impl FnOnce(&Addr<A>, &Arc<Inbox>, W),
         later: impl FnOnce(W) -> Option<Held<A>>,
     ) -> bool {
-        if let Life::Alive(addr, inbox) = &*self.read()
+        if let Life::Alive(addr, inbox, _) = &*self.read()
             && (!self.supervised || addr.connected())
         {
             now(addr, inbox, what);
@@ -105,9 +134,9 @@ impl<A: ProcActor> ActorExport<A> {
         let mut life = self.write();
         match &mut *life {
             // A new life began meanwhile.
-            Life::Alive(addr, inbox) if addr.connected() => now(addr, inbox, what),
-            Life::Between(held) => held.extend(later(what)),
-            Life::Alive(..) if self.supervised => *life = Life::Between(later(what).into_iter().collect()),
+            Life::Alive(addr, inbox, _) if addr.connected() => now(addr, inbox, what),
+            Life::Between(held, _) => held.extend(later(what)),
+            Life::Alive(..) if self.supervised => *life = Life::between(later(what).into_iter().collect()),
             Life::Alive(..) | Life::Gone => return false,
         }
         true
@@ -152,10 +181,78 @@ impl<A: ProcActor> Export for ActorExport<A> {
         lives && taken
     }
 
+    fn deliver_behind(&self, message: MessageId, envelope: &mut dyn Any) -> bool {
+        let Some(line) = A::messages().iter().position(|entry| entry.id == message) else { return false };
+        let entry = &A::messages()[line];
+        let mut taken = true;
+        let lives = self.with_life(
+            envelope,
+            |addr, inbox, envelope| {
+                let Some(serving) = A::serving() else {
+                    taken = (entry.deliver_local)(addr, envelope);
+                    return;
+                };
+                match (entry.unwrap)(envelope) {
+                    Some(whole) => {
+                        if let Some(arrived) = inbox.push_whole(line, whole) {
+                            (serving.announce)(addr, arrived);
+                        }
+                    }
+                    None => taken = false,
+                }
+            },
+            |envelope| (entry.hold_local)(envelope),
+        );
+        lives && taken
+    }
+
+    fn life(&self) -> Option<Arc<Ends>> {
+        if let Life::Alive(addr, _, ends) = &*self.read()
+            && addr.connected()
+        {
+            return Some(Arc::clone(ends));
+        }
+        let mut life = self.write();
+        if let Life::Alive(addr, ..) = &*life
+            && !addr.connected()
+        {
+            *life = if self.supervised { Life::between(Vec::new()) } else { Life::Gone };
+        }
+        match &*life {
+            Life::Alive(_, _, ends) | Life::Between(_, ends) => Some(Arc::clone(ends)),
+            Life::Gone => None,
+        }
+    }
+
+    fn attend(&self) {
+        let claimed = match (&*self.read(), A::serving()) {
+            (Life::Alive(addr, _, ends), Some(serving)) if ends.claim() => {
+                Some((addr.clone(), serving, Arc::clone(ends)))
+            }
+            _ => None,
+        };
+        // Where the mailbox is closed the message is dropped at once, which tells.
+        if let Some((addr, serving, ends)) = claimed {
+            (serving.attend)(&addr, Attend::new(ends));
+        }
+    }
+
+    fn can_be_ended(&self) -> bool {
+        A::serving().is_some()
+    }
+
+    fn traps_exits(&self) -> bool {
+        super::link::traps_exits::<A>()
+    }
+
+    fn linked_ended(&self, with: ActorId, reason: &EndReason, behind: Behind) {
+        super::link::ended::<A>(self, with, reason, behind);
+    }
+
     fn is_alive(&self) -> bool {
         match &*self.read() {
-            Life::Between(_) => true,
-            Life::Alive(addr, _) => self.supervised || addr.connected(),
+            Life::Between(..) => true,
+            Life::Alive(addr, ..) => self.supervised || addr.connected(),
             Life::Gone => false,
         }
     }

@@ -31,6 +31,20 @@ pub(super) enum Answer<M: ProcMessage> {
     Remote(Ticket),
     /// This process: the result stays as it is.
     Local(LocalTicket<M>),
+    /// Nobody: this process says something by itself.
+    Notice(Notice),
+}
+
+/// A notice of an end: told if it still may be when it comes to its turn.
+pub(super) struct Notice {
+    /// Its place behind what came on a channel.
+    pub(super) ticket: Option<Ticket>,
+    /// Whom it tells.
+    pub(super) actor: Slot,
+    /// Its place behind what was sent within this process.
+    pub(super) pass: Option<Pass>,
+    /// Asked once, when it comes to its turn: whether it may be told.
+    pub(super) may_be_told: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// The duty to answer a sender of the same process.
@@ -53,6 +67,10 @@ impl<M: ProcMessage> Message for Inbound<M> {
 impl<M: ProcMessage> Inbound<M> {
     pub(super) fn local(message: M, ticket: LocalTicket<M>) -> Inbound<M> {
         Inbound { message: Some(message), answer: Answer::Local(ticket) }
+    }
+
+    pub(super) fn notice(message: M, notice: Notice) -> Inbound<M> {
+        Inbound { message: Some(message), answer: Answer::Notice(notice) }
     }
 
     /// Takes the message back out: it did not get into the mailbox.
@@ -134,11 +152,18 @@ impl<M: ProcMessage> Inbound<M> {
         }))
     }
 
+    /// Takes a message out of its envelope, for an inbox.
+    pub(super) fn unwrap(envelope: &mut dyn Any) -> Option<Box<dyn Any + Send>> {
+        let inbound = envelope.downcast_mut::<Option<Inbound<M>>>().and_then(Option::take)?;
+        Some(Box::new(inbound))
+    }
+
     /// The message leaves the mailbox, if it may.
     fn begin(&mut self) -> Start {
         match &mut self.answer {
             Answer::Remote(ticket) => ticket.begin(),
             Answer::Local(ticket) => ticket.begin(),
+            Answer::Notice(notice) => notice.begin(),
         }
     }
 
@@ -159,6 +184,7 @@ impl<M: ProcMessage> Inbound<M> {
         match &self.answer {
             Answer::Remote(ticket) => ticket.wants_reply(),
             Answer::Local(ticket) => ticket.slot.is_some(),
+            Answer::Notice(_) => false,
         }
     }
 }
@@ -169,6 +195,8 @@ impl<M: ProcMessage> Answer<M> {
         match self {
             Answer::Remote(ticket) => (ticket.work(naming), ticket.taken()),
             Answer::Local(ticket) => (naming.from_here(ticket.actor), ticket.taken.take()),
+            Answer::Notice(Notice { ticket: Some(ticket), .. }) => (ticket.work(naming), ticket.taken()),
+            Answer::Notice(notice) => (naming.from_here(notice.actor), None),
         }
     }
 
@@ -184,6 +212,7 @@ impl<M: ProcMessage> Answer<M> {
                         .map_err(|reason| (Failure::failed(Cause::Encode(reason)), None)),
                 });
             }
+            Answer::Notice(_) => {}
         }
     }
 
@@ -195,7 +224,21 @@ impl<M: ProcMessage> Answer<M> {
                     slot.complete(Err((failure, None)));
                 }
             }
+            Answer::Notice(_) => {}
         }
+    }
+}
+
+impl Notice {
+    fn begin(&mut self) -> Start {
+        self.pass = None;
+        if let Some(ticket) = &mut self.ticket {
+            match ticket.begin() {
+                Start::Now => {}
+                other => return other,
+            }
+        }
+        if (self.may_be_told)() { Start::Now } else { Start::Never }
     }
 }
 

@@ -15,12 +15,14 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::dev::ToEnvelope;
 use actix::prelude::*;
 
 use super::actor::ProcActor;
+use super::attend::Attend;
 use crate::process::routing::Ticket;
 
 /// The messages that wait, oldest first.
@@ -188,6 +190,10 @@ pub struct Serving<A: Actor> {
     pub(super) announce: fn(&Addr<A>, Arrived),
     is_paused: fn(&A::Context) -> bool,
     address: fn(&A::Context) -> Addr<A>,
+    /// Asks the actor to tell of its end.
+    pub(super) attend: fn(&Addr<A>, Attend),
+    /// Has the actor's context poll this until the actor ends.
+    pub(super) keep: fn(&mut A::Context, Pin<Box<dyn Future<Output = ()>>>),
 }
 
 /// Finds out whether an actor's context can serve an inbox. One that can't may be several at once, as the threads of a
@@ -210,13 +216,17 @@ pub trait Serves<A: Actor> {
 
 impl<A: ProcActor> Serves<A> for Probe<A>
 where
-    A::Context: AsyncContext<A> + ToEnvelope<A, Arrived>,
+    A::Context: AsyncContext<A> + ToEnvelope<A, Arrived> + ToEnvelope<A, Attend>,
 {
     fn serving(&self) -> Option<Serving<A>> {
         Some(Serving {
             announce: |addr, arrived| addr.do_send(arrived),
             is_paused: |context| context.waiting(),
             address: |context| context.address(),
+            attend: |addr, attend| addr.do_send(attend),
+            keep: |context, future| {
+                context.spawn(actix::fut::wrap_future::<_, A>(future));
+            },
         })
     }
 }

@@ -8,12 +8,15 @@
 
 mod actor;
 mod addr;
+mod attend;
 mod context;
 mod dispatch;
 mod error;
 mod export;
 mod inbound;
 mod inbox;
+mod link;
+mod monitor;
 mod recipient;
 mod request;
 mod slot;
@@ -22,13 +25,17 @@ mod visit;
 
 pub use actor::{Accepts, MessageEntry, Never, ProcActor, ProcMessage, StopActor, duplicate_message};
 pub use addr::ProcAddr;
+pub use attend::{Attend, EndedByLink, handle_attend};
 pub use context::{current, enter, leave};
 pub use error::SendError;
 pub use export::ActorExport;
 pub use inbound::{Inbound, handle_inbound};
 pub use inbox::{Arrived, Probe, Serves, ServesNot, Serving, handle_arrived};
+pub use link::{Exited, Link};
+pub use monitor::{Down, IntoWatcher, Monitor, MonitorRef, Who, monitor_process};
 pub use recipient::ProcRecipient;
 pub use request::{Request, Tell};
 pub use visit::{Visit, handle_visit};
 
+pub use crate::protocol::watching::EndReason;
 pub use crate::protocol::wire::{Cause, Failure, MessageId, Verdict};

@@ -36,7 +36,11 @@ impl<M: ProcMessage> ProcRecipient<M> {
         ProcRecipient::new(Target::named(name.into()), None)
     }
 
-    fn which(&self) -> Result<Which, Cause> {
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(super) fn which(&self) -> Result<Which, Cause> {
         let name = plain_name::<M>();
         if let Some(id) = self.id {
             return Ok(Which { id, name });

@@ -26,7 +26,8 @@
 //! - N-2 messages of one channel leave in the order submitted (M-1);
 //! - N-3 what waits for credit was not encoded into the outgoing bytes, so the outgoing bytes are bounded by the
 //!   soft limit, the replies and our own control frames (M-3);
-//! - N-4 a reader never waits: every frame is taken at once, and answered, if at all, by appending bytes (H2).
+//! - N-4 a reader never waits: every frame is taken at once, and answered, if at all, by appending bytes (H2);
+//! - N-5 a reference that was given to watch an actor leaves exactly one end, see `watching`.
 
 mod answering;
 mod budget;
@@ -41,6 +42,7 @@ mod pumping;
 mod receiving;
 mod sending;
 mod transmit;
+mod watching;
 
 #[cfg(test)]
 mod descriptor_tests;
@@ -57,9 +59,11 @@ use slab::Slab;
 use self::channel::{Channel, Served};
 use self::large::{Assemblies, LargeSends};
 use self::outbound::{Outbound, Rank};
+use self::watching::Watches;
 use super::control::Preamble;
 use super::frame::{Header, Kind};
 use super::limits::Limits;
+use super::watching::{EndReason, Reference, Watch};
 use super::wire::{Cause, Failure, Hello, Open};
 use crate::codec::Encoded;
 use crate::codec::descriptor::Carried;
@@ -68,6 +72,7 @@ pub use self::answering::Begin;
 pub use self::error::ProtocolError;
 pub use self::sending::{Mode, Submit, Waiting};
 pub use self::transmit::Transmit;
+pub use self::watching::MAX_WATCHES;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -103,6 +108,7 @@ pub struct Connection<T> {
     stalled: Vec<u32>,
     /// Channels of the peer whose credits are withheld.
     withheld: Vec<u32>,
+    watches: Watches,
     events: VecDeque<Event<'static, T>>,
     we_left: bool,
     they_left: bool,
@@ -223,6 +229,35 @@ pub enum Event<'a, T> {
         /// Why, and what became of it.
         failure: Failure,
     },
+    /// The peer wants to hear of the end of an actor of ours: say [`notify`](Connection::notify) when it has ended, and at
+    /// once if there is none.
+    Watch {
+        /// Names it from now on.
+        reference: Reference,
+        /// Whose end, and who is told.
+        watch: Watch,
+        /// Whether the peer will tell of an end on its side, too.
+        linked: bool,
+    },
+    /// The peer does not want to hear of it any more; or, if the reference is ours, has unlinked.
+    Unwatch {
+        /// Which.
+        reference: Reference,
+        /// Whether the peer gave it.
+        back: bool,
+    },
+    /// Who the reference is about has ended. Where it came on a channel it must take its place behind what came there
+    /// before: see [`begin_notice`](Connection::begin_notice).
+    Ended {
+        /// On which channel.
+        channel: Option<u32>,
+        /// Which.
+        reference: Reference,
+        /// Whether the peer gave it.
+        back: bool,
+        /// How.
+        reason: EndReason,
+    },
     /// The peer stops: no new message should go there.
     Goodbye,
 }
@@ -260,6 +295,7 @@ impl<T> Connection<T> {
             ready: VecDeque::new(),
             stalled: Vec::new(),
             withheld: Vec::new(),
+            watches: Watches::default(),
             events: VecDeque::new(),
             we_left: false,
             they_left: false,

@@ -45,11 +45,20 @@ pub enum Kind {
     Close = 12,
     /// Answers `Close`: everything on `channel` was taken, and nothing more is said about it. Its number is free.
     Closed = 13,
+    /// `correlation` is a reference, which must rise: tell me when the actor has ended. With [`LINK`], the sender tells of
+    /// its own end, too. Body: [`super::watching::Watch`].
+    Monitor = 14,
+    /// Nobody wants to hear of the reference `correlation` any more. With [`BACK`] the receiver of this frame gave it.
+    Demonitor = 15,
+    /// Who the reference `correlation` is about has ended, and had sent nothing more on `channel`, or, if that is
+    /// `u32::MAX`, nothing that waits. With [`BACK`] the receiver of this frame gave the reference. Needs no credit.
+    /// Body: [`super::watching::EndReason`].
+    Down = 16,
 }
 
 impl Kind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 16] = [
         Kind::Hello,
         Kind::Open,
         Kind::Opened,
@@ -63,6 +72,9 @@ impl Kind {
         Kind::Goodbye,
         Kind::Close,
         Kind::Closed,
+        Kind::Monitor,
+        Kind::Demonitor,
+        Kind::Down,
     ];
 
     fn of(byte: u8) -> Option<Kind> {
@@ -74,6 +86,10 @@ impl Kind {
 pub const CHUNKED: u8 = 1;
 /// Flag of a reply: the request failed.
 pub const FAILED: u8 = 2;
+/// Flag of a monitor: it goes both ways.
+pub const LINK: u8 = 4;
+/// Flag of a demonitor or down: the reference is one that the receiver gave.
+pub const BACK: u8 = 8;
 
 /// A frame's fixed part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +98,7 @@ pub struct Header {
     pub length: u32,
     /// What the frame is.
     pub kind: Kind,
-    /// [`CHUNKED`], [`FAILED`].
+    /// [`CHUNKED`], [`FAILED`], [`LINK`], [`BACK`].
     pub flags: u8,
     /// How many descriptors belong to it.
     pub descriptors: u16,
@@ -325,6 +341,6 @@ mod tests {
         for kind in Kind::ALL {
             assert_eq!(Kind::of(kind as u8), Some(kind));
         }
-        assert_eq!((Kind::of(0), Kind::of(14)), (None, None));
+        assert_eq!((Kind::of(0), Kind::of(17)), (None, None));
     }
 }

@@ -9,6 +9,7 @@ pub mod frame;
 pub mod keeping;
 mod limits;
 mod rules;
+pub mod watching;
 pub mod wire;
 
 pub use busy_poll::{BusyPoll, MAX_BUSY_POLL};

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::spawn::{Birth, Spawn};
 use super::state::Keeping;
 use crate::address::ActorExport;
+use crate::id::ActorId;
 use crate::process::keeping::Keeper;
 use crate::process::routing::Router;
 use crate::protocol::control::{ActorStart, Refusal};
@@ -137,8 +138,9 @@ impl<A: Spawn> Hosted<A> {
             Refusal::Args { actor: name.clone(), path, reason: error.inner().to_string() }
         })?;
         let keeping = Keeping::begin(&self.host.keeper, self.start.slot);
-        let birth =
-            Birth { actor: name.clone(), restarts, keeping: keeping.clone(), ..self.host.birth.clone() };
+        let id = ActorId::declared(self.host.router.identity().process, self.start.slot);
+        let (actor, keeping_too) = (name.clone(), keeping.clone());
+        let birth = Birth { actor, restarts, keeping: keeping_too, id, ..self.host.birth.clone() };
         let refused = |reason: String| Refusal::Spawn { actor: name.clone(), reason };
         let made = std::panic::catch_unwind(AssertUnwindSafe(|| A::spawn(args, &birth)));
         let actor = match made {

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::state::{Handover, Keeping};
-use crate::address::ProcActor;
-use crate::id::{ActorName, Exit, Incarnation, ProcessName, TopologyName};
+use crate::address::{ProcActor, ProcAddr};
+use crate::id::{ActorId, ActorName, Exit, Incarnation, ProcessName, TopologyName};
 
 /// An actor that a topology can place in a process.
 ///
@@ -64,6 +64,17 @@ pub struct Birth {
     pub restarts: u32,
     /// What earlier lives left, and where this one keeps its state.
     pub(super) keeping: Keeping,
+    /// The actor's address, whichever life it is in.
+    pub(super) id: ActorId,
+}
+
+impl Birth {
+    /// The actor's own address, as others know it: to hand it out, to be told by monitors, to link.
+    ///
+    /// `A` is the actor's own type; an address of any other type is refused where it is used.
+    pub fn addr<A: ProcActor>(&self) -> ProcAddr<A> {
+        ProcAddr::of(self.id, Some(self.actor.as_str().into()))
+    }
 }
 
 /// Why an actor can't be made: any error, or a text.

@@ -12,7 +12,7 @@ use super::host::{Factory, Host};
 use super::spawn::Birth;
 use super::state::Keeping;
 use crate::address;
-use crate::id::{ActorName, BuildId};
+use crate::id::{ActorId, ActorName, BuildId, Slot};
 use crate::process::bootstrap::{self, BOOTSTRAP_CODE, Takeover};
 use crate::process::control::{
     ControlEvent, ControlLane, ROOT_GONE_CODE, ROOT_GONE_GRACE, TERMINATE_GRACE, TERMINATED_CODE,
@@ -249,5 +249,6 @@ fn birth(welcome: &Welcome) -> Birth {
         actor: ActorName::new("unborn").expect("a name"),
         restarts: 0,
         keeping: Keeping::default(),
+        id: ActorId::declared(welcome.process, Slot(0)),
     }
 }

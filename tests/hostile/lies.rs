@@ -7,7 +7,8 @@ use procession::codec;
 use procession::id::{ActorId, BuildId, Incarnation, ProcessId, Slot};
 use procession::protocol::connection::ProtocolError;
 use procession::protocol::control::PreambleError;
-use procession::protocol::frame::{CHUNKED, FAILED, FrameError, Header, Kind, MAX_FRAME_BYTES};
+use procession::protocol::frame::{BACK, CHUNKED, FAILED, FrameError, Header, Kind, MAX_FRAME_BYTES};
+use procession::protocol::watching::{EndReason, Watch};
 use procession::protocol::wire::{Cause, Hello, Large, Open, Opened};
 use serde::Serialize;
 
@@ -67,6 +68,19 @@ fn announce(kind: Kind, channel: u32, correlation: u64, stream: u32, total: u32)
 
 fn chunk(stream: u32, bytes: usize) -> Vec<u8> {
     frame(on(Kind::Chunk, stream), &vec![0; bytes])
+}
+
+fn named(kind: Kind, correlation: u64, flags: u8, body: &[u8]) -> Vec<u8> {
+    frame(Header { correlation, flags, ..bare(kind) }, body)
+}
+
+fn monitor(reference: u64) -> Vec<u8> {
+    let watch = Watch { target: ActorId::declared(ProcessId(1), Slot(1)), watcher: None };
+    of(Header { correlation: reference, ..bare(Kind::Monitor) }, &watch)
+}
+
+fn down(reference: u64, flags: u8, channel: u32) -> Vec<u8> {
+    of(Header { correlation: reference, flags, channel, ..bare(Kind::Down) }, &EndReason::Normal)
 }
 
 /// What a victim says to these frames after an honest greeting.
@@ -149,6 +163,20 @@ fn every_lie() {
             P::Frame(FrameError::TooLong { length: MAX_FRAME_BYTES + 1, limit: MAX_FRAME_BYTES }),
         ),
         ("no kind", vec![vec![0; 28]], P::Frame(FrameError::Kind(0))),
+        ("a reference twice", vec![monitor(1), monitor(1)], P::Reference(1)),
+        ("a reference that does not rise", vec![monitor(9), monitor(3)], P::Reference(3)),
+        ("a reference of nobody", vec![monitor(0)], P::Reference(0)),
+        ("a taking back of what was never given", vec![named(Kind::Demonitor, 4, 0, &[])], P::Reference(4)),
+        ("an unlinking of what was never given", vec![named(Kind::Demonitor, 4, BACK, &[])], P::Reference(4)),
+        ("an end of what was never watched", vec![down(77, BACK, u32::MAX)], P::Reference(77)),
+        ("an end that nobody asked to be told", vec![down(1, 0, u32::MAX)], P::Reference(1)),
+        ("an end on no channel", vec![down(1, BACK, 5)], P::Channel(5)),
+        ("an end on a refused channel", vec![open(0), open(1), open(2), down(1, BACK, 2)], P::Channel(2)),
+        (
+            "an end inside a large body",
+            vec![open(0), announce(Kind::Cast, 0, 0, 1, 9), down(1, BACK, 0)],
+            P::Channel(0),
+        ),
         (
             "descriptors that did not come",
             vec![open(0), frame(Header { descriptors: 3, ..bare(Kind::Cast) }, &[])],

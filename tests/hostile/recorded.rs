@@ -8,6 +8,7 @@ use procession::id::{ActorId, ProcessId, Slot};
 use procession::protocol::connection::{Mode, Submit, Waiting};
 use procession::protocol::control::Preamble;
 use procession::protocol::frame::Header;
+use procession::protocol::watching::{EndReason, Watch};
 use procession::protocol::wire::Open;
 
 use crate::connection::{Ended, Victim};
@@ -50,6 +51,15 @@ pub(crate) fn conversation() -> Recorded {
                 peer.connection.cancel(key);
             }
         }
+        if round == 20 {
+            // It watches, takes one back, and ends the link that the victim made.
+            let target = ActorId::declared(ProcessId(1), Slot(0));
+            let watcher = Some(ActorId::declared(ProcessId(2), Slot(1)));
+            let one = peer.connection.watch(&Watch { target, watcher }, false).unwrap();
+            let two = peer.connection.watch(&Watch { target, watcher: None }, true).unwrap();
+            peer.connection.unwatch(one, false);
+            peer.connection.notify(two, false, Some(0), &EndReason::Panicked("at work".to_owned()));
+        }
         if round == 30 {
             peer.connection.leave();
         }
@@ -65,7 +75,7 @@ pub(crate) fn conversation() -> Recorded {
     victim.end();
     let kinds: std::collections::BTreeSet<u8> =
         frames(&stream).iter().map(|(begin, _)| stream[begin + 4]).collect();
-    assert!(kinds.len() >= 10, "of the eleven kinds only {kinds:?} are spoken");
+    assert!(kinds.len() >= 13, "of the sixteen kinds only {kinds:?} are spoken");
     Recorded { now, stream, outcomes: victim.outcomes, delivered: victim.delivered }
 }
 

@@ -17,6 +17,8 @@ pub(crate) fn program() -> Program {
         .actor::<crate::postmortem::Patient>()
         .actor::<crate::states::Vault>()
         .actor::<crate::states::Strict>()
+        .actor::<crate::watchmen::Watchman>()
+        .actor::<crate::watchmen::Mortal>()
 }
 
 messages! {

@@ -26,6 +26,8 @@ mod roots;
 mod sending;
 mod stage;
 mod states;
+mod watching;
+mod watchmen;
 mod windows;
 
 fn main() -> std::process::ExitCode {
@@ -49,6 +51,7 @@ fn main() -> std::process::ExitCode {
         stage::over(Transport::Socket, delivery::stories),
         stage::over(Transport::Socket, windows::stories),
         stage::over(Transport::Socket, faults::stories),
+        watching::stories(),
         lives::stories(),
         postmortem::stories(),
         states::stories(),

@@ -29,6 +29,8 @@ pub(crate) struct Ticket {
     deadline: Option<Instant>,
     /// It stood aside before.
     has_returned: bool,
+    /// It is the notice of an end: no message before this one may be begun after it.
+    notice: Option<u32>,
 }
 
 /// A request that was begun and is answered later.
@@ -68,7 +70,19 @@ impl World {
         served.messages += 1;
         served.bytes += new;
         let actor = served.actor.expect("nothing is sent on a channel that was refused");
-        let ticket = Ticket { id, link, side, channel, bytes, correlation, deadline, has_returned: false };
+        let mark = end.marks.get(&actor).copied().unwrap_or_default();
+        assert!(id >= mark, "W-8: message {id} arrives behind an end that was said before message {mark}");
+        let ticket = Ticket {
+            id,
+            link,
+            side,
+            channel,
+            bytes,
+            correlation,
+            deadline,
+            has_returned: false,
+            notice: None,
+        };
         if self.processes[process].state != State::Up {
             return self.dismiss(ticket, Cause::Stopping(name(process)));
         }
@@ -126,7 +140,44 @@ impl World {
         moved
     }
 
+    /// A notice goes into the mailbox behind what came on its channel.
+    pub(crate) fn arrive_notice(&mut self, link: usize, side: usize, channel: u32, mark: u32) {
+        let end = self.links[link].end(side);
+        let process = end.process;
+        let actor = end.served[channel as usize].actor.expect("a channel that was granted");
+        if self.processes[process].state != State::Up {
+            return end.connection.drop_notice(channel);
+        }
+        let (correlation, deadline, has_returned) = (None, None, false);
+        let notice = Some(mark);
+        let ticket =
+            Ticket { id: mark, link, side, channel, bytes: 0, correlation, deadline, has_returned, notice };
+        self.processes[process].actors[actor].mailbox.push_back(ticket);
+    }
+
+    fn take_notice(&mut self, process: usize, ticket: Ticket, mark: u32) {
+        let Ticket { link, side, channel, has_returned, .. } = ticket;
+        let end = self.links[link].end(side);
+        end.unbounded_bytes += 64;
+        let (begin, next) = match has_returned {
+            true => end.connection.begin_notice_again(channel),
+            false => (end.connection.begin_notice(channel), false),
+        };
+        let line = self.processes[process].aside.entry((link, side, channel)).or_default();
+        if begin == Begin::Aside {
+            return line.push_back(Ticket { has_returned: true, ..ticket });
+        }
+        let overtaken = line.iter().find(|waiting| waiting.notice.is_none() && waiting.id < mark);
+        assert!(overtaken.is_none(), "W-8: an end is told before {overtaken:?}, which stands aside");
+        if next {
+            self.resume(link, side, channel);
+        }
+    }
+
     fn take(&mut self, process: usize, ticket: Ticket) {
+        if let Some(mark) = ticket.notice {
+            return self.take_notice(process, ticket, mark);
+        }
         let now = self.now;
         let Ticket { link, side, channel, bytes, correlation, deadline, has_returned, .. } = ticket;
         let end = self.links[link].end(side);

@@ -39,6 +39,7 @@ impl World {
 
     /// Nothing is left anywhere, and every message has met its fate.
     pub(crate) fn check_the_end(&self) {
+        self.check_watches();
         self.ledger.check_that_all_ended(|link, side| self.links[link].is_lost(side));
         for (number, link) in self.links.iter().enumerate() {
             for (side, end) in link.ends.iter().enumerate() {

@@ -127,7 +127,9 @@ impl World {
                 }
                 if !pipe.is_lost(side) {
                     self.ledger.sender_died(link, side);
+                    self.orphan_watches(link, side);
                 }
+                let pipe = &mut self.links[link];
                 pipe.ends[side] = None;
                 pipe.streams[side].close_writer();
                 pipe.streams[1 - side].close_reader();
@@ -212,6 +214,7 @@ impl World {
         end.is_lost = true;
         let lost = end.connection.handle_lost(cause);
         self.drain(link, side, true);
+        self.lose_watches(link, side);
         self.say(|| format!("end {side} of link {link} is lost, and {lost} casts: {cause}"));
         self.account_for(link, side, lost);
     }

@@ -151,6 +151,11 @@ impl World {
                 self.ended(link, side, tag, Outcome::Failed(failure), lost);
             }
             Event::Resume { channel } => self.resume(link, side, channel),
+            Event::Watch { reference, watch, linked } => self.watched(link, side, reference, &watch, linked),
+            Event::Unwatch { reference, back } => self.unwatched(link, side, reference, back),
+            Event::Ended { channel, reference, back, .. } => {
+                self.is_told(link, side, channel, reference, back);
+            }
             Event::Closed { .. } | Event::Shut { .. } => panic!("there are too few channels to close any"),
             Event::Goodbye => {
                 let cause = Cause::Stopping(super::faults::name(end.peer.0));
@@ -217,6 +222,11 @@ fn own(event: Event<'_, u32>) -> Event<'static, u32> {
         Event::Resume { channel } => Event::Resume { channel },
         Event::Closed { channel } => Event::Closed { channel },
         Event::Shut { channel } => Event::Shut { channel },
+        Event::Watch { reference, watch, linked } => Event::Watch { reference, watch, linked },
+        Event::Unwatch { reference, back } => Event::Unwatch { reference, back },
+        Event::Ended { channel, reference, back, reason } => {
+            Event::Ended { channel, reference, back, reason }
+        }
         Event::Goodbye => Event::Goodbye,
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct End {
     pub(crate) not_begun: (u64, u64),
     /// Large replies on their way in: the request, the bytes to come, and whether it was counted as late.
     pub(crate) large_replies: BTreeMap<u32, (u32, u32, bool)>,
+    /// For each of our actors: what was submitted before this must not arrive any more.
+    pub(crate) marks: BTreeMap<usize, u32>,
     /// Bytes of answers and of our own frames since nothing was pending, which nothing holds back yet.
     pub(crate) unbounded_bytes: usize,
 }
@@ -115,6 +117,7 @@ impl End {
             late_replies: 0,
             not_begun: (0, 0),
             large_replies: BTreeMap::new(),
+            marks: BTreeMap::new(),
             unbounded_bytes: 0,
         }
     }

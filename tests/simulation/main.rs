@@ -2,7 +2,7 @@
 //! that are killed, leave and come back, actors that answer late or never, senders that give up.
 //!
 //! The connections are the real ones; everything around them is simulated, and each run is its seed and nothing else.
-//! What must hold is written in `ledger.rs`. `PROCESSION_SIM_SEEDS` says how many seeds are played,
+//! What must hold is written in `ledger.rs` and `watching.rs`. `PROCESSION_SIM_SEEDS` says how many seeds are played,
 //! `PROCESSION_SIM_SEED` plays one of them and prints what happens.
 //!
 //! `crash_points.rs` is not seeded: it plays one conversation and ends it at every byte.
@@ -20,6 +20,7 @@ mod payload;
 mod scenario;
 mod sending;
 mod stream;
+mod watching;
 mod world;
 
 use scenario::{Kind, for_each_seed};

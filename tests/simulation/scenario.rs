@@ -48,6 +48,8 @@ pub(crate) struct Scenario {
     /// Requests that are never answered by themselves, and refused ones.
     pub(crate) silent: f64,
     pub(crate) refused: f64,
+    /// How often a process watches somebody, each round.
+    pub(crate) watches: f64,
 }
 
 impl Scenario {
@@ -82,6 +84,7 @@ impl Scenario {
             pace: 0.1 + dice.f64(),
             silent: sometimes(dice, 0.2),
             refused: sometimes(dice, 0.1),
+            watches: sometimes(dice, 0.5),
         };
         match kind {
             Kind::Anything => {}

@@ -28,6 +28,7 @@ impl World {
             };
             self.send_one(process, mode);
         }
+        self.watch_some(process);
         if self.happens(self.scenario.cancels) {
             self.give_up(process);
         }
@@ -103,7 +104,7 @@ impl World {
     }
 
     /// The pipe to a process, and which end of it is ours: the root makes one when it is first asked for.
-    fn link_to(&mut self, process: usize, other: usize) -> (usize, usize) {
+    pub(crate) fn link_to(&mut self, process: usize, other: usize) -> (usize, usize) {
         if let Some(link) = self.processes[process].current.get(&other) {
             let is_first = self.links[*link].ends[0].as_ref().is_some_and(|end| end.process == process);
             return (*link, usize::from(!is_first));

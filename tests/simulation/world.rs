@@ -9,6 +9,7 @@ use super::actors::{Actor, Held, Ticket};
 use super::ledger::Ledger;
 use super::link::Link;
 use super::scenario::{Kind, Scenario};
+use super::watching::Watches;
 
 /// One process, in one life after the other.
 pub(crate) struct Process {
@@ -48,6 +49,7 @@ pub(crate) struct World {
     pub(crate) live: Vec<usize>,
     pub(crate) introductions: Vec<(Instant, usize)>,
     pub(crate) ledger: Ledger,
+    pub(crate) watches: Watches,
     pub(crate) settling: bool,
     begin: Instant,
     loud: bool,
@@ -67,6 +69,7 @@ impl World {
             live: Vec::new(),
             introductions: Vec::new(),
             ledger: Ledger::default(),
+            watches: Watches::default(),
             settling: false,
             begin: now,
             loud,

@@ -17,11 +17,11 @@ use crate::transport::pipe::{AgreedWire, Pipe};
 
 /// How long the failed messages of a broken connection wait to learn how the peer ended. The root reaps a dead
 /// process within milliseconds; a peer that lives on is found out by this.
-const EXIT_WAIT: Duration = Duration::from_secs(1);
+pub(super) const EXIT_WAIT: Duration = Duration::from_secs(1);
 
 /// Drives one connection from its first message to the last outcome. Runs on the arbiter.
 pub(super) async fn run(router: Arc<Router>, peer: Arc<Peer>) {
-    let mut finish = Finish { router: &router, peer: &peer, told: false };
+    let mut finish = Finish { router: &router, peer: &peer, told: false, watchers_told: false };
     let lane = PeerLane { router: &router, peer: &peer };
     let cause = match lane.wait_for_pipe().await {
         Err(cause) => cause,
@@ -37,8 +37,13 @@ pub(super) async fn run(router: Arc<Router>, peer: Arc<Peer>) {
     };
     let lost = finish.tell(&cause);
     if lost > 0 && !router.is_stopping() {
+        let cause = cause.clone();
         router.dead_letters().bury(&DeadLetter { target: None, message: None, count: lost, cause });
     }
+    if peer.is_watched() && peer.incarnation().is_some() {
+        peer.wait_for_exit().await;
+    }
+    finish.tell_watchers(&cause);
 }
 
 /// Every message gets its outcome when a connection ends, even if it ends by a panic of the task that drives it.
@@ -46,9 +51,16 @@ struct Finish<'a> {
     router: &'a Arc<Router>,
     peer: &'a Arc<Peer>,
     told: bool,
+    watchers_told: bool,
 }
 
 impl Finish<'_> {
+    fn tell_watchers(&mut self, cause: &Cause) {
+        if !std::mem::replace(&mut self.watchers_told, true) {
+            self.peer.tell_watchers(cause);
+        }
+    }
+
     fn tell(&mut self, cause: &Cause) -> u64 {
         self.told = true;
         self.router.forget(self.peer);
@@ -63,6 +75,7 @@ impl Drop for Finish<'_> {
         if !self.told {
             self.tell(&self.peer.death());
         }
+        self.tell_watchers(&self.peer.death());
         self.router.ended(self.peer);
     }
 }
@@ -228,6 +241,13 @@ impl Lane for PeerLane<'_> {
                 // Its end may send, so it runs without the lock.
                 drop(served);
                 drop(gone);
+            }
+            Event::Watch { reference, watch, linked } => {
+                self.peer.watched(self.router, reference, &watch, linked);
+            }
+            Event::Unwatch { reference, back } => self.peer.unwatched(reference, back),
+            Event::Ended { channel, reference, back, reason } => {
+                self.peer.ended(channel, reference, back, &reason);
             }
             Event::Shut { channel } => self.peer.release(channel),
             Event::Resume { channel } => self.peer.resume(channel),

@@ -13,6 +13,7 @@
 mod aside;
 mod bell;
 mod dead_letters;
+mod ends;
 mod gate;
 mod lane;
 mod peer;
@@ -20,12 +21,15 @@ mod registry;
 mod route;
 mod router;
 mod ticket;
+mod watching;
 
 pub use aside::Return;
 pub use dead_letters::{DeadLetter, DeadLetters, MessageName};
+pub use ends::{Ends, Observer};
 pub use gate::{Gate, Pass};
 pub use peer::{Outcome, Peer, Waiter};
 pub use registry::{Export, Exported, Refused, Registry};
 pub use route::Route;
 pub use router::{Broker, Identity, Router};
 pub use ticket::{Place, Start, Ticket};
+pub use watching::{Behind, Watched, Watcher};

@@ -12,6 +12,7 @@ use super::bell::Bell;
 use super::dead_letters::{DeadLetter, MessageName};
 use super::registry::Exported;
 use super::router::Router;
+use super::watching::PeerWatches;
 use crate::codec::Encoded;
 use crate::id::{ActorId, Exit, Incarnation, ProcessId, ProcessName};
 use crate::protocol::connection::{Connection, MAX_CHANNELS};
@@ -52,9 +53,11 @@ pub struct Peer {
     pub(super) born: Instant,
     connection: Mutex<Connection<Waiter>>,
     /// Channels by the actor that they lead to, and how many others each led to before. Locked before the connection.
-    channels: Mutex<FxHashMap<ActorId, (u32, u32)>>,
+    pub(super) channels: Mutex<FxHashMap<ActorId, (u32, u32)>>,
     /// What the peer's channels lead to, by their number. Changed by the driver alone.
     pub(super) served: Mutex<Vec<Option<Exported>>>,
+    /// Who watches whom over it. Locked before the connection.
+    pub(super) watches: Mutex<PeerWatches>,
     /// Messages that may not begin yet.
     aside: Aside,
     /// The connection has something to transmit.
@@ -79,6 +82,7 @@ impl Peer {
             connection: Mutex::new(Connection::new(router.hello())),
             channels: Mutex::default(),
             served: Mutex::default(),
+            watches: Mutex::default(),
             aside: Aside::default(),
             wake: Bell::default(),
             pipe: Mutex::new(None),

@@ -6,11 +6,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rustc_hash::FxHashMap;
 
+use super::ends::Ends;
 use super::gate::Gate;
 use super::ticket::Ticket;
+use super::watching::Behind;
 use crate::codec::{DecodeError, Encoded};
 use crate::id::{ActorId, ActorName, Slot};
 use crate::process::handling;
+use crate::protocol::watching::EndReason;
 use crate::protocol::wire::MessageId;
 
 /// An actor as the connections see it.
@@ -25,8 +28,28 @@ pub trait Export: Send + Sync {
     /// inbound message, and is taken if the actor handles that type.
     fn deliver_local(&self, message: MessageId, envelope: &mut dyn Any) -> bool;
 
+    /// Puts a message that this process makes about another into the mailbox, behind everything that has arrived from
+    /// other processes; `envelope` as in [`deliver_local`](Self::deliver_local).
+    fn deliver_behind(&self, message: MessageId, envelope: &mut dyn Any) -> bool;
+
     /// Whether the actor is alive.
     fn is_alive(&self) -> bool;
+
+    /// The life that is lived now, or, between two, the next; none if there will be none.
+    fn life(&self) -> Option<Arc<Ends>>;
+
+    /// Has the actor's own context tell of its end, if somebody wants to hear of it and nobody there does so yet.
+    fn attend(&self);
+
+    /// Whether its context can tell of its end, and end it. A pool's can't.
+    fn can_be_ended(&self) -> bool;
+
+    /// Whether it is told of the ends of those with whom it is linked, instead of being ended.
+    fn traps_exits(&self) -> bool;
+
+    /// Somebody with whom it is linked has ended: it is told, if it takes such messages, or ended too if that was
+    /// abnormal.
+    fn linked_ended(&self, with: ActorId, reason: &EndReason, behind: Behind);
 }
 
 /// A message that did not get into the mailbox.
@@ -53,6 +76,13 @@ pub struct Entry {
     /// What this process may have under way to it.
     pub gate: Arc<Gate>,
     key: u64,
+}
+
+impl Exported {
+    /// Whether both are one actor, in one place.
+    pub fn is_same(&self, other: &Exported) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Deref for Exported {

@@ -188,6 +188,15 @@ impl Router {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
+    /// The process of a name, if some actor of it may be reached by name.
+    pub fn look_up_process(&self, name: &str) -> Option<ProcessId> {
+        if name == self.identity.name.as_str() {
+            return Some(self.identity.process);
+        }
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.values().find(|known| known.process.as_str() == name).map(|known| known.id.process)
+    }
+
     /// Who lives here at this address.
     pub fn find_local(&self, target: ActorId) -> Result<Exported, Cause> {
         let ours = target.incarnation == Incarnation::ANY || target.incarnation == self.identity.incarnation;

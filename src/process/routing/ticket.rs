@@ -29,6 +29,8 @@ pub struct Ticket {
     has_returned: bool,
     /// Until it is handled.
     taken: Option<Taken>,
+    /// A notice of an end: it has a place, and counts in no window.
+    is_notice: bool,
 }
 
 /// Whether a message is handled.
@@ -74,7 +76,8 @@ impl Ticket {
     ) -> Ticket {
         peer.tickets.fetch_add(1, Ordering::AcqRel);
         let (slot, stage, taken) = (Slot::FIRST_DYNAMIC, Stage::InMailbox, Some(Taken::new()));
-        Ticket { peer, channel, slot, bytes, correlation, deadline, stage, has_returned: false, taken }
+        let (has_returned, is_notice) = (false, false);
+        Ticket { peer, channel, slot, bytes, correlation, deadline, stage, has_returned, taken, is_notice }
     }
 
     /// Says for whom it is.
@@ -92,6 +95,18 @@ impl Ticket {
         self.taken.take()
     }
 
+    /// The place of a notice behind what came on this channel.
+    pub(super) fn notice(peer: Arc<Peer>, channel: u32) -> Ticket {
+        let mut ticket = Ticket::new(peer, channel, 0, None, None);
+        ticket.is_notice = true;
+        ticket
+    }
+
+    /// On which channel it came.
+    pub(super) fn channel(&self) -> u32 {
+        self.channel
+    }
+
     /// Whether the sender waits for a reply.
     pub fn wants_reply(&self) -> bool {
         self.correlation.is_some()
@@ -104,16 +119,22 @@ impl Ticket {
         let correlation = self.correlation;
         // Only a deadline is compared with it, so without one any time will do.
         let now = deadline.map_or(self.peer.born, |_| Instant::now());
-        let has_returned = self.has_returned;
-        let (begin, next) = self.peer.with(|connection| match has_returned {
-            false => (connection.begin(channel, bytes, correlation, deadline, now), false),
-            true => connection.begin_again(channel, bytes, correlation, deadline, now),
+        let (has_returned, is_notice) = (self.has_returned, self.is_notice);
+        let (begin, next) = self.peer.with(|connection| match (is_notice, has_returned) {
+            (false, false) => (connection.begin(channel, bytes, correlation, deadline, now), false),
+            (false, true) => connection.begin_again(channel, bytes, correlation, deadline, now),
+            (true, false) => (connection.begin_notice(channel), false),
+            (true, true) => connection.begin_notice_again(channel),
         });
         if next {
             self.peer.resume(channel);
         }
         match begin {
             Begin::Proceed => Start::Now,
+            Begin::Left if self.is_notice => {
+                self.stage = Stage::Answered;
+                Start::Never
+            }
             Begin::Cancelled | Begin::Expired => {
                 self.stage = Stage::Answered;
                 Start::Never
@@ -150,10 +171,12 @@ impl Ticket {
     fn answer(&mut self, failure: &Failure) {
         let begun = std::mem::replace(&mut self.stage, Stage::Answered) != Stage::InMailbox;
         let (channel, bytes, correlation) = (self.channel, self.bytes, self.correlation);
-        let returns = !begun && self.has_returned;
+        let (returns, is_notice) = (!begun && self.has_returned, self.is_notice);
         let next = self.peer.with(|connection| {
-            if !begun {
-                connection.take(channel, bytes);
+            match (begun, is_notice) {
+                (true, _) => {}
+                (false, true) => connection.drop_notice(channel),
+                (false, false) => connection.take(channel, bytes),
             }
             if let Some(correlation) = correlation {
                 connection.reply_failure(correlation, failure);
@@ -163,7 +186,7 @@ impl Ticket {
         if next {
             self.peer.resume(channel);
         }
-        if correlation.is_none() && !begun {
+        if correlation.is_none() && !begun && !is_notice {
             self.peer.bury_inbound(failure);
         }
     }

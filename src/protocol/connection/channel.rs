@@ -181,6 +181,8 @@ pub(super) struct Served {
     pub(super) streaming: bool,
     /// Messages that stand aside, see `budget`.
     pub(super) aside: u64,
+    /// Notices of ends in the mailbox: they count in no window, and hold the channel.
+    pub(super) notices: u64,
     /// Whether one that stood aside is on its way back.
     pub(super) is_returning: bool,
     /// Whether its credits are withheld.
@@ -204,6 +206,7 @@ impl Served {
             is_free: false,
             streaming: false,
             aside: 0,
+            notices: 0,
             is_returning: false,
             is_withheld: false,
             received_messages: 0,
@@ -251,7 +254,7 @@ impl Served {
 
     /// Whether everything that arrived was taken.
     pub(super) fn is_taken(&self) -> bool {
-        self.taken_messages == self.received_messages
+        self.taken_messages == self.received_messages && self.notices == 0
     }
 
     pub(super) fn has_unreported(&self) -> bool {

@@ -48,6 +48,9 @@ pub enum ProtocolError {
     /// A correlation that is in use.
     #[error("correlation {0:#x} is in use")]
     Correlation(u64),
+    /// A reference to watch an actor that was used before or never given, or one too many.
+    #[error("reference {0} was used before, was never given, or is one too many")]
+    Reference(u64),
     /// A chunk of no large body, or too many of one.
     #[error("chunk of stream {stream} that was not announced so")]
     Stream {

@@ -1,11 +1,13 @@
 //! From the queues and the large bodies into the outgoing bytes, in turn, as credit and the soft limit allow.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::channel::weight;
 use super::large::{CHUNK_BYTES, LARGE_AHEAD_BYTES, LargeSend};
 use super::outbound::{Rank, encoded};
 use super::sending::{call_header, remaining_ms};
+use super::watching::First;
 use super::{Connection, Event, SOFT_LIMIT_BYTES, Stage};
 use crate::codec::Encoded;
 use crate::protocol::frame::{CHUNKED, Header, Kind};
@@ -59,7 +61,16 @@ impl<T> Connection<T> {
     fn pump_queue(&mut self, now: Instant) -> bool {
         while let Some(channel) = self.ready.pop_front() {
             self.channels[channel as usize].is_ready = false;
-            let Some((key, index)) = self.first_waiting(channel) else { continue };
+            let (key, index) = match self.first_waiting(channel) {
+                Some(First::Message(key, index)) => (key, index),
+                Some(First::Notice(key)) if self.pump_notice(channel, key) => {
+                    if !self.channels[channel as usize].queue.is_empty() {
+                        self.make_ready(channel);
+                    }
+                    return true;
+                }
+                _ => continue,
+            };
             let Stage::Waiting(body) = &self.outgoing[index].stage else { continue };
             let bytes = weight(body);
             if let Some(cause) = self.too_much(body) {
@@ -98,12 +109,13 @@ impl<T> Connection<T> {
         self.events.push_back(Event::Failed { tag, failure });
     }
 
-    /// The first message of a queue that was not cancelled.
-    pub(super) fn first_waiting(&mut self, channel: u32) -> Option<(u64, usize)> {
+    /// The first message of a queue that was not cancelled, or a notice before it.
+    pub(super) fn first_waiting(&mut self, channel: u32) -> Option<First> {
         loop {
             let key = *self.channels[channel as usize].queue.front()?;
             match self.index_of(key) {
-                Some(index) => return Some((key, index)),
+                Some(index) => return Some(First::Message(key, index)),
+                None if self.is_notice(key) => return Some(First::Notice(key)),
                 None => self.channels[channel as usize].queue.pop_front(),
             };
         }
@@ -167,12 +179,21 @@ impl<T> Connection<T> {
 
     /// Ends every message that waits on a channel.
     pub(super) fn fail_queue(&mut self, channel: u32, cause: &Cause) {
-        while let Some((key, index)) = self.first_waiting(channel) {
+        let mut notices = VecDeque::new();
+        while let Some(first) = self.first_waiting(channel) {
             self.channels[channel as usize].queue.pop_front();
+            let (key, index) = match first {
+                First::Message(key, index) => (key, index),
+                First::Notice(key) => {
+                    notices.push_back(key);
+                    continue;
+                }
+            };
             let outgoing = self.forget(index, key);
             let failure = Failure::not_executed(cause.clone());
             self.events.push_back(Event::Failed { tag: outgoing.tag, failure });
         }
+        self.keep_notices(channel, notices);
     }
 }
 

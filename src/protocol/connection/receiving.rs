@@ -27,7 +27,12 @@ impl<T> Connection<T> {
         if self.theirs.is_none() && header.kind != Kind::Hello {
             return Err(ProtocolError::Unexpected(header.kind));
         }
-        if self.out.control_bytes() > MAX_UNREAD_BYTES {
+        // What is watched in vain is answered among the messages.
+        let unread = match header.kind {
+            Kind::Monitor => self.out.message_bytes(),
+            _ => self.out.control_bytes(),
+        };
+        if unread > MAX_UNREAD_BYTES {
             return Err(ProtocolError::Unread);
         }
         let event = match header.kind {
@@ -47,6 +52,9 @@ impl<T> Connection<T> {
             Kind::Chunk => self.on_chunk(header, body, now)?,
             Kind::Close => self.on_close(header)?,
             Kind::Closed => self.on_closed(header)?,
+            Kind::Monitor => self.on_monitor(header, body)?,
+            Kind::Demonitor => self.on_demonitor(header)?,
+            Kind::Down => self.on_down(header, body)?,
             Kind::Goodbye => {
                 self.they_left = true;
                 Some(Event::Goodbye)
@@ -308,6 +316,6 @@ impl<T> Connection<T> {
 /// for each turn; one that never reads must not make us keep them all.
 const MAX_UNREAD_BYTES: usize = 16 << 20;
 
-fn parse<B: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<B, ProtocolError> {
+pub(super) fn parse<B: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<B, ProtocolError> {
     codec::decode(body).map_err(|error| ProtocolError::Body { kind, reason: error.to_string() })
 }

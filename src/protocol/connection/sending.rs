@@ -245,9 +245,9 @@ impl<T> Connection<T> {
     /// make the queue of a stuck actor grow.
     pub(super) fn sweep_queue(&mut self, channel: u32) {
         let queue = &mut self.channels[channel as usize].queue;
-        if queue.len() > 64 && queue.len() > 2 * self.outgoing.len() {
+        if queue.len() > 64 && queue.len() > 2 * (self.outgoing.len() + self.watches.waiting_count()) {
             let mut queue = std::mem::take(queue);
-            queue.retain(|key| self.index_of(*key).is_some());
+            queue.retain(|key| self.index_of(*key).is_some() || self.is_notice(*key));
             self.channels[channel as usize].queue = queue;
         }
     }
