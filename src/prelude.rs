@@ -11,4 +11,4 @@ pub use crate::id::Exit;
 pub use crate::protocol::{BusyPoll, Delivery, OnPanic};
 pub use crate::runtime::{Birth, Handover, Program, Root, Running, Snapshots, Spawn, SpawnError};
 pub use crate::supervision::{AutoShutdown, Backoff, Intensity, Policy, Shutdown, Strategy};
-pub use crate::topology::{Actors, OnHang, OnViolation, Process, Restart, Topology};
+pub use crate::topology::{Actors, Group, OnHang, OnViolation, Process, Restart, Topology};

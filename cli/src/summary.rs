@@ -26,6 +26,25 @@ pub(crate) fn summary(plan: &Plan) -> String {
             let _ = writeln!(out, "  {:<width$}    {}", "", wired(plan, process, actor));
         }
     }
+    let _ = write!(out, "{}", groups(plan));
+    out
+}
+
+/// The declared groups, each with its members; nothing if there are none.
+fn groups(plan: &Plan) -> String {
+    let groups = plan.groups();
+    let mut out = String::new();
+    if groups.is_empty() {
+        return out;
+    }
+    // Writing to a string can't fail.
+    let _ = writeln!(out, "\ngroups of {} ({}):", plan.name, plan.notes().join(", "));
+    for group in groups {
+        let indent = "  ".repeat(group.depth + 1);
+        let members =
+            if group.members.is_empty() { "nobody yet".to_owned() } else { group.members.join(", ") };
+        let _ = writeln!(out, "{indent}{} ({}): {members}", group.name, group.notes.join(", "));
+    }
     out
 }
 
@@ -37,7 +56,7 @@ pub(crate) fn memory(plan: &Plan) -> String {
     for bound in &bounds {
         let _ = writeln!(
             out,
-            "  {:<width$}  {:>10}: mailboxes {}, outboxes {}, replies {}, pipes {} ({})",
+            "  {:<width$}  {:>10}: mailboxes {}, outboxes {}, replies {}, pipes {} ({}), state {}",
             bound.process,
             mebibytes(bound.total()),
             mebibytes(bound.mailboxes),
@@ -45,6 +64,7 @@ pub(crate) fn memory(plan: &Plan) -> String {
             mebibytes(bound.replies),
             mebibytes(bound.pipes),
             bound.peers,
+            mebibytes(bound.snapshots),
         );
     }
     out
@@ -90,6 +110,9 @@ fn described(process: &PlannedProcess) -> String {
     if process.child.significant {
         text.push_str(", significant");
     }
+    for note in process.notes() {
+        let _ = write!(text, ", {note}");
+    }
     text
 }
 
@@ -100,6 +123,10 @@ fn wired(plan: &Plan, process: &PlannedProcess, actor: &PlannedActor) -> String 
     let names: Vec<&str> = own.map(|wired| wired.name.as_str()).collect();
     if !names.is_empty() && plan.actors().count() > 1 {
         let _ = write!(text, " -> {}", names.join(", "));
+    }
+    let notes = actor.notes();
+    if !notes.is_empty() {
+        let _ = write!(text, " ({})", notes.join(", "));
     }
     text
 }

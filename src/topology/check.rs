@@ -1,16 +1,18 @@
 //! From the declared topology to the plan, or to everything that is wrong with it.
 //!
-//! The steps, each in its file: [`settings`] looks at every value by itself and merges it with the defaults, `expand`
-//! makes processes of replicas and sees that names are unique, [`program`] asks the catalog, [`wiring`] finds out
-//! who may talk to whom, [`group`] says who is restarted with whom. No step stops at an error: each goes on with
+//! The steps, each in its file: [`settings`] looks at every value by itself, [`merge`] puts it together with the
+//! defaults, [`expand`] makes processes of replicas and sees that names are unique, [`program`] asks the catalog,
+//! [`wiring`] finds out who may talk to whom, [`group`] says who is restarted with whom. No step stops at an error: each goes on with
 //! what a person probably meant, so that one fault gives one finding, and the plan is dropped in the end.
 
 mod actors;
 mod directory;
 mod expand;
 mod group;
+mod groups;
 mod merge;
 mod name;
+mod placed;
 mod program;
 mod settings;
 mod wiring;
@@ -35,6 +37,7 @@ pub(super) use wiring::address;
 use self::directory::Directory;
 use self::expand::Instance;
 use self::merge::Merged;
+use self::placed::Basis;
 use self::program::Programs;
 use super::catalog::Catalog;
 use super::declared::Topology;
@@ -88,15 +91,20 @@ impl Topology {
 
 /// The plan as far as it can be made; of no use if an error was found.
 fn plan(topology: &Topology, catalog: &impl Catalog, findings: &mut Vec<Diagnostic>) -> Option<Plan> {
-    settings::check(topology, findings);
+    let (basis, (placed, groups)) = (Basis::of(topology), placed::all(&topology.members));
+    settings::check(topology, &placed, &groups, findings);
+    groups::check(topology, &groups, findings);
     let name = TopologyName::new(&topology.name).map_err(|error| {
         findings.push(name::refused("a topology", &topology.name, &error, ValuePath::root().key("name")))
     });
-    let instances = expand::expand(topology, findings)?;
-    let merged: Vec<Merged> =
-        topology.processes.iter().map(|process| merge::merge(topology, process, findings)).collect();
-    let programs = Programs::ask(topology, &merged, catalog, findings);
-    let directory = Directory::new(topology, &instances);
+    if placed.is_empty() {
+        let none = Diagnostic::error(ValuePath::root().key("process"), "there are no processes");
+        findings.push(none.help("declare one: [process.worker]"));
+    }
+    let instances = expand::expand(&placed, findings)?;
+    let merged: Vec<Merged> = placed.iter().map(|placed| merge::merge(basis, placed, findings)).collect();
+    let programs = Programs::ask(basis, &placed, &merged, catalog, findings);
+    let directory = Directory::new(&placed, &instances);
     let mut budget = wiring::Budget::default();
     let mut processes = Vec::with_capacity(instances.len());
     for instance in &instances {
@@ -148,11 +156,6 @@ fn assemble(
         actor_group: actors::group(&merged.settings),
         name,
     })
-}
-
-/// Where a process is declared.
-fn process_path(name: &str) -> ValuePath {
-    ValuePath::root().key("process").key(name)
 }
 
 /// Where the defaults are declared.

@@ -48,6 +48,7 @@ mod file;
 pub mod graph;
 mod memory;
 mod plan;
+mod said;
 mod units;
 
 pub use catalog::{Catalog, HostedType, ProgramFacts, ProgramProblem, ProgramRef};
@@ -57,8 +58,8 @@ pub use check::{
     MAX_PROCESSES, MAX_REPLICAS, MAX_SNAPSHOT_BYTES, MAX_VALUES, MIN_HANG_AFTER, ROOT_NAME,
 };
 pub use declared::{
-    Actors, BuildCommand, DEFAULT_HANG_AFTER, DeclaredActor, Defaults, Hang, OnHang, OnViolation, Process,
-    Restart, Topology, Transport,
+    Actors, BuildCommand, DEFAULT_HANG_AFTER, DeclaredActor, Defaults, Group, Hang, MAX_GROUP_DEPTH, OnHang,
+    OnViolation, Process, Restart, Topology, Transport,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_FINDINGS, Place, Segment, Severity, Source, ValuePath};
 pub use file::MAX_SOURCE_BYTES;
@@ -66,4 +67,5 @@ pub use memory::{MESSAGE_BYTES, MemoryBound, PIPE_BYTES};
 pub use plan::{
     Mailbox, MessageLimits, Plan, PlannedActor, PlannedProcess, Replica, ResolvedProgram, WiredActor,
 };
+pub use said::GroupLine;
 pub use units::MAX_DURATION;

@@ -24,6 +24,9 @@ fn piece() -> impl Strategy<Value = String> {
         "[process.b]\n",
         "[defaults]\n",
         "[group]\n",
+        "[group.g]\n",
+        "[group.g.process.a]\n",
+        "[group.g.group.h.process.c]\n",
         "[[process]]\n",
         "name = \"x\"\n",
         "replicas = ",
@@ -101,6 +104,7 @@ fn depth_and_size_are_limited_before_anything_recurses() {
     survives(&format!("[a{}]", ".a".repeat(200_000)));
     survives(&format!("a = {}", "[".repeat(200_000)));
     survives(&format!("a = {}", "{ a.a = ".repeat(50_000)));
+    survives(&format!("name = 'x'\n[group.a{}.process.b]\nreplicas = 1", ".group.a".repeat(38)));
     survives(&"# \n".repeat(400_000));
     survives(&"unknown_key_".repeat(80_000));
     let many: String = (0..30_000).map(|n| format!("key{n} = 1\n")).collect();

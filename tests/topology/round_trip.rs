@@ -1,12 +1,13 @@
 //! Rust and TOML say the same.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
 use procession::protocol::{Delivery, OnPanic};
 use procession::supervision::{AutoShutdown, Backoff, Intensity, Policy, Shutdown, Strategy as Restarting};
 use procession::topology::{
-    Actors, DeclaredActor, Defaults, OnHang, OnViolation, Process, Restart, Topology, Transport,
+    Actors, DeclaredActor, Defaults, Group, OnHang, OnViolation, Process, Restart, Topology, Transport,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -162,13 +163,45 @@ fn process() -> impl Strategy<Value = Process> {
     }))
 }
 
+/// What is in a group: processes and groups, each kind of unique names.
+#[derive(Clone, Debug)]
+enum Part {
+    Process(Process),
+    Group(Group),
+}
+
+fn unique(parts: Vec<Part>) -> impl Iterator<Item = Part> {
+    let (mut processes, mut groups) = (HashSet::new(), HashSet::new());
+    parts.into_iter().filter(move |part| match part {
+        Part::Process(process) => processes.insert(process.name().to_owned()),
+        Part::Group(group) => groups.insert(group.name().to_owned()),
+    })
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    process().boxed().prop_map(Part::Process).prop_recursive(3, 8, 3, |inner| {
+        let own = (name(), restart(), any::<bool>(), option::of(auto_shutdown()));
+        (own, vec(inner, 0..3)).prop_map(|((name, restart, significant, auto_shutdown), parts)| {
+            let group = Group::new(name).restart(restart).significant(significant);
+            let group = auto_shutdown.into_iter().fold(group, Group::auto_shutdown);
+            Part::Group(unique(parts).fold(group, |group, part| match part {
+                Part::Process(process) => group.process(process),
+                Part::Group(inner) => group.group(inner),
+            }))
+        })
+    })
+}
+
 fn topology() -> impl Strategy<Value = Topology> {
-    (name(), restart(), settings!(Just(Defaults::new())), vec(process(), 0..4)).prop_map(
-        |(name, restart, defaults, processes)| {
-            let mut seen = std::collections::HashSet::new();
-            let unique = processes.into_iter().filter(|process| seen.insert(process.name().to_owned()));
+    let top = (name(), restart(), option::of(auto_shutdown()));
+    (top, settings!(Just(Defaults::new())).boxed(), vec(part(), 0..4)).prop_map(
+        |((name, restart, auto_shutdown), defaults, parts)| {
             let topology = Topology::new(name).restart(restart).defaults(defaults);
-            unique.fold(topology, Topology::process)
+            let topology = auto_shutdown.into_iter().fold(topology, Topology::auto_shutdown);
+            unique(parts).fold(topology, |topology, part| match part {
+                Part::Process(process) => topology.process(process),
+                Part::Group(group) => topology.group(group),
+            })
         },
     )
 }

@@ -12,6 +12,7 @@ pub(crate) fn stories() -> Vec<Trial> {
     vec![
         story("t1_every_broken_topology_is_shown_with_its_lines", golden),
         story("a_sound_topology_is_summed_up", sound),
+        story("t2_groups_and_what_is_said_of_actors_are_summed_up", groups),
         story("check_as_json_has_findings_and_plan", json),
         story("a_program_that_is_to_be_built_is_a_warning", to_be_built),
         story("a_process_without_a_program_is_told_so", no_program),
@@ -73,10 +74,31 @@ fn sound(stage: Stage) {
     let (summary, memory) = done.stdout.split_at(expected.len().min(done.stdout.len()));
     assert_eq!(summary, expected);
     // The root may send to all three; `left` hears from the root and both askers.
-    let left =
-        "  left      228.5 MiB: mailboxes 62.5 MiB, outboxes 0.0 MiB, replies 163.0 MiB, pipes 3.0 MiB (3)\n";
+    let left = "  left      230.5 MiB: mailboxes 62.5 MiB, outboxes 0.0 MiB, replies 163.0 MiB, pipes 3.0 MiB (3), state 2.0 MiB\n";
     assert!(memory.contains(left), "{memory}");
     assert_eq!(memory.lines().count(), 4, "{memory}");
+}
+
+fn groups(stage: Stage) {
+    stage.topology(
+        "[group.front]\nsignificant = true\nauto_shutdown = \"all_significant\"\nrestart = { policy = \"transient\", strategy = \"one_for_all\", intensity = 1 }\n\
+         [group.front.process.left]\nhang.then = \"kill\"\nsignificant = true\n\
+         actor.speaker = { type = \"command::roles::Speaker\", args = {}, delivery = \"at_least_once\", significant = true }\n\
+         [group.front.group.askers.process.right]\nreplicas = 2\nrestart.strategy = \"one_for_all\"\n\
+         actor.asker = { type = \"command::roles::Asker\", args = { addr = \"speaker\" } }\n",
+    );
+    let done = stage.run(&["check", "demo.toml"]);
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "{}", done.stdout);
+    let expected = [
+        ", temporary, significant, killed when it hangs for 10s\n",
+        "speaker: command::roles::Speaker (temporary, significant, at least once, 3 attempts)\n",
+        "\n\ngroups of demo (one for one, 5 restarts in 30s):\n\
+         \x20 front (transient, significant, one for all, 1 restart in 30s, ends with all significant): left, askers\n\
+         \x20   askers (permanent, one for one, 5 restarts in 30s): right-1, right-2\n\n",
+    ];
+    for expected in expected {
+        assert!(done.stdout.contains(expected), "{expected}\nis not in:\n{}", done.stdout);
+    }
 }
 
 fn json(stage: Stage) {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::expand::{Instance, numbered};
+use super::placed::Placed;
 use crate::id::{ActorId, ActorName};
-use crate::topology::declared::{DeclaredActor, Topology};
 use crate::topology::diagnostic::{did_you_mean, listed};
 
 /// Every actor of the topology by its name.
@@ -14,7 +14,7 @@ pub(super) struct Directory<'t> {
     /// The names in declared order, for suggestions.
     names: Vec<&'t str>,
     /// The actors of each declared process, for those who took the process for an actor.
-    processes: HashMap<&'t str, &'t [DeclaredActor]>,
+    processes: HashMap<&'t str, Vec<&'t str>>,
 }
 
 /// One actor.
@@ -31,7 +31,7 @@ pub(super) struct Family {
 }
 
 impl<'t> Directory<'t> {
-    pub(super) fn new(topology: &'t Topology, instances: &[Instance<'t>]) -> Directory<'t> {
+    pub(super) fn new(placed: &[Placed<'t>], instances: &[Instance<'t>]) -> Directory<'t> {
         let mut actors = HashMap::new();
         let mut families = HashMap::new();
         for instance in instances {
@@ -44,13 +44,12 @@ impl<'t> Directory<'t> {
                 }
             }
         }
-        let declared = topology.processes.iter().flat_map(|process| &process.actors);
-        let names = declared.map(|actor| actor.name.as_str()).collect();
-        let processes = topology
-            .processes
-            .iter()
-            .map(|process| (process.name.as_str(), process.actors.as_slice()))
-            .collect();
+        let declared = |placed: &Placed<'t>| -> Vec<&'t str> {
+            placed.process.actors.iter().map(|actor| actor.name.as_str()).collect()
+        };
+        let names = placed.iter().flat_map(declared).collect();
+        let processes =
+            placed.iter().map(|placed| (placed.process.name.as_str(), declared(placed))).collect();
         Directory { actors, families, names, processes }
     }
 
@@ -65,7 +64,7 @@ impl<'t> Directory<'t> {
     /// What to do instead of addressing this name, which no actor has.
     pub(super) fn mend(&self, name: &str) -> String {
         if let Some(actors) = self.processes.get(name) {
-            let actors = listed(actors.iter().map(|actor| actor.name.as_str()));
+            let actors = listed(actors.iter().copied());
             return format!("`{name}` is a process; its actors are: {actors}");
         }
         if ActorName::new(name).is_err() {

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::name;
+use super::placed::Placed;
 use crate::id::{ActorId, ActorName, NameError, ProcessId, ProcessName, Slot};
-use crate::topology::declared::{DeclaredActor, Process, Topology};
+use crate::topology::declared::{DeclaredActor, Process};
 use crate::topology::diagnostic::{Diagnostic, ValuePath};
 use crate::topology::plan::Replica;
 
@@ -55,32 +56,24 @@ impl Instance<'_> {
 }
 
 /// Every process and actor to be, in start order; none if there are too many to go on.
-pub(super) fn expand<'t>(
-    topology: &'t Topology,
-    findings: &mut Vec<Diagnostic>,
-) -> Option<Vec<Instance<'t>>> {
+pub(super) fn expand<'t>(placed: &[Placed<'t>], findings: &mut Vec<Diagnostic>) -> Option<Vec<Instance<'t>>> {
     let mut instances = Vec::new();
     let mut names =
         Names { processes: Taken::new("process", "a process"), actors: Taken::new("actor", "an actor") };
     let mut actors = 0;
-    if topology.processes.is_empty() {
-        let none = Diagnostic::error(ValuePath::root().key("process"), "there are no processes");
-        findings.push(none.help("declare one: [process.worker]"));
-    }
-    for (declared, process) in topology.processes.iter().enumerate() {
-        let path = super::process_path(&process.name);
-        let replicas = replicas(process, &path, findings);
-        names.claim(process, &path, replicas, findings);
+    for (declared, Placed { process, path }) in placed.iter().enumerate() {
+        let replicas = replicas(process, path, findings);
+        names.claim(process, path, replicas, findings);
         let count = replicas.unwrap_or(1);
         for index in 1..=count {
             let replica = replicas.map(|count| Replica { base: process.name.clone(), index, count });
             actors += process.actors.len();
             if instances.len() == MAX_PROCESSES || actors > MAX_ACTORS {
-                findings.push(too_many(&path, instances.len() == MAX_PROCESSES));
+                findings.push(too_many(path, instances.len() == MAX_PROCESSES));
                 return None;
             }
             let id = ProcessId(u32::try_from(instances.len() + 1).ok()?);
-            instances.push(instance(declared, process, &path, id, replica));
+            instances.push(instance(declared, process, path, id, replica));
         }
     }
     Some(instances)

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::placed::{Basis, Placed};
 use crate::id::ProcessName;
 use crate::protocol::{BusyPoll, DEFAULT_SNAPSHOT_LIMIT};
 use crate::supervision::{Backoff, ChildSpec, DEFAULT_START_DEADLINE, Policy, Shutdown};
 use crate::topology::catalog::ProgramRef;
-use crate::topology::declared::{Hang, OnViolation, Process, Restart, Settings, Topology, Transport};
+use crate::topology::declared::{Hang, OnViolation, Process, Restart, Settings, Transport};
 use crate::topology::diagnostic::{Diagnostic, ValuePath};
 use crate::topology::plan::{Mailbox, MessageLimits};
 use crate::topology::units;
@@ -43,15 +44,16 @@ pub(super) struct Merged {
 }
 
 /// Merges, and tells of settings that are well each but not together.
-pub(super) fn merge(topology: &Topology, process: &Process, findings: &mut Vec<Diagnostic>) -> Merged {
-    let settings = process.settings.or(&topology.defaults.settings);
-    let scope = Scope { own: &process.settings, path: super::process_path(&process.name) };
+pub(super) fn merge(basis: Basis<'_>, placed: &Placed<'_>, findings: &mut Vec<Diagnostic>) -> Merged {
+    let Placed { process, path } = placed;
+    let settings = process.settings.or(basis.defaults);
+    let scope = Scope { own: &process.settings, path };
     check_backoff(&scope, &settings, findings);
     check_mailbox(&scope, &settings, findings);
     check_meaning(&scope, process, &settings, findings);
-    super::actors::check(process, &scope.path, &settings, findings);
+    super::actors::check(process, path, &settings, findings);
     Merged {
-        program: ProgramRef::new(settings.program.as_deref(), topology.folder()),
+        program: ProgramRef::new(settings.program.as_deref(), basis.folder),
         shutdown: settings.shutdown.unwrap_or_default(),
         start_deadline: settings.start_deadline.unwrap_or(DEFAULT_START_DEADLINE),
         ask_timeout: settings.ask_timeout.unwrap_or(DEFAULT_ASK_TIMEOUT),
@@ -82,7 +84,7 @@ impl Merged {
 /// What a process says itself, to tell a fault where it was written.
 struct Scope<'s> {
     own: &'s Settings,
-    path: ValuePath,
+    path: &'s ValuePath,
 }
 
 impl Scope<'_> {
@@ -161,7 +163,8 @@ fn check_meaning(scope: &Scope<'_>, process: &Process, settings: &Settings, find
     let policy = policy(&settings.restart, process.significant);
     let restart = scope.path.key("restart");
     if process.significant && policy == Policy::Permanent {
-        let message = "a permanent process is always restarted, so its end never ends the topology";
+        let around = if scope.path.segments().len() > 2 { "its group" } else { "the topology" };
+        let message = format!("a permanent process is always restarted, so its end never ends {around}");
         let help =
             "leave the policy out, or restart = { policy = \"transient\" }, or leave `significant` out";
         findings.push(Diagnostic::error(scope.path.key("significant"), message).help(help));

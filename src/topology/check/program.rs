@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::merge::Merged;
+use super::placed::{Basis, Placed};
 use crate::topology::catalog::{Catalog, ProgramFacts, ProgramProblem, ProgramRef};
-use crate::topology::declared::{Process, Topology};
-use crate::topology::diagnostic::{Diagnostic, ValuePath, did_you_mean};
+use crate::topology::diagnostic::{Diagnostic, did_you_mean};
 use crate::topology::plan::ResolvedProgram;
 
 /// What the catalog said of every program of the topology.
@@ -14,18 +14,19 @@ pub(super) struct Programs(HashMap<ProgramRef, Result<ProgramFacts, ProgramProbl
 impl Programs {
     /// Asks, and tells what stands in the way. `merged` belongs to the processes, in order.
     pub(super) fn ask(
-        topology: &Topology,
+        basis: Basis<'_>,
+        placed: &[Placed<'_>],
         merged: &[Merged],
         catalog: &impl Catalog,
         findings: &mut Vec<Diagnostic>,
     ) -> Programs {
         let mut programs = HashMap::new();
-        for (process, merged) in topology.processes.iter().zip(merged) {
+        for (placed, merged) in placed.iter().zip(merged) {
             let answer =
                 programs.entry(merged.program.clone()).or_insert_with(|| catalog.program(&merged.program));
             match answer {
-                Ok(facts) => check_types(process, &merged.program, facts, findings),
-                Err(problem) => findings.push(complaint(topology, process, merged, problem)),
+                Ok(facts) => check_types(placed, &merged.program, facts, findings),
+                Err(problem) => findings.push(complaint(basis, placed, merged, problem)),
             }
         }
         Programs(programs)
@@ -43,16 +44,10 @@ impl Programs {
 }
 
 /// Says what is wrong with a program where it is named: in the process, in the defaults, or nowhere.
-fn complaint(
-    topology: &Topology,
-    process: &Process,
-    merged: &Merged,
-    problem: &ProgramProblem,
-) -> Diagnostic {
-    let in_process = process.settings.program.is_some();
-    let in_defaults = !in_process && topology.defaults.settings.program.is_some();
-    let path = if in_defaults { super::defaults_path() } else { super::process_path(&process.name) };
-    let path = path.key("program");
+fn complaint(basis: Basis<'_>, placed: &Placed<'_>, merged: &Merged, problem: &ProgramProblem) -> Diagnostic {
+    let in_process = placed.process.settings.program.is_some();
+    let in_defaults = !in_process && basis.defaults.program.is_some();
+    let path = if in_defaults { super::defaults_path() } else { placed.path.clone() }.key("program");
     let program = &merged.program;
     if let (ProgramProblem::Missing, Some(build)) = (problem, &merged.settings.build) {
         let message = format!("{program} is still to be built");
@@ -60,7 +55,7 @@ fn complaint(
     }
     if *problem == ProgramProblem::HostsNothing {
         let message =
-            format!("`{}` names no program, and the one that deploys hosts no actors", process.name);
+            format!("`{}` names no program, and the one that deploys hosts no actors", placed.process.name);
         return Diagnostic::error(path, message).help("say which program hosts them: program = \"...\"");
     }
     if let (ProgramProblem::NotBuilt, Some(build)) = (problem, &merged.settings.build) {
@@ -86,7 +81,7 @@ fn complaint(
 
 /// Sees that a program hosts the actors it shall give birth to.
 fn check_types(
-    process: &Process,
+    placed: &Placed<'_>,
     program: &ProgramRef,
     facts: &ProgramFacts,
     findings: &mut Vec<Diagnostic>,
@@ -95,11 +90,11 @@ fn check_types(
         return;
     };
     let hosted = types.iter().map(|hosted| hosted.name.as_str());
-    for actor in process.actors.iter().filter(|actor| !actor.type_name.is_empty()) {
+    for actor in placed.process.actors.iter().filter(|actor| !actor.type_name.is_empty()) {
         if hosted.clone().any(|name| name == actor.type_name) {
             continue;
         }
-        let path = type_path(process, &actor.name);
+        let path = placed.path.key("actor").key(&actor.name).key("type");
         let message = format!("{program} hosts no actor type `{}`", actor.type_name);
         let help = match types.is_empty() {
             true => "it hosts none: register it with Program::actor".to_owned(),
@@ -109,8 +104,4 @@ fn check_types(
         };
         findings.push(Diagnostic::error(path, message).help(help));
     }
-}
-
-fn type_path(process: &Process, actor: &str) -> ValuePath {
-    super::process_path(&process.name).key("actor").key(actor).key("type")
 }

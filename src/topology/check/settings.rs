@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::placed::{Placed, PlacedGroup};
 use crate::protocol::keeping;
 use crate::protocol::{BusyPoll, MAX_BUSY_POLL};
 use crate::supervision::Shutdown;
@@ -31,13 +32,26 @@ pub const MIN_HANG_AFTER: Duration = Duration::from_millis(100);
 const RESERVED_VARIABLES: &str = "PROCESSION_";
 
 /// Tells everything that is wrong with single values of a topology.
-pub(super) fn check(topology: &Topology, findings: &mut Vec<Diagnostic>) {
-    let mut checker = Checker { findings };
+pub(super) fn check(
+    topology: &Topology,
+    placed: &[Placed<'_>],
+    groups: &[PlacedGroup<'_>],
+    findings: &mut Vec<Diagnostic>,
+) {
+    let mut checker = Checker { findings: &mut *findings };
     checker.topology_restart(&topology.restart);
     checker.settings(&topology.defaults.settings, &super::defaults_path());
-    for process in &topology.processes {
-        let path = super::process_path(&process.name);
-        checker.settings(&process.settings, &path);
+    for PlacedGroup { group, path, .. } in groups {
+        checker.restart(&group.restart, &path.key("restart"));
+    }
+    processes(placed, findings);
+}
+
+/// The same of processes alone.
+pub(super) fn processes(placed: &[Placed<'_>], findings: &mut Vec<Diagnostic>) {
+    let mut checker = Checker { findings };
+    for Placed { process, path } in placed {
+        checker.settings(&process.settings, path);
         for (index, arg) in process.args.iter().enumerate() {
             checker.text(arg, &path.key("args").index(index));
         }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::id::{ActorId, ProcessId, Slot};
+use crate::id::{ActorId, GroupName, ProcessId, Slot};
+use crate::protocol::{ActorRules, Delivery, OnPanic};
 use crate::supervision::{AutoShutdown, Backoff, GroupSpec, Intensity, Member, Policy, Shutdown, Strategy};
 use crate::topology::{
-    Catalog, DEFAULT_MAILBOX_BYTES, DeclaredActor, Defaults, MAX_ARGS_DEPTH, MAX_PROCESSES, Plan, Process,
-    ProgramFacts, ProgramProblem, ProgramRef, ResolvedProgram, Restart, Severity, Topology,
+    Actors, Catalog, DEFAULT_MAILBOX_BYTES, DeclaredActor, Defaults, Group, MAX_ARGS_DEPTH, MAX_PROCESSES,
+    OnHang, Plan, Process, ProgramFacts, ProgramProblem, ProgramRef, ResolvedProgram, Restart, Severity,
+    Topology,
 };
 
 /// Hosts everything under any name, and remembers what it was asked.
@@ -170,6 +172,109 @@ fn replicas_that_speak_of_a_group_are_one() {
     };
     let inner = group(Strategy::OneForAll, vec![child("b-1"), child("b-2")]);
     assert_eq!(plan.group, group(Strategy::RestForOne, vec![child("a"), Member::Group(inner)]));
+}
+
+#[test]
+fn groups_nest_and_start_in_the_order_of_their_declaration() {
+    let intensity = Intensity { restarts: 9, period: Duration::from_secs(1) };
+    let backoff = Backoff { min: Duration::from_secs(1), max: Duration::from_secs(2) };
+    let inner = Group::new("inner")
+        .significant(true)
+        .process(process("c", "c", json!(null)).replicas(2).restart(Strategy::OneForAll).significant(true))
+        .auto_shutdown(AutoShutdown::AllSignificant);
+    let outer = Group::new("outer")
+        .restart(Strategy::RestForOne)
+        .restart(Policy::Transient)
+        .restart(backoff)
+        .process(process("b", "b", json!({ "addr": "d" })))
+        .group(inner)
+        .process(process("d", "d", json!(null)));
+    let topology = Topology::new("demo")
+        .defaults(Defaults::new().restart(intensity).restart(Policy::Transient))
+        .process(process("a", "a", json!(null)))
+        .group(outer)
+        .process(process("e", "e", json!({ "addr": "c-2" })))
+        .group(Group::new("later"));
+    let checked = topology.check(&Generous::default());
+    assert_eq!(checked.findings.len(), 1, "{}", checked.findings);
+    let plan = checked.plan.unwrap();
+    let names: Vec<_> = plan.processes.iter().map(|process| process.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c-1", "c-2", "d", "e"]);
+    assert_eq!(plan.process("b").unwrap().wired[0].id.process, ProcessId(5));
+
+    let child = |name: &str| Member::Child(plan.process(name).unwrap().child.clone());
+    let group = |name: &str, members| GroupSpec {
+        name: GroupName::new(name).ok(),
+        auto_shutdown: AutoShutdown::AnySignificant,
+        intensity,
+        members,
+        ..GroupSpec::default()
+    };
+    let replicas = GroupSpec {
+        name: None,
+        significant: true,
+        strategy: Strategy::OneForAll,
+        auto_shutdown: AutoShutdown::AllSignificant,
+        ..group("", vec![child("c-1"), child("c-2")])
+    };
+    let inner = GroupSpec {
+        policy: Policy::Temporary,
+        significant: true,
+        auto_shutdown: AutoShutdown::AllSignificant,
+        ..group("inner", vec![Member::Group(replicas)])
+    };
+    let outer = GroupSpec {
+        policy: Policy::Transient,
+        backoff: Some(backoff),
+        strategy: Strategy::RestForOne,
+        ..group("outer", vec![child("b"), Member::Group(inner), child("d")])
+    };
+    let members =
+        vec![child("a"), Member::Group(outer), child("e"), Member::Group(group("later", Vec::new()))];
+    assert_eq!(plan.group, group("", members));
+}
+
+#[test]
+fn an_actor_says_it_before_its_process_and_that_before_the_defaults() {
+    let actors = |attempts| Actors::new().attempts(attempts).delivery(Delivery::AtLeastOnce);
+    let defaults = Defaults::new()
+        .actors(actors(7).restart(Policy::Transient).auto_shutdown(AutoShutdown::AllSignificant))
+        .panic(OnPanic::Process)
+        .hang(Duration::from_secs(3), OnHang::Kill);
+    let own = Process::new("own")
+        .actors(Actors::new().shutdown(Shutdown::BrutalKill).restart(Strategy::OneForAll))
+        .declare(DeclaredActor::new("plain", "t", json!(null)))
+        .declare(
+            DeclaredActor::new("special", "t", json!(null))
+                .restart(Policy::Temporary)
+                .shutdown(Shutdown::Infinity)
+                .significant(true)
+                .panic(OnPanic::Actor)
+                .delivery(Delivery::AtMostOnce)
+                .attempts(1),
+        );
+    let plan = planned(&Topology::new("demo").defaults(defaults).process(own));
+    let process = plan.process("own").unwrap();
+    let expected = ActorRules {
+        policy: Policy::Transient,
+        shutdown: Shutdown::BrutalKill,
+        panic: OnPanic::Process,
+        delivery: Delivery::AtLeastOnce,
+        attempts: 7,
+        ..ActorRules::default()
+    };
+    assert_eq!((process.actors[0].rules, process.actor_group.rules), (expected, expected));
+    let special = ActorRules {
+        policy: Policy::Temporary,
+        shutdown: Shutdown::Infinity,
+        significant: true,
+        attempts: 1,
+        ..ActorRules::default()
+    };
+    assert_eq!(process.actors[1].rules, special);
+    assert_eq!(process.actor_group.strategy, Strategy::OneForAll);
+    assert_eq!(process.actor_group.auto_shutdown, AutoShutdown::AllSignificant);
+    assert_eq!((process.hang.then, process.hang.after), (OnHang::Kill, Duration::from_secs(3)));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod actor;
 mod actors;
+mod group;
 mod hang;
 mod process;
 mod restart;
@@ -16,6 +17,8 @@ mod violation;
 pub use actor::DeclaredActor;
 pub(super) use actors::ActorSettings;
 pub use actors::Actors;
+pub(super) use group::{DeclaredMember, Visited, walk};
+pub use group::{Group, MAX_GROUP_DEPTH};
 pub use hang::{DEFAULT_HANG_AFTER, Hang, OnHang};
 pub use process::Process;
 pub use restart::Restart;

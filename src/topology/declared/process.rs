@@ -80,7 +80,8 @@ impl Process {
         self
     }
 
-    /// Whether the whole topology ends, in order, when this process ends and is not restarted.
+    /// Whether its group, and outside of groups the whole topology, ends in order when this process ends and is not
+    /// restarted.
     #[must_use]
     pub fn significant(mut self, significant: bool) -> Process {
         self.significant = significant;

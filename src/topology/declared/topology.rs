@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::group::{DeclaredMember, Group, Visited, walk};
 use super::process::Process;
 use super::restart::Restart;
 use super::settings::Defaults;
-use crate::topology::diagnostic::Source;
+use crate::supervision::AutoShutdown;
+use crate::topology::diagnostic::{Source, ValuePath};
 
 /// Which processes there are, which actors live where and who may talk to whom.
 ///
@@ -25,7 +27,8 @@ pub struct Topology {
     pub(in crate::topology) name: String,
     pub(in crate::topology) restart: Restart,
     pub(in crate::topology) defaults: Defaults,
-    pub(in crate::topology) processes: Vec<Process>,
+    pub(in crate::topology) auto_shutdown: Option<AutoShutdown>,
+    pub(in crate::topology) members: Vec<DeclaredMember>,
     pub(in crate::topology) source: Option<Arc<Source>>,
 }
 
@@ -45,15 +48,31 @@ impl Topology {
             name: name.into(),
             restart: Restart::new(),
             defaults: Defaults::new(),
-            processes: Vec::new(),
+            auto_shutdown: None,
+            members: Vec::new(),
             source: None,
         }
     }
 
-    /// Adds a process. Processes start in the order in which they are added, and stop in reverse.
+    /// Adds a process. Processes and groups start in the order in which they are added, and stop in reverse.
     #[must_use]
     pub fn process(mut self, process: Process) -> Topology {
-        self.processes.push(process);
+        self.members.push(DeclaredMember::Process(process));
+        self
+    }
+
+    /// Adds a group of processes.
+    #[must_use]
+    pub fn group(mut self, group: Group) -> Topology {
+        self.members.push(DeclaredMember::Group(group));
+        self
+    }
+
+    /// Whether the topology ends, in order, because its significant processes and groups did; those within groups count
+    /// for their group. The default is with the first of them.
+    #[must_use]
+    pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Topology {
+        self.auto_shutdown = Some(auto_shutdown);
         self
     }
 
@@ -64,7 +83,7 @@ impl Topology {
         self
     }
 
-    /// Who is restarted with whom, and how many restarts are too many, among all processes together: a `Strategy`,
+    /// Who is restarted with whom, and how many restarts are too many, among its processes and groups: a `Strategy`,
     /// an `Intensity`, or a [`Restart`] with both. What is not said here is taken from the defaults.
     #[must_use]
     pub fn restart(mut self, restart: impl Into<Restart>) -> Topology {
@@ -101,9 +120,15 @@ impl Topology {
         &self.name
     }
 
-    /// The processes, before replicas are made of them.
-    pub fn processes(&self) -> &[Process] {
-        &self.processes
+    /// The processes, those of groups included, in start order, before replicas are made of them.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        let mut processes = Vec::new();
+        walk(&self.members, &ValuePath::root(), &mut |_, visited| {
+            if let Visited::Process(process) = visited {
+                processes.push(process);
+            }
+        });
+        processes.into_iter()
     }
 
     /// The file it was read from.
@@ -120,7 +145,7 @@ impl Topology {
     /// out here and told by the check.
     pub fn builds(&self) -> Vec<BuildCommand> {
         let mut builds: Vec<BuildCommand> = Vec::new();
-        for process in &self.processes {
+        for process in self.processes() {
             let written = process.settings.build.as_ref().or(self.defaults.settings.build.as_ref());
             let Some(text) = written.filter(|text| builds.iter().all(|known| known.text != **text)) else {
                 continue;
@@ -135,11 +160,12 @@ impl Topology {
 
 impl PartialEq for Topology {
     fn eq(&self, other: &Topology) -> bool {
-        let Topology { name, restart, defaults, processes, source: _ } = self;
+        let Topology { name, restart, defaults, auto_shutdown, members, source: _ } = self;
         *name == other.name
             && *restart == other.restart
             && *defaults == other.defaults
-            && *processes == other.processes
+            && *auto_shutdown == other.auto_shutdown
+            && *members == other.members
     }
 }
 

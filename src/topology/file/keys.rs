@@ -1,7 +1,7 @@
 //! The keys that each table of a topology knows.
 
 /// At the top.
-pub(super) const TOPOLOGY: &[&str] = &["name", "restart", "defaults", "process"];
+pub(super) const TOPOLOGY: &[&str] = &["name", "restart", "auto_shutdown", "defaults", "process", "group"];
 
 /// In `[defaults]`, and in each process too.
 pub(super) const SETTINGS: &[&str] = &[
@@ -28,6 +28,9 @@ pub(super) const SETTINGS: &[&str] = &[
 /// In `[process.NAME]`, beside [`SETTINGS`].
 pub(super) const PROCESS: &[&str] = &["replicas", "significant", "args", "actor"];
 
+/// In `[group.NAME]`.
+pub(super) const GROUP: &[&str] = &["restart", "significant", "auto_shutdown", "process", "group"];
+
 /// In `actor.NAME`.
 pub(super) const ACTOR: &[&str] =
     &["type", "args", "restart", "shutdown", "significant", "panic", "delivery", "attempts"];
@@ -48,7 +51,7 @@ pub(super) const BACKOFF: &[&str] = &["min", "max"];
 pub(super) const MAILBOX: &[&str] = &["messages", "bytes"];
 
 /// Keys that the design has and the runtime has not yet. They are refused: what a file grants or limits must hold.
-pub(super) const NOT_YET: &[&str] = &["limits", "sandbox", "group"];
+pub(super) const NOT_YET: &[&str] = &["limits", "sandbox"];
 
 #[cfg(test)]
 mod tests {
@@ -65,6 +68,8 @@ mod tests {
             ("process.a.", SETTINGS),
             ("process.a.", PROCESS),
             ("process.a.actor.b.", ACTOR),
+            ("group.a.", GROUP),
+            ("group.a.group.b.process.c.", PROCESS),
             ("restart.", RESTART),
             ("defaults.restart.backoff.", BACKOFF),
             ("process.a.mailbox.", MAILBOX),

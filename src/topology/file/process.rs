@@ -1,15 +1,15 @@
-//! Reads the topology, its processes and their actors.
+//! Reads the topology, its groups and processes, and their actors.
 
 use super::keys;
 use super::reader::{Node, Reader};
-use super::settings::{DELIVERIES, ON_PANIC, restart, setting, shutdown};
+use super::settings::{AUTO_SHUTDOWNS, DELIVERIES, ON_PANIC, restart, setting, shutdown};
 use super::value::json;
-use crate::topology::declared::{DeclaredActor, Process, Topology};
+use crate::topology::declared::{DeclaredActor, DeclaredMember, Group, Process, Topology};
 use crate::topology::diagnostic::Diagnostic;
 
 /// Reads the document.
 pub(super) fn topology(reader: &mut Reader, topology: &mut Topology, document: Node<'_>) {
-    let mut named = false;
+    let (mut named, mut members) = (false, Vec::new());
     for (key, node) in reader.members(&document, "") {
         match key {
             "name" => {
@@ -17,6 +17,7 @@ pub(super) fn topology(reader: &mut Reader, topology: &mut Topology, document: N
                 topology.name = reader.text(&node, "\"demo\"").unwrap_or_default();
             }
             "restart" => topology.restart = restart(reader, &node),
+            "auto_shutdown" => topology.auto_shutdown = reader.choice(&node, &AUTO_SHUTDOWNS),
             "defaults" => {
                 for (key, node) in reader.members(&node, "[defaults]") {
                     if !setting(reader, &mut topology.defaults.settings, key, &node) {
@@ -24,18 +25,55 @@ pub(super) fn topology(reader: &mut Reader, topology: &mut Topology, document: N
                     }
                 }
             }
-            "process" => {
-                for (name, node) in reader.members(&node, "[process.NAME]") {
-                    topology.processes.push(process(reader, name, &node));
-                }
-            }
+            "process" => processes(reader, &node, "[process.NAME]", &mut members),
+            "group" => groups(reader, &node, "[group.NAME]", &mut members),
             _ => reader.unknown(&node, key, keys::TOPOLOGY),
         }
     }
+    topology.members = in_order(members);
     if !named {
         let nameless = Diagnostic::error(document.path.key("name"), "the topology has no name").unreadable();
         reader.findings.push(nameless.help("say it at the top: name = \"demo\""));
     }
+}
+
+/// A member of a group, and where the file names it first.
+type PlacedMember = (usize, DeclaredMember);
+
+/// Reads a table of processes.
+fn processes(reader: &mut Reader, node: &Node<'_>, example: &str, members: &mut Vec<PlacedMember>) {
+    for (place, name, node) in reader.placed_members(node, example) {
+        members.push((place, DeclaredMember::Process(process(reader, name, &node))));
+    }
+}
+
+/// Reads a table of groups. They are read by recursion, which the depth of the file bounds.
+fn groups(reader: &mut Reader, node: &Node<'_>, example: &str, members: &mut Vec<PlacedMember>) {
+    for (place, name, node) in reader.placed_members(node, example) {
+        members.push((place, DeclaredMember::Group(group(reader, name, &node))));
+    }
+}
+
+/// Processes and groups stand in two tables of the file; they start in the order in which it names them.
+fn in_order(mut members: Vec<PlacedMember>) -> Vec<DeclaredMember> {
+    members.sort_by_key(|(place, _)| *place);
+    members.into_iter().map(|(_, member)| member).collect()
+}
+
+fn group(reader: &mut Reader, name: &str, node: &Node<'_>) -> Group {
+    let (mut group, mut members) = (Group::new(name), Vec::new());
+    for (key, node) in reader.members(node, "[group.NAME]") {
+        match key {
+            "restart" => group.restart = restart(reader, &node),
+            "significant" => group.significant = reader.flag(&node).unwrap_or(false),
+            "auto_shutdown" => group.auto_shutdown = reader.choice(&node, &AUTO_SHUTDOWNS),
+            "process" => processes(reader, &node, "[group.NAME.process.NAME]", &mut members),
+            "group" => groups(reader, &node, "[group.NAME.group.NAME]", &mut members),
+            _ => reader.unknown(&node, key, keys::GROUP),
+        }
+    }
+    group.members = in_order(members);
+    group
 }
 
 fn process(reader: &mut Reader, name: &str, node: &Node<'_>) -> Process {

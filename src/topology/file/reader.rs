@@ -114,20 +114,29 @@ impl Reader {
 
     /// The members of a table in the order of the file.
     pub(super) fn members<'d>(&mut self, node: &Node<'d>, example: &str) -> Vec<(&'d str, Node<'d>)> {
+        self.placed_members(node, example).into_iter().map(|(_, key, node)| (key, node)).collect()
+    }
+
+    /// The same, each with its place in the file, by which members of two tables are put into one order.
+    pub(super) fn placed_members<'d>(
+        &mut self,
+        node: &Node<'d>,
+        example: &str,
+    ) -> Vec<(usize, &'d str, Node<'d>)> {
         let Some(table) = node.table() else {
             self.wrong_kind(node, "a table", example);
             return Vec::new();
         };
-        let mut members: Vec<_> = table.iter().collect();
-        // A table that is opened again by a later header may have lost its place.
-        members.sort_by_key(|(key, _)| key.span().start);
-        members
-            .into_iter()
-            .map(|(key, value)| {
-                let key = key.get_ref().as_ref();
-                (key, Node::inner(node.path.key(key), value.get_ref()))
+        let mut members: Vec<_> = table
+            .iter()
+            .map(|(name, value)| {
+                let key = name.get_ref().as_ref();
+                (name.span().start, key, Node::inner(node.path.key(key), value.get_ref()))
             })
-            .collect()
+            .collect();
+        // A table that is opened again by a later header may have lost its place.
+        members.sort_by_key(|(start, ..)| *start);
+        members
     }
 
     /// A text.
@@ -231,6 +240,8 @@ fn elsewhere(key: &str) -> Option<String> {
     let place = match key {
         _ if keys::SETTINGS.contains(&key) => "[defaults] or [process.NAME]",
         _ if keys::PROCESS.contains(&key) => "[process.NAME]",
+        "group" => "the top of the file, with the processes of each group: [group.NAME.process.NAME]",
+        "auto_shutdown" => "[group.NAME] or the top of the file; for actors, into `actors = { ... }`",
         _ if keys::RESTART.contains(&key) => "`restart = { ... }`",
         _ if keys::ACTOR.contains(&key) => "an actor: actor.NAME = { ... }",
         _ if keys::TOPOLOGY.contains(&key) => "the top of the file",

@@ -11,8 +11,10 @@ use super::settings::{
 };
 use super::value::{inline, key, quoted};
 use crate::supervision::Shutdown;
-use crate::topology::declared::{ActorSettings, Actors, DeclaredActor, Process, Restart, Settings, Topology};
-use crate::topology::diagnostic::{Diagnostic, Diagnostics, ValuePath};
+use crate::topology::declared::{
+    ActorSettings, Actors, DeclaredActor, DeclaredMember, Group, Process, Restart, Settings, Topology,
+};
+use crate::topology::diagnostic::{Diagnostic, Diagnostics, Segment, ValuePath};
 use crate::topology::plan::{busy_poll_text, shutdown_text};
 use crate::topology::units::{bytes_text, duration_text};
 
@@ -41,21 +43,55 @@ impl Writer {
     fn topology(&mut self, topology: &Topology) {
         self.line("name", Some(quoted(&topology.name)));
         self.line("restart", restart(&topology.restart));
+        self.line("auto_shutdown", topology.auto_shutdown.map(|auto| word(auto, &AUTO_SHUTDOWNS)));
         if topology.defaults.settings != Settings::default() {
             self.out.push_str("\n[defaults]\n");
             self.settings(&topology.defaults.settings, &ValuePath::root().key("defaults"));
         }
-        let mut names = HashSet::new();
-        for process in &topology.processes {
-            let path = ValuePath::root().key("process").key(&process.name);
-            self.unique(&mut names, &process.name, &path);
-            self.process(process, &path);
+        self.members(&topology.members, &ValuePath::root());
+    }
+
+    fn members(&mut self, members: &[DeclaredMember], path: &ValuePath) {
+        let (mut processes, mut groups) = (HashSet::new(), HashSet::new());
+        for member in members {
+            match member {
+                DeclaredMember::Process(process) => {
+                    let path = path.key("process").key(&process.name);
+                    self.unique(&mut processes, &process.name, &path);
+                    self.process(process, &path);
+                }
+                DeclaredMember::Group(group) => {
+                    let path = path.key("group").key(&group.name);
+                    self.unique(&mut groups, &group.name, &path);
+                    self.group(group, &path);
+                }
+            }
         }
     }
 
-    fn process(&mut self, process: &Process, path: &ValuePath) {
+    fn group(&mut self, group: &Group, path: &ValuePath) {
+        self.header(path);
+        self.line("restart", restart(&group.restart));
+        self.line("significant", group.significant.then_some("true"));
+        self.line("auto_shutdown", group.auto_shutdown.map(|auto| word(auto, &AUTO_SHUTDOWNS)));
+        self.members(&group.members, path);
+    }
+
+    fn header(&mut self, path: &ValuePath) {
+        let keys: Vec<_> = path
+            .segments()
+            .iter()
+            .filter_map(|segment| match segment {
+                Segment::Key(name) => Some(key(name)),
+                Segment::Index(_) => None,
+            })
+            .collect();
         // Writing to a string can't fail.
-        let _ = writeln!(self.out, "\n[process.{}]", key(&process.name));
+        let _ = writeln!(self.out, "\n[{}]", keys.join("."));
+    }
+
+    fn process(&mut self, process: &Process, path: &ValuePath) {
+        self.header(path);
         self.line("replicas", process.replicas);
         self.line("significant", process.significant.then_some("true"));
         self.settings(&process.settings, path);

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::id::{ActorId, ProcessId};
-use crate::supervision::{GroupSpec, Member, Policy, Strategy};
+use crate::supervision::{GroupSpec, Member};
 use crate::topology::check::address;
 use crate::topology::plan::{Plan, PlannedActor, PlannedProcess, ResolvedProgram};
-use crate::topology::units::duration_text;
+use crate::topology::said;
 
 /// Replicas up to this many are drawn one by one, more as one box with their number: beyond this nobody counts
 /// boxes.
@@ -19,9 +19,24 @@ pub(super) struct Drawing {
     pub(super) name: String,
     /// Lines under the name.
     pub(super) notes: Vec<String>,
-    pub(super) boxes: Vec<ProcessBox>,
+    pub(super) items: Vec<Item>,
     /// From one actor to another, by [`ActorNode::id`]; each once, in order.
     pub(super) arrows: BTreeSet<(NodeId, NodeId)>,
+}
+
+/// What is drawn inside of the picture or of a cluster, in start order.
+pub(super) enum Item {
+    Box(ProcessBox),
+    Cluster(Cluster),
+}
+
+/// A declared group.
+pub(super) struct Cluster {
+    /// Its number, from 1 in start order.
+    pub(super) id: usize,
+    pub(super) title: String,
+    pub(super) notes: Vec<String>,
+    pub(super) items: Vec<Item>,
 }
 
 /// A process, or many replicas of one.
@@ -37,6 +52,14 @@ pub(super) struct ActorNode {
     pub(super) id: NodeId,
     pub(super) name: String,
     pub(super) type_name: String,
+    pub(super) notes: Vec<String>,
+}
+
+impl ActorNode {
+    /// Lines under the name.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.type_name).chain(&self.notes)
+    }
 }
 
 /// A name for a node that every language of pictures allows: the process's number and the actor's place.
@@ -56,9 +79,7 @@ impl Drawing {
     pub(super) fn new(plan: &Plan) -> Drawing {
         let shown: BTreeMap<&str, NodeId> =
             plan.actors().map(|(process, actor)| (actor.name.as_str(), node(process, actor.id))).collect();
-        let groups = own_groups(&plan.group);
         let mut arrows = BTreeSet::new();
-        let mut boxes = Vec::new();
         for process in &plan.processes {
             for actor in &process.actors {
                 let from = node(process, actor.id);
@@ -66,11 +87,46 @@ impl Drawing {
                     arrows.extend(shown.get(name).map(|to| (from, *to)));
                 });
             }
-            if shown_id(process) == process.id {
-                boxes.push(process_box(process, groups.get(process.name.as_str()).copied()));
+        }
+        let processes = plan.processes.iter().map(|process| (process.name.as_str(), process)).collect();
+        let mut nesting = Nesting { processes, clusters: 0 };
+        let mut items = Vec::new();
+        nesting.members(&plan.group, None, &mut items);
+        Drawing { name: plan.name.to_string(), notes: said::group(&plan.group), items, arrows }
+    }
+}
+
+/// Puts boxes into clusters.
+struct Nesting<'p> {
+    processes: BTreeMap<&'p str, &'p PlannedProcess>,
+    /// How many there are so far.
+    clusters: usize,
+}
+
+impl Nesting<'_> {
+    /// `own` is the group that a process makes by itself, which is noted in its boxes.
+    fn members(&mut self, group: &GroupSpec, own: Option<&GroupSpec>, items: &mut Vec<Item>) {
+        for member in &group.members {
+            match member {
+                Member::Child(child) => {
+                    let process = self.processes.get(child.name.as_str()).copied();
+                    let shown = process.filter(|process| shown_id(process) == process.id);
+                    items.extend(shown.map(|process| Item::Box(process_box(process, own))));
+                }
+                Member::Group(inner) => match &inner.name {
+                    Some(name) => {
+                        self.clusters += 1;
+                        let (id, title) = (self.clusters, name.to_string());
+                        let mut notes = vec![said::ending(inner.policy, inner.significant)];
+                        notes.extend(said::group(inner));
+                        let mut within = Vec::new();
+                        self.members(inner, None, &mut within);
+                        items.push(Item::Cluster(Cluster { id, title, notes, items: within }));
+                    }
+                    None => self.members(inner, Some(inner), items),
+                },
             }
         }
-        Drawing { name: plan.name.to_string(), notes: vec![group_note(&plan.group)], boxes, arrows }
     }
 }
 
@@ -99,9 +155,9 @@ fn process_box(process: &PlannedProcess, group: Option<&GroupSpec>) -> ProcessBo
     if let ResolvedProgram::Path(path) = &process.program {
         notes.push(path.display().to_string());
     }
-    let significant = if process.child.significant { ", significant" } else { "" };
-    notes.push(format!("{}{significant}", policy(process.child.policy)));
-    notes.extend(group.map(group_note));
+    notes.push(said::ending(process.child.policy, process.child.significant));
+    notes.extend(group.map(|group| said::together(group.strategy, group.intensity)));
+    notes.extend(process.notes());
     let actors = process.actors.iter().map(|actor| actor_node(process, actor)).collect();
     ProcessBox { id: process.id, title, notes, actors }
 }
@@ -114,40 +170,8 @@ fn actor_node(process: &PlannedProcess, actor: &PlannedActor) -> ActorNode {
         }
         _ => actor.name.to_string(),
     };
-    ActorNode { id: node(process, actor.id), name, type_name: actor.type_name.clone() }
-}
-
-/// The group in the topology's group that each process is in, if it is in one.
-fn own_groups(group: &GroupSpec) -> BTreeMap<&str, &GroupSpec> {
-    let mut own = BTreeMap::new();
-    for member in &group.members {
-        if let Member::Group(inner) = member {
-            own.extend(inner.members.iter().filter_map(|member| match member {
-                Member::Child(child) => Some((child.name.as_str(), inner)),
-                Member::Group(_) => None,
-            }));
-            own.extend(own_groups(inner));
-        }
-    }
-    own
-}
-
-fn group_note(group: &GroupSpec) -> String {
-    let strategy = match group.strategy {
-        Strategy::OneForOne => "one for one",
-        Strategy::OneForAll => "one for all",
-        Strategy::RestForOne => "rest for one",
-    };
-    let intensity = group.intensity;
-    format!("{strategy}, {} restarts in {}", intensity.restarts, duration_text(intensity.period))
-}
-
-fn policy(policy: Policy) -> &'static str {
-    match policy {
-        Policy::Permanent => "permanent",
-        Policy::Transient => "transient",
-        Policy::Temporary => "temporary",
-    }
+    let (id, type_name) = (node(process, actor.id), actor.type_name.clone());
+    ActorNode { id, name, type_name, notes: actor.notes() }
 }
 
 fn each_address<'v>(value: &'v Value, visit: &mut impl FnMut(&'v str)) {

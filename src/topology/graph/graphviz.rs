@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::drawing::Drawing;
+use super::drawing::{Drawing, Item};
 use crate::topology::plan::Plan;
 
 /// Draws a plan as a Graphviz digraph.
@@ -14,19 +14,34 @@ pub fn graphviz(plan: &Plan) -> String {
     let _ = writeln!(out, "digraph {} {{", quoted(&drawing.name));
     let _ = writeln!(out, "    graph [label={title}, labelloc=t, rankdir=LR, fontname=\"sans-serif\"];");
     out.push_str("    node [shape=box, style=rounded, fontname=\"sans-serif\"];\n");
-    for process in &drawing.boxes {
-        let title = label(std::iter::once(&process.title).chain(&process.notes));
-        let _ = writeln!(out, "    subgraph cluster_{} {{\n        label={title};", process.id);
-        for actor in &process.actors {
-            let _ = writeln!(out, "        {} [label={}];", actor.id, label([&actor.name, &actor.type_name]));
-        }
-        out.push_str("    }\n");
-    }
+    items(&drawing.items, 1, &mut out);
     for (from, to) in &drawing.arrows {
         let _ = writeln!(out, "    {from} -> {to};");
     }
     out.push_str("}\n");
     out
+}
+
+fn items(items: &[Item], depth: usize, out: &mut String) {
+    let indent = "    ".repeat(depth);
+    for item in items {
+        let (name, title, notes) = match item {
+            Item::Box(process) => (process.id.to_string(), &process.title, &process.notes),
+            Item::Cluster(cluster) => (format!("g{}", cluster.id), &cluster.title, &cluster.notes),
+        };
+        let title = label(std::iter::once(title).chain(notes));
+        let _ = writeln!(out, "{indent}subgraph cluster_{name} {{\n{indent}    label={title};");
+        match item {
+            Item::Box(process) => {
+                for actor in &process.actors {
+                    let label = label(std::iter::once(&actor.name).chain(actor.lines()));
+                    let _ = writeln!(out, "{indent}    {} [label={label}];", actor.id);
+                }
+            }
+            Item::Cluster(cluster) => self::items(&cluster.items, depth + 1, out),
+        }
+        let _ = writeln!(out, "{indent}}}");
+    }
 }
 
 fn label<'l>(lines: impl IntoIterator<Item = &'l String>) -> String {

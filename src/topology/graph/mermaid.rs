@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::drawing::Drawing;
+use super::drawing::{Drawing, Item};
 use crate::topology::plan::Plan;
 
 /// Draws a plan as a Mermaid flowchart.
@@ -12,18 +12,33 @@ pub fn mermaid(plan: &Plan) -> String {
     // Writing to a string can't fail.
     let _ =
         writeln!(out, "---\ntitle: \"{}: {}\"\n---\nflowchart LR", drawing.name, drawing.notes.join(", "));
-    for process in &drawing.boxes {
-        let lines = std::iter::once(&process.title).chain(&process.notes);
-        let _ = writeln!(out, "    subgraph p{}[\"{}\"]", process.id, label(lines));
-        for actor in &process.actors {
-            let _ = writeln!(out, "        {}[\"{}\"]", actor.id, label([&actor.name, &actor.type_name]));
-        }
-        out.push_str("    end\n");
-    }
+    items(&drawing.items, 1, &mut out);
     for (from, to) in &drawing.arrows {
         let _ = writeln!(out, "    {from} --> {to}");
     }
     out
+}
+
+fn items(items: &[Item], depth: usize, out: &mut String) {
+    let indent = "    ".repeat(depth);
+    for item in items {
+        let (name, title, notes) = match item {
+            Item::Box(process) => (format!("p{}", process.id), &process.title, &process.notes),
+            Item::Cluster(cluster) => (format!("g{}", cluster.id), &cluster.title, &cluster.notes),
+        };
+        let title = label(std::iter::once(title).chain(notes));
+        let _ = writeln!(out, "{indent}subgraph {name}[\"{title}\"]");
+        match item {
+            Item::Box(process) => {
+                for actor in &process.actors {
+                    let label = label(std::iter::once(&actor.name).chain(actor.lines()));
+                    let _ = writeln!(out, "{indent}    {}[\"{label}\"]", actor.id);
+                }
+            }
+            Item::Cluster(cluster) => self::items(&cluster.items, depth + 1, out),
+        }
+        let _ = writeln!(out, "{indent}end");
+    }
 }
 
 fn label<'l>(lines: impl IntoIterator<Item = &'l String>) -> String {

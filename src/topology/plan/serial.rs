@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::id::GroupName;
 use crate::protocol::{ActorGroup, ActorRules, BusyPoll, Delivery, OnPanic};
 use crate::supervision::{AutoShutdown, Backoff, ChildSpec, GroupSpec, Member, Policy, Shutdown, Strategy};
 use crate::topology::declared::{Hang, OnHang};
@@ -130,10 +131,25 @@ pub(super) fn busy_poll<S: Serializer>(busy_poll: &BusyPoll, serializer: S) -> R
 
 #[derive(Serialize)]
 struct ShownGroup<'g> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'g GroupName>,
+    /// What it is to the group around it; nothing of the topmost.
+    #[serde(flatten)]
+    member: Option<ShownAsMember>,
     strategy: Strategy,
     intensity: u32,
     period: String,
+    auto_shutdown: AutoShutdown,
     members: Vec<ShownMember<'g>>,
+}
+
+#[derive(Serialize)]
+struct ShownAsMember {
+    policy: Policy,
+    /// Unsaid, it is that of the process that brought the group down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backoff: Option<ShownBackoff>,
+    significant: bool,
 }
 
 #[derive(Serialize)]
@@ -143,23 +159,30 @@ enum ShownMember<'g> {
     Group(ShownGroup<'g>),
 }
 
-fn shown(group: &GroupSpec) -> ShownGroup<'_> {
+fn shown(group: &GroupSpec, member: Option<ShownAsMember>) -> ShownGroup<'_> {
     ShownGroup {
+        name: group.name.as_ref(),
+        member,
         strategy: group.strategy,
         intensity: group.intensity.restarts,
         period: units::duration_text(group.intensity.period),
-        members: group
-            .members
-            .iter()
-            .map(|member| match member {
-                Member::Child(child) => ShownMember::Process(child.name.as_str()),
-                Member::Group(inner) => ShownMember::Group(shown(inner)),
-            })
-            .collect(),
+        auto_shutdown: group.auto_shutdown,
+        members: group.members.iter().map(shown_member).collect(),
     }
 }
 
-/// A group with the names of its members.
+fn shown_member(member: &Member) -> ShownMember<'_> {
+    match member {
+        Member::Child(child) => ShownMember::Process(child.name.as_str()),
+        Member::Group(inner) => {
+            let (policy, significant) = (inner.policy, inner.significant);
+            let backoff = inner.backoff.map(shown_backoff);
+            ShownMember::Group(shown(inner, Some(ShownAsMember { policy, backoff, significant })))
+        }
+    }
+}
+
+/// The group of all processes, with the names of its members.
 pub(super) fn group<S: Serializer>(group: &GroupSpec, serializer: S) -> Result<S::Ok, S::Error> {
-    shown(group).serialize(serializer)
+    shown(group, None).serialize(serializer)
 }
