@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::io::Interest;
@@ -23,8 +23,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::birth::{Birth, Verdict};
-use super::event::{Death, Report, Stream, Violation, WorkerEvent};
-use super::launcher::Outgoing;
+use super::cgroup::{Kills, OutOfMemory};
+use super::event::{Death, Killed, Report, Stream, Violation, WorkerEvent};
+use super::launcher::{Outgoing, Worker};
+use super::orphans::{Estate, Orphans};
 use super::status::{self, Status};
 use super::stdio::{Lines, Rest};
 use crate::id::{Exit, Incarnation, ProcessId, Signal};
@@ -74,6 +76,8 @@ pub(super) struct Attendant {
     process: ProcessId,
     incarnation: Incarnation,
     pidfd: Arc<Pidfd>,
+    killed: Arc<OnceLock<Killed>>,
+    kills: Kills,
     page: Arc<Reader>,
     events: mpsc::Sender<Report>,
     birth: RefCell<Birth>,
@@ -89,19 +93,22 @@ struct ControlEnd {
 
 impl Attendant {
     pub(super) fn new(
-        process: ProcessId,
-        incarnation: Incarnation,
+        (process, incarnation): (ProcessId, Incarnation),
         path: PathBuf,
-        pidfd: Arc<Pidfd>,
-        page: Arc<Reader>,
+        worker: &Worker,
         events: mpsc::Sender<Report>,
     ) -> Attendant {
         let birth = RefCell::new(Birth::new(process, incarnation, path));
+        let (pidfd, page) = (Arc::clone(&worker.pidfd), Arc::clone(&worker.page));
+        let killed = Arc::clone(&worker.killed);
+        let kills = Kills::until_now(pidfd.pid());
         let last_panic = RefCell::default();
         Attendant {
             process,
             incarnation,
             pidfd,
+            killed,
+            kills,
             page,
             events,
             birth,
@@ -111,11 +118,18 @@ impl Attendant {
     }
 
     /// Everything until the worker is dead, drained and reported.
-    pub(super) async fn attend(self, child: Child, exit: AsyncFd<Arc<Pidfd>>, pipes: Pipes, start: Start) {
+    pub(super) async fn attend(
+        self,
+        child: Child,
+        exit: AsyncFd<Arc<Pidfd>>,
+        pipes: Pipes,
+        start: Start,
+        estate: Estate,
+    ) {
         let Pipes { control: pipe, stdout, stderr } = pipes;
         let Start { greeting, queue, at: started, deadline: start_deadline } = start;
         let (reaped, control, unsent_frames, stdout, stderr, ()) = tokio::join!(
-            self.reap(child, exit),
+            self.reap(child, exit, estate),
             self.listen(&pipe),
             self.write(&pipe, greeting, queue),
             self.lines(Stream::Stdout).relay(stdout, self.end.subscribe()),
@@ -124,9 +138,10 @@ impl Attendant {
         );
         // Whoever hears of the death finds its descriptors closed.
         drop(pipe);
-        let (Reaped { exit, resources }, died) = reaped;
+        let (Reaped { exit, resources }, died, orphans) = reaped;
         let Rest { last: last_stderr, lost, drained } = stderr;
         let Status { handling, cursor, .. } = status::read(self.process, &self.page);
+        let out_of_memory = self.out_of_memory(exit);
         let death = Death {
             pid: self.pidfd.pid(),
             exit,
@@ -136,6 +151,11 @@ impl Attendant {
             failure: self.birth.into_inner().failure(exit, &last_stderr),
             uptime: died - started,
             resources,
+            killed: self.killed.get().copied(),
+            out_of_memory,
+            orphans,
+            restarts: self.incarnation.0.saturating_sub(1),
+            budget_left: None,
             last_stderr,
             lost_lines: stdout.lost + lost,
             unsent_frames,
@@ -152,7 +172,12 @@ impl Attendant {
     }
 
     /// Waits for the end, and gives the pipes their deadline.
-    async fn reap(&self, mut child: Child, exit: AsyncFd<Arc<Pidfd>>) -> (Reaped, Instant) {
+    async fn reap(
+        &self,
+        mut child: Child,
+        exit: AsyncFd<Arc<Pidfd>>,
+        estate: Estate,
+    ) -> (Reaped, Instant, Orphans) {
         let reaped = loop {
             // Readiness of a registered descriptor fails only when the runtime shuts down, which drops this task.
             let Ok(mut ready) = exit.readable().await else { std::future::pending().await };
@@ -165,7 +190,13 @@ impl Attendant {
         };
         let died = Instant::now();
         self.end.send_replace(Some(died + DRAIN_DEADLINE));
-        (reaped, died)
+        (reaped, died, estate.sweep(self.pidfd.pid()).await)
+    }
+
+    /// The kernel kills with SIGKILL; so do others, but not without a trace of want of memory.
+    fn out_of_memory(&self, exit: Exit) -> Option<OutOfMemory> {
+        let is_kill = matches!(exit, Exit::Signal { signal: Signal(libc::SIGKILL), .. });
+        if is_kill && self.killed.get().is_none() { self.kills.since() } else { None }
     }
 
     /// Reads the control pipe until its end, until a violation, or until its dead worker's last word.
@@ -250,7 +281,7 @@ impl Attendant {
 
     async fn violated(&self, violation: Violation) -> Result<(), ()> {
         self.birth.borrow_mut().handle_violation(&violation);
-        self.kill();
+        self.kill(Killed::Violation);
         self.report(WorkerEvent::Violation(violation)).await;
         Err(())
     }
@@ -268,7 +299,7 @@ impl Attendant {
 
     async fn report(&self, event: WorkerEvent) {
         if self.events.send((self.process, self.incarnation, event)).await.is_err() {
-            self.kill();
+            self.kill(Killed::Asked);
         }
     }
 
@@ -310,13 +341,14 @@ impl Attendant {
             () = &mut ready => {}
             () = tokio::time::sleep_until(at) => {
                 if self.birth.borrow_mut().handle_deadline(deadline) {
-                    self.kill();
+                    self.kill(Killed::StartDeadline);
                 }
             }
         }
     }
 
-    fn kill(&self) {
+    fn kill(&self, why: Killed) {
+        let _ = self.killed.set(why);
         // It fails only for a process of another user; then its end is waited for all the same.
         let _ = self.pidfd.signal(Signal(libc::SIGKILL));
     }

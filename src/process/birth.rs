@@ -138,5 +138,7 @@ fn kind(frame: &ToRoot) -> &'static str {
         ToRoot::Panic(_) => "Panic",
         ToRoot::Blame { .. } => "Blame",
         ToRoot::Finish { .. } => "Finish",
+        ToRoot::Alive { .. } => "Alive",
+        ToRoot::Progress { .. } => "Progress",
     }
 }

@@ -11,7 +11,9 @@ use crate::protocol::control::{Cursor, Handling, PanicReport, ToRoot};
 use crate::protocol::control_frames::ControlError;
 use crate::sys::pidfd::ResourceUse;
 
+use super::cgroup::OutOfMemory;
 use super::failure::LaunchFailure;
+use super::orphans::Orphans;
 
 /// An event, and whose it is.
 pub type Report = (ProcessId, Incarnation, WorkerEvent);
@@ -95,6 +97,31 @@ pub enum Violation {
     },
 }
 
+/// Why the root killed a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Killed {
+    /// It broke the protocol of its control pipe.
+    Violation,
+    /// It was not ready in time.
+    StartDeadline,
+    /// It made no progress, and its policy says so.
+    Hung,
+    /// It was asked to end and did not in time, or nobody wants it any more.
+    Asked,
+}
+
+impl std::fmt::Display for Killed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Killed::Violation => "by the root, for breaking the protocol",
+            Killed::StartDeadline => "by the root, for not being ready in time",
+            Killed::Hung => "by the root, for making no progress",
+            Killed::Asked => "by the root",
+        })
+    }
+}
+
 /// The end of a worker: proof that it is gone, and what is known of why.
 #[derive(Clone, Debug)]
 pub struct Death {
@@ -116,6 +143,16 @@ pub struct Death {
     pub resources: ResourceUse,
     /// The last lines of its stderr, at most [`LAST_LINES`](super::stdio::LAST_LINES).
     pub last_stderr: Vec<String>,
+    /// Why the root killed it, if it did.
+    pub killed: Option<Killed>,
+    /// Whether the kernel killed it for want of memory, where that can be known.
+    pub out_of_memory: Option<OutOfMemory>,
+    /// What it had left behind.
+    pub orphans: Orphans,
+    /// How often the process was started again before this life.
+    pub restarts: u32,
+    /// How many more failures its group forgave within the period when it died, if it has a supervisor.
+    pub budget_left: Option<u32>,
     /// Lines of stdout and stderr that were not delivered, because the root did not keep up.
     pub lost_lines: u64,
     /// Frames that were accepted for it and never written.

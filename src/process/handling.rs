@@ -263,6 +263,7 @@ pub fn current() -> Option<Handling> {
         message: naming.message.to_owned(),
         sender: (work.sender != HERE).then_some(ProcessId(work.sender)),
         waits: false,
+        sender_name: None,
     })
 }
 

@@ -7,17 +7,20 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::attendant::{Attendant, Pipes, Start};
-use super::event::Report;
+use super::cgroup::{self, Cgroup};
+use super::event::{Killed, Report};
 use super::failure::{Errno, LaunchFailure};
+use super::orphans::{Adopting, Estate, LifeMark};
 use crate::codec::EncodeError;
-use crate::id::Signal;
+use crate::id::{Incarnation, ProcessId, Signal};
 use crate::protocol::control::{Preamble, ToWorker, Welcome};
 use crate::protocol::control_frames;
 use crate::protocol::keeping::KeptState;
@@ -42,6 +45,8 @@ pub struct Launch {
     pub states: Vec<KeptState>,
     /// How long it may take until it is ready.
     pub start_deadline: Duration,
+    /// Whether it gets a control group of its own, where this root may make one.
+    pub cgroup: bool,
 }
 
 /// Which executable.
@@ -67,7 +72,7 @@ pub enum Program {
 /// Those variants of [`LaunchFailure`] that say "known at once". Then no event comes.
 pub fn launch(launch: Launch, events: mpsc::Sender<Report>) -> Result<Worker, LaunchFailure> {
     let depth = check_depth()?;
-    let Launch { program, arguments, environment, mut welcome, states, start_deadline } = launch;
+    let Launch { program, arguments, environment, mut welcome, states, start_deadline, cgroup } = launch;
     let (file, path) = match program {
         Program::Path(path) => (path.clone(), path),
         Program::Deployer => (PathBuf::from(executable::SELF), executable::path()),
@@ -81,12 +86,16 @@ pub fn launch(launch: Launch, events: mpsc::Sender<Report>) -> Result<Worker, La
     let page = Arc::new(page);
     let greeting = Outgoing { bytes: greeting(states, welcome)?, descriptors: vec![memory] };
     let (ours, theirs) = socket::pair().map_err(resources("make a control pipe"))?;
+    let mut estate = estate(process, incarnation, cgroup);
+    let entrance = estate.cgroup.as_ref().and_then(|cgroup| cgroup.entrance().ok());
     let order = Order {
         program: &file,
         title: name.as_str(),
         arguments: &arguments,
-        environment: &worker_environment(environment, depth + 1),
+        environment: &worker_environment(environment, depth + 1, &estate.mark),
         control: theirs.as_fd(),
+        cgroup: entrance.as_ref().map(AsFd::as_fd),
+        mark: estate.mark.number(),
     };
     let started = Instant::now();
     let Spawned { child, stdout, stderr } = spawn::spawn(&order).map_err(|error| failure(error, &path))?;
@@ -100,11 +109,22 @@ pub fn launch(launch: Launch, events: mpsc::Sender<Report>) -> Result<Worker, La
     };
     let exit = readiness::watch_process(Arc::clone(child.pidfd())).map_err(resources("watch a process"))?;
     let (outgoing, queue) = mpsc::channel(OUTGOING_FRAMES);
-    let worker = Worker { pidfd: Arc::clone(child.pidfd()), page: Arc::clone(&page), outgoing };
+    let worker = Worker { pidfd: Arc::clone(child.pidfd()), page, killed: Arc::default(), outgoing };
     let start = Start { greeting, queue, at: started, deadline: start_deadline };
-    let attendant = Attendant::new(process, incarnation, path, Arc::clone(&worker.pidfd), page, events);
-    tokio::task::spawn_local(attendant.attend(child, exit, pipes, start));
+    estate.begin(worker.pid());
+    let attendant = Attendant::new((process, incarnation), path, &worker, events);
+    tokio::task::spawn_local(attendant.attend(child, exit, pipes, start, estate));
     Ok(worker)
+}
+
+/// What is to be swept when the worker is dead. The first worker of this root has what dead roots have left swept, too.
+fn estate(process: ProcessId, incarnation: Incarnation, wanted: bool) -> Estate {
+    static SWEPT: AtomicBool = AtomicBool::new(false);
+    let cgroup = if wanted { Cgroup::make(process, incarnation) } else { None };
+    if cgroup.is_some() && !SWEPT.swap(true, Ordering::Relaxed) {
+        tokio::task::spawn_local(cgroup::sweep_stale());
+    }
+    Estate { mark: LifeMark::new(process, incarnation), cgroup, adopting: Adopting::begin(), living: None }
 }
 
 /// A worker must have become one before it may be a root in turn, and roots do not nest for ever (H25).
@@ -129,11 +149,16 @@ fn greeting(states: Vec<KeptState>, welcome: Welcome) -> Result<Vec<u8>, EncodeE
 }
 
 /// The root's own environment, changed as asked, with the marks of a worker.
-fn worker_environment(changes: Vec<(OsString, Option<OsString>)>, depth: u32) -> Vec<(OsString, OsString)> {
+fn worker_environment(
+    changes: Vec<(OsString, Option<OsString>)>,
+    depth: u32,
+    life: &LifeMark,
+) -> Vec<(OsString, OsString)> {
     let mark = Mark { descriptor: CONTROL_DESCRIPTOR, root: nix::unistd::getpid().as_raw() };
     let marks = [
         (environment::WORKER.into(), Some(mark.to_value().into())),
         (environment::DEPTH.into(), Some(depth.to_string().into())),
+        (environment::LIFE.into(), Some(life.value())),
     ];
     let mut all: std::collections::BTreeMap<_, _> = std::env::vars_os().collect();
     for (key, value) in changes.into_iter().chain(marks) {
@@ -162,8 +187,9 @@ fn resources(doing: &'static str) -> impl Fn(std::io::Error) -> LaunchFailure {
 /// A running worker, as its owner in the root holds it. Dropping it kills the worker: never an orphan (P-2).
 #[derive(Debug)]
 pub struct Worker {
-    pidfd: Arc<Pidfd>,
-    page: Arc<Reader>,
+    pub(super) pidfd: Arc<Pidfd>,
+    pub(super) page: Arc<Reader>,
+    pub(super) killed: Arc<OnceLock<Killed>>,
     outgoing: mpsc::Sender<Outgoing>,
 }
 
@@ -229,8 +255,14 @@ impl Worker {
         self.signal(Signal(libc::SIGTERM))
     }
 
-    /// Ends the worker (SIGKILL). Its process group follows when it is reaped.
+    /// Says why the worker is about to be killed or aborted: the first reason holds.
+    pub fn doom(&self, why: Killed) {
+        let _ = self.killed.set(why);
+    }
+
+    /// Ends the worker (SIGKILL). What it has started follows when it is reaped.
     pub fn kill(&self) -> std::io::Result<()> {
+        self.doom(Killed::Asked);
         self.signal(Signal(libc::SIGKILL))
     }
 }

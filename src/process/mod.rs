@@ -3,6 +3,7 @@
 mod attendant;
 mod birth;
 pub mod bootstrap;
+pub mod cgroup;
 pub mod clock;
 pub mod control;
 pub mod event;
@@ -12,6 +13,7 @@ pub mod keeping;
 mod lane;
 pub mod launcher;
 pub mod logs;
+pub mod orphans;
 pub(crate) mod panics;
 pub mod routing;
 pub mod status;

@@ -74,6 +74,7 @@ fn in_words(work: &Work, waits: bool, names: &[Name]) -> Handling {
         message: message.map_or_else(|| format!("message {:08x}", work.message), |name| text(&name.texts[1])),
         sender: (work.sender != HERE).then_some(ProcessId(work.sender)),
         waits,
+        sender_name: None,
     }
 }
 

@@ -124,6 +124,11 @@ pub enum ToWorker {
         /// The time.
         grace_ms: u64,
     },
+    /// Are you alive, and do you make progress? Each is answered by whoever can: `Alive`, `Progress`.
+    Probe {
+        /// Which question this is.
+        number: u64,
+    },
 }
 
 /// Worker to root.
@@ -160,6 +165,16 @@ pub enum ToRoot {
     Finish {
         /// The code.
         code: i32,
+    },
+    /// The control thread answers a probe.
+    Alive {
+        /// Which.
+        number: u64,
+    },
+    /// The thread of the actors answers a probe.
+    Progress {
+        /// Which.
+        number: u64,
     },
 }
 
@@ -423,6 +438,8 @@ pub struct Handling {
     pub sender: Option<ProcessId>,
     /// Whether its handler has returned, and what it began waits for something.
     pub waits: bool,
+    /// What the sender is called; the root fills it in.
+    pub sender_name: Option<ProcessName>,
 }
 
 /// How far a process had come with its messages, as it said itself while it lived.

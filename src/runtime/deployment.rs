@@ -3,6 +3,7 @@
 mod answers;
 mod disturbances;
 mod ending;
+mod hangs;
 mod introductions;
 mod lives;
 mod states;
@@ -29,7 +30,7 @@ use crate::process::failure::LaunchFailure;
 use crate::process::launcher::Worker;
 use crate::process::logs;
 use crate::process::routing::Router;
-use crate::protocol::control::ToRoot;
+use crate::protocol::control::{Handling, ToRoot};
 use crate::supervision::{Action, ChildId, Engine};
 use crate::topology::{Plan, PlannedProcess};
 
@@ -57,6 +58,7 @@ pub(super) struct Deployment {
     owed: Owed,
     /// Who stands between processes that are given a pipe.
     interposer: Option<Box<dyn Interpose>>,
+    hangs: hangs::Hangs,
     router: Arc<Router>,
     reports: mpsc::Sender<Report>,
     events: broadcast::Sender<Event>,
@@ -96,6 +98,7 @@ impl Deployment {
             states: States::default(),
             owed: Owed::default(),
             interposer: None,
+            hangs: hangs::Hangs::default(),
             router,
             reports,
             events,
@@ -137,10 +140,9 @@ impl Deployment {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        [self.engine.poll_timeout(), self.broker.poll_timeout(), self.owed.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let (engine, broker) = (self.engine.poll_timeout(), self.broker.poll_timeout());
+        let timeouts = [engine, broker, self.owed.poll_timeout(), self.hangs.poll_timeout()];
+        timeouts.into_iter().flatten().min()
     }
 
     pub(super) fn handle_timeout(&mut self) {
@@ -148,6 +150,7 @@ impl Deployment {
         self.engine.handle_timeout(now);
         self.broker.handle_timeout(now);
         self.answer_again(now);
+        self.look_for_hangs(now);
         self.carry_out();
     }
 
@@ -206,6 +209,13 @@ impl Deployment {
         event.log();
         // Nobody need listen.
         let _ = self.events.send(event);
+    }
+
+    /// Says who sent what was being handled.
+    fn name_senders(&self, handling: &mut [Handling]) {
+        for handling in handling {
+            handling.sender_name = handling.sender.map(|sender| self.name(sender));
+        }
     }
 
     fn name(&self, process: ProcessId) -> ProcessName {

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 
-use crate::id::{Exit, Incarnation, ProcessName};
+use super::event_text::{DeathRecord, Handled, Hang};
+use super::progress::HangKind;
+use crate::id::{Incarnation, ProcessName};
 use crate::process::event::Death;
 use crate::process::failure::LaunchFailure;
 use crate::process::logs::EVENT_TARGET;
-use crate::protocol::control::PanicReport;
+use crate::protocol::control::{Handling, PanicReport};
+use crate::topology::OnHang;
 
 /// One thing that happened. Its `Display` is one line for people.
 #[derive(Clone, Debug)]
@@ -66,6 +69,32 @@ pub enum Event {
         count: u64,
         /// Whether it is killed for that.
         killed: bool,
+    },
+    /// A process makes no progress (P-3).
+    Hung {
+        /// Which.
+        process: ProcessName,
+        /// Which life of it.
+        incarnation: Incarnation,
+        /// In what way.
+        kind: HangKind,
+        /// What it is handling.
+        handling: Vec<Handling>,
+        /// Since how long.
+        stalled: Duration,
+        /// Whether its control thread answers.
+        alive: bool,
+        /// What becomes of it.
+        then: OnHang,
+    },
+    /// A process that hung makes progress again.
+    Recovered {
+        /// Which.
+        process: ProcessName,
+        /// Which life of it.
+        incarnation: Incarnation,
+        /// How long it made none.
+        stalled: Duration,
     },
     /// A process is dead. If `asked`, it was told to end, and this is no failure (P-4).
     Exited {
@@ -124,6 +153,8 @@ impl Event {
             Event::StartFailed { .. } => "start_failed",
             Event::Panicked { .. } => "panicked",
             Event::Blamed { .. } => "blamed",
+            Event::Hung { .. } => "hung",
+            Event::Recovered { .. } => "recovered",
             Event::Exited { .. } => "exited",
             Event::Restarting { .. } => "restarting",
             Event::StaysDown { .. } => "stays_down",
@@ -141,6 +172,8 @@ impl Event {
             | Event::StartFailed { process, .. }
             | Event::Panicked { process, .. }
             | Event::Blamed { process, .. }
+            | Event::Hung { process, .. }
+            | Event::Recovered { process, .. }
             | Event::Exited { process, .. }
             | Event::Restarting { process, .. }
             | Event::StaysDown { process, .. } => Some(process),
@@ -156,6 +189,8 @@ impl Event {
             | Event::StartFailed { incarnation, .. }
             | Event::Panicked { incarnation, .. }
             | Event::Blamed { incarnation, .. }
+            | Event::Hung { incarnation, .. }
+            | Event::Recovered { incarnation, .. }
             | Event::Exited { incarnation, .. } => Some(*incarnation),
             _ => None,
         }
@@ -164,7 +199,10 @@ impl Event {
     /// Whether it is bad news.
     pub fn is_failure(&self) -> bool {
         match self {
-            Event::StartFailed { .. } | Event::Panicked { .. } | Event::Blamed { .. } => true,
+            Event::StartFailed { .. }
+            | Event::Panicked { .. }
+            | Event::Blamed { .. }
+            | Event::Hung { .. } => true,
             Event::Exited { death, asked, .. } => !asked && !death.exit.is_success(),
             Event::Ended { failed, .. } => *failed,
             _ => false,
@@ -204,8 +242,15 @@ impl fmt::Display for Event {
                 let fate = if *killed { "; it is killed" } else { "" };
                 write!(f, "{process}#{incarnation} broke the protocol, says {by}: {reason}{fate}")
             }
+            Event::Hung { process, incarnation, kind, handling, stalled, alive, then } => {
+                let hang = Hang { kind: *kind, handling, stalled: *stalled, alive: *alive, then: *then };
+                write!(f, "{process}#{incarnation} {hang}")
+            }
+            Event::Recovered { process, incarnation, stalled } => {
+                write!(f, "{process}#{incarnation} makes progress again, after {stalled:.1?}")
+            }
             Event::Exited { process, incarnation, death, asked } => {
-                write_exit(f, process, *incarnation, death, *asked)
+                write!(f, "{process}#{incarnation} {}", DeathRecord { death, asked: *asked })
             }
             Event::Restarting { process, delay, restarts, budget_left } => {
                 write!(f, "{process} restarts in {delay:.1?} (restart {restarts}, {budget_left} left)")
@@ -226,28 +271,9 @@ fn write_panic(
 ) -> fmt::Result {
     write!(f, "{process}#{incarnation} panicked at {}: {}", report.place, report.message)?;
     match &report.handling {
-        Some(handling) => write!(f, " (while {} handled {})", handling.actor, handling.message),
+        Some(handling) => write!(f, " (while {})", Handled(handling)),
         None => Ok(()),
     }
-}
-
-fn write_exit(
-    f: &mut fmt::Formatter<'_>,
-    process: &ProcessName,
-    incarnation: Incarnation,
-    death: &Death,
-    asked: bool,
-) -> fmt::Result {
-    let how = match (asked, death.exit) {
-        (true, Exit::Code(0)) => "stopped".to_owned(),
-        (_, exit) => exit.to_string(),
-    };
-    write!(f, "{process}#{incarnation} {how} after {:.1?}", death.uptime)?;
-    if asked || death.exit.is_success() || death.last_stderr.is_empty() {
-        return Ok(());
-    }
-    f.write_str("; the last lines of its stderr:")?;
-    death.last_stderr.iter().try_for_each(|line| write!(f, "\n    {line}"))
 }
 
 /// Events that wait for a slow listener; older ones are then skipped, and counted.

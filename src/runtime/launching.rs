@@ -52,6 +52,7 @@ pub(super) fn launch(
         welcome: welcome(plan, process, incarnation, last_exit),
         states,
         start_deadline: process.child.start_deadline,
+        cgroup: true,
     }
 }
 

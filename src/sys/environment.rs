@@ -13,6 +13,10 @@ pub const WORKER: &str = "PROCESSION_WORKER";
 /// How many workers deep this process is; absent means 0.
 pub const DEPTH: &str = "PROCESSION_DEPTH";
 
+/// In which lives of workers a process is, its own last: inherited by everything that a worker starts, so that it is
+/// found when the worker is dead.
+pub const LIFE: &str = "PROCESSION_LIFE";
+
 /// A worker may itself be the root of other workers, and so on this deep. Real nesting is one or two; a program
 /// that starts itself by mistake is stopped here, with a few processes (H25).
 pub const MAX_DEPTH: u32 = 8;

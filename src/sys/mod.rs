@@ -10,6 +10,7 @@ pub mod inherit;
 pub mod memfd;
 pub mod pidfd;
 pub mod poll;
+pub mod proc;
 pub mod readiness;
 pub mod rendezvous;
 pub mod ring;

@@ -54,6 +54,13 @@ impl Pidfd {
     }
 }
 
+impl Pidfd {
+    /// Whether it is dead, reaped or not.
+    pub fn is_dead(&self) -> bool {
+        poll_readable(self.as_fd(), 0)
+    }
+}
+
 impl AsFd for Pidfd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -133,6 +140,27 @@ impl Child {
         self.reaped = reaped.is_some();
         Ok(reaped)
     }
+}
+
+/// Takes the exit status of a child that this process did not start but has adopted, and for which nobody else waits.
+/// False if it lives.
+///
+/// # Errors
+/// `ECHILD` if it is no child of this process, or not any more.
+pub fn reap_adopted(orphan: &Pidfd) -> io::Result<bool> {
+    Ok(wait(orphan, libc::WNOHANG)?.is_some())
+}
+
+/// Whether some child of this process is dead and not reaped yet. Takes nothing.
+#[allow(unsafe_code)]
+pub fn has_dead_children() -> bool {
+    // SAFETY: plain data for which all zeroes are valid; the kernel fills it in.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: `info` is exclusively ours and outlives the call, which takes integers beside it.
+    let done = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, how) };
+    // SAFETY: waitid succeeded, so the field holds what it wrote, or still the zero if nothing has ended.
+    done == 0 && unsafe { info.si_pid() } != 0
 }
 
 impl Drop for Child {

@@ -314,6 +314,14 @@ impl Reader {
         snapshot
     }
 
+    /// How much a thread has begun and ended.
+    pub fn moves_of(&self, thread: u32) -> u64 {
+        let seats = page(&self.0).seats.iter().filter(|seat| seat.thread.load(Relaxed) == thread);
+        seats.fold(0, |sum, seat| {
+            sum.wrapping_add(seat.begun.load(Relaxed)).wrapping_add(seat.done.load(Relaxed))
+        })
+    }
+
     /// What was written down, in order, as far as it can be read.
     pub fn names(&self) -> Vec<Name> {
         let page = page(&self.0);

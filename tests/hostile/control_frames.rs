@@ -75,6 +75,7 @@ pub(crate) fn from_workers() -> Vec<u8> {
                 message: "Add".to_owned(),
                 sender: Some(process),
                 waits: false,
+                sender_name: None,
             }),
             backtrace: None,
         }),

@@ -19,6 +19,7 @@ pub(crate) fn program() -> Program {
         .actor::<crate::states::Strict>()
         .actor::<crate::watchmen::Watchman>()
         .actor::<crate::watchmen::Mortal>()
+        .actor::<crate::hangs::Hog>()
 }
 
 messages! {

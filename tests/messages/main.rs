@@ -19,6 +19,7 @@ mod addresses;
 mod carrying;
 mod delivery;
 mod faults;
+mod hangs;
 mod lives;
 mod local;
 mod postmortem;
@@ -55,6 +56,7 @@ fn main() -> std::process::ExitCode {
         lives::stories(),
         postmortem::stories(),
         states::stories(),
+        hangs::stories(),
         roots::stories(),
     ];
     libtest_mimic::run(&arguments, stories.into_iter().flatten().collect()).exit_code()

@@ -93,6 +93,7 @@ async fn panicked(mut stage: Stage) {
         message: "Add".to_owned(),
         sender: Some(ProcessId(7)),
         waits: false,
+        sender_name: None,
     };
     assert_eq!(report.handling, Some(handling));
     assert_eq!(life.death.exit, Exit::Code(101));
@@ -140,7 +141,7 @@ async fn terminated_loop(mut stage: Stage) {
 }
 
 async fn grandchild_outside(mut stage: Stage) {
-    let what = stage.role(&["grandchild", "exec setsid sleep 60"]);
+    let what = stage.role(&["grandchild", UNMARKED]);
     let worker = stage.launch(what);
     stage.ready().await;
     let line = stage.line().await;
@@ -152,7 +153,13 @@ async fn grandchild_outside(mut stage: Stage) {
     let Life { death, .. } = stage.life().await;
     assert!(!death.drained && killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
     grandchild.signal(Signal(libc::SIGKILL)).unwrap();
+    let watched = procession::sys::readiness::watch_process(grandchild.into()).unwrap();
+    watched.readable().await.unwrap().retain_ready();
+    assert_eq!(procession::sys::pidfd::reap_adopted(watched.get_ref()).ok(), Some(true), "it was adopted");
 }
+
+/// Nothing by which it is known is left of it.
+const UNMARKED: &str = "exec env -i bash -c 'ulimit -S -x unlimited; exec setsid sleep 60'";
 
 /// `setsid` has done its work when the process leads a session.
 async fn wait_for_own_session(pid: i32) {
@@ -226,6 +233,8 @@ async fn thread_ends(_: Stage) {
             arguments: &["60".into()],
             environment: &[],
             control: theirs.as_fd(),
+            cgroup: None,
+            mark: u64::MAX,
         };
         procession::sys::spawn::spawn(&order).unwrap()
     };

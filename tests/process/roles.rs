@@ -17,6 +17,10 @@ pub(crate) fn play_raw() {
     match arguments.first().map(String::as_str) {
         Some("raw-deploy") => orphans::deploy_without_taking_over(),
         Some("raw-middle") => orphans::middle(&arguments[1..]),
+        Some("raw-root") => orphans::root(&arguments[1], false),
+        Some("raw-root-cgroup") => orphans::root(&arguments[1], true),
+        Some("raw-churn") => orphans::churn(&arguments[1..]),
+        Some("raw-limited") => orphans::limited(&arguments[1], &arguments[2]),
         Some("raw-close") => {
             // What a daemon does that closes every descriptor it does not know.
             let _ = nix::unistd::close(3);
@@ -157,6 +161,11 @@ impl Part {
                 nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).unwrap();
                 stay()
             }
+            ["eat"] => eat(),
+            ["die"] => {
+                nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).unwrap();
+                stay()
+            }
             ["grandchild", command] => {
                 let child = std::process::Command::new("/bin/sh").args(["-c", command]).spawn().unwrap();
                 println!("grandchild {}", child.id());
@@ -184,6 +193,15 @@ impl Part {
 fn spin() -> ! {
     loop {
         std::hint::spin_loop();
+    }
+}
+
+/// Takes more memory than there is.
+fn eat() -> ! {
+    let mut eaten = Vec::new();
+    loop {
+        eaten.push(vec![1_u8; 1 << 20]);
+        std::hint::black_box(&eaten);
     }
 }
 

@@ -89,6 +89,7 @@ impl Stage {
             welcome: self.welcome(),
             states: Vec::new(),
             start_deadline: PATIENCE,
+            cgroup: false,
         }
     }
 

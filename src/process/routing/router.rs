@@ -269,9 +269,19 @@ impl Router {
             ToWorker::Down { process, incarnation, exit, cursor } => {
                 self.down(process, incarnation, exit, cursor);
             }
+            ToWorker::Probe { number } => self.answer_probe(number),
             other => return Some(other),
         }
         None
+    }
+
+    /// On the control thread, which is alive; the arbiter says itself whether it makes progress.
+    fn answer_probe(self: &Arc<Router>, number: u64) {
+        self.broker.say(ToRoot::Alive { number });
+        if let Some(arbiter) = self.arbiter() {
+            let router = Arc::clone(self);
+            arbiter.spawn(async move { router.broker.say(ToRoot::Progress { number }) });
+        }
     }
 
     fn introduced(self: &Arc<Router>, introduced: &crate::protocol::control::Peer, pipe: Pipe) {

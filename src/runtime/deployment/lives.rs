@@ -40,6 +40,7 @@ impl Deployment {
     pub(super) fn urge(&mut self, child: ChildId, incarnation: Incarnation, step: StopStep) {
         let process = self.process_of(child);
         self.broker.leaving(process);
+        self.hangs.end(process);
         let grace_ms = self.plan.process_by_id(process).map(|planned| planned.child.shutdown);
         let grace_ms = grace_ms.map_or(0, launching::grace_ms);
         let Some(living) = self.living.get_mut(&process) else { return };
@@ -83,12 +84,22 @@ impl Deployment {
         let after = living.since.elapsed();
         self.tell(Event::Ready { process: self.name(process), incarnation, after });
         self.broker.ready(life);
+        if let Some(planned) = self.plan.process_by_id(process) {
+            self.hangs.begin(life, planned.hang);
+        }
         self.engine.handle_ready(self.child_of(process), incarnation, Instant::now());
     }
 
     pub(super) fn exited(&mut self, process: ProcessId, incarnation: Incarnation, mut death: Death) {
         let name = self.name(process);
         let asked = self.living.remove(&process).is_some_and(|living| living.asked_to_end);
+        self.hangs.end(process);
+        self.name_senders(&mut death.handling);
+        if let Some(panic) = &mut death.panic {
+            self.name_senders(panic.handling.as_mut_slice());
+        }
+        let state = self.engine.state(self.child_of(process), Instant::now());
+        death.budget_left = state.map(|state| state.budget_left);
         let exit = death.exit;
         let cursor = death.cursor.clone();
         self.last_exits.insert(process, exit);

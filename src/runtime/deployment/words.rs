@@ -31,10 +31,13 @@ impl Deployment {
             }
             ToRoot::Keep(keep) => self.keep(life, keep),
             ToRoot::Log(record) => logs::relay_record(&name, incarnation, &record),
-            ToRoot::Panic(report) => {
+            ToRoot::Panic(mut report) => {
+                self.name_senders(report.handling.as_mut_slice());
                 self.tell(Event::Panicked { process: name, incarnation, report: Arc::new(report) });
             }
             ToRoot::Finish { .. } => self.broker.leaving(process),
+            ToRoot::Alive { number } => self.alive(life, number),
+            ToRoot::Progress { number } => self.progressed(life, number),
         }
     }
 

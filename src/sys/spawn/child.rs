@@ -21,7 +21,10 @@ pub(super) struct Plan {
     pub(super) stderr: RawFd,
     pub(super) control: RawFd,
     pub(super) report: RawFd,
+    /// Negative if there is none.
+    pub(super) cgroup: RawFd,
     pub(super) parent: i32,
+    pub(super) mark: u64,
 }
 
 /// How far a child came that failed.
@@ -95,7 +98,8 @@ fn follow(plan: &Plan) -> ! {
 #[allow(unsafe_code)]
 fn prepare(plan: &Plan) -> Result<(), Stage> {
     let check = |result: i32, stage: Stage| if result < 0 { Err(stage) } else { Ok(()) };
-    // SAFETY: all of these take integers and are async-signal-safe. The descriptors were open in the parent at the
+    // SAFETY: all of these take integers, or pointers to plain data on the stack, and are async-signal-safe; write is told of one byte that is there, and refuses
+    // a negative descriptor. The descriptors were open in the parent at the
     // fork, and all are above CONTROL_DESCRIPTOR, so that no dup2 closes a source of a later one.
     unsafe {
         check(libc::setpgid(0, 0), Stage::Group)?;
@@ -104,6 +108,13 @@ fn prepare(plan: &Plan) -> Result<(), Stage> {
             // The parent died before the line above, so its death will not be signalled.
             exit_now(127);
         }
+        // Before it can start anything. What does not take the mark is found by others.
+        let mut locks = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        if libc::getrlimit(libc::RLIMIT_LOCKS, &raw mut locks) == 0 {
+            locks.rlim_cur = plan.mark.min(locks.rlim_max);
+            libc::setrlimit(libc::RLIMIT_LOCKS, &raw const locks);
+        }
+        libc::write(plan.cgroup, c"0".as_ptr().cast(), 1);
         check(libc::dup2(plan.stdin, 0), Stage::Descriptors)?;
         check(libc::dup2(plan.stdout, 1), Stage::Descriptors)?;
         check(libc::dup2(plan.stderr, 2), Stage::Descriptors)?;
