@@ -265,7 +265,7 @@ async fn busy_machine(root: Root) -> procession::Result<()> {
     let mut events = running.events();
     let over = Arc::new(AtomicBool::new(false));
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let hogs: Vec<_> = (0..cores * 3)
+    let hogs: Vec<_> = (0..cores * 2)
         .map(|_| {
             let over = Arc::clone(&over);
             std::thread::spawn(move || while !over.load(Ordering::Relaxed) {})
@@ -274,8 +274,8 @@ async fn busy_machine(root: Root) -> procession::Result<()> {
     let end = Instant::now() + busy_time();
     let hog = running.addr::<Hog>("hog")?;
     while Instant::now() < end {
-        // Half a second of the processor, which takes several of the clock.
-        let request = hog.send(Compute(500)).timeout(Duration::from_secs(60));
+        // A third of a second of the processor, which takes several of the clock.
+        let request = hog.send(Compute(300)).timeout(Duration::from_secs(60));
         request.await?;
     }
     over.store(true, Ordering::Relaxed);
