@@ -9,6 +9,6 @@ pub use crate::blob::Blob;
 pub use crate::codec::descriptor::Descriptor;
 pub use crate::id::Exit;
 pub use crate::protocol::{BusyPoll, Delivery, OnPanic};
-pub use crate::runtime::{Birth, Handover, Program, Root, Running, Snapshots, Spawn, SpawnError};
+pub use crate::runtime::{Birth, Handover, Program, Root, Running, Runtime, Snapshots, Spawn, SpawnError};
 pub use crate::supervision::{AutoShutdown, Backoff, Intensity, Policy, Shutdown, Strategy};
 pub use crate::topology::{Actors, Group, OnHang, OnViolation, Process, Restart, Topology};

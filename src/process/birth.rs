@@ -134,6 +134,7 @@ fn kind(frame: &ToRoot) -> &'static str {
         ToRoot::Refused(_) => "Refused",
         ToRoot::Introduce { .. } => "Introduce",
         ToRoot::Keep(_) => "Keep",
+        ToRoot::Ask(_) => "Ask",
         ToRoot::Log(_) => "Log",
         ToRoot::Panic(_) => "Panic",
         ToRoot::Blame { .. } => "Blame",

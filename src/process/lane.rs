@@ -175,9 +175,8 @@ impl Queues {
         let mut bytes = Vec::new();
         control_frames::encode_into(&frame, 0, &mut bytes)?;
         let first = !self.started && matches!(frame, ToRoot::Ready(_) | ToRoot::Refused(_));
-        // States are counted by the keeper, which has few of them under way, and one may be larger than all others
-        // together may be.
-        let weight = if matches!(frame, ToRoot::Keep(_)) { 0 } else { bytes.len() };
+        // Of states and requests there are few under way, by limits of their own, and none may be lost.
+        let weight = if matches!(frame, ToRoot::Keep(_) | ToRoot::Ask(_)) { 0 } else { bytes.len() };
         if !first && self.urgent_bytes + weight > URGENT_BYTES {
             return Err(LaneError::Full(Box::new(frame)));
         }

@@ -1,5 +1,6 @@
 //! One OS process: launching it, being it, what it knows of its peers.
 
+pub mod asks;
 mod attendant;
 mod birth;
 pub mod bootstrap;

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::busy_poll::BusyPoll;
 use super::keeping::{Keep, KeepRefusal, KeptState};
 use super::limits::Limits;
+use super::requests::{Ask, ChangeError, Granted};
 use super::rules::{ActorGroup, ActorRules, DEFAULT_SNAPSHOT_LIMIT, Delivery};
 use crate::id::{ActorId, ActorName, BuildId, Exit, Incarnation, ProcessId, ProcessName, Slot, TopologyName};
 
@@ -119,6 +120,13 @@ pub enum ToWorker {
         /// Why it is not kept, if it is not.
         refused: Option<KeepRefusal>,
     },
+    /// What came of [`ToRoot::Ask`].
+    Answer {
+        /// The request's number.
+        number: u64,
+        /// What is granted, or why nothing was changed.
+        answer: Result<Granted, ChangeError>,
+    },
     /// Close intake, drain, end with code 0 before the time is up.
     Stop {
         /// The time.
@@ -157,6 +165,8 @@ pub enum ToRoot {
     },
     /// Keep this state of an actor for its next life. Answered by [`ToWorker::Kept`].
     Keep(Keep),
+    /// Change what runs, or tell of it. Answered by [`ToWorker::Answer`].
+    Ask(Ask),
     /// One `tracing` event.
     Log(LogRecord),
     /// A panic, which ended an actor or is about to end the process.

@@ -8,6 +8,7 @@ pub mod control_frames;
 pub mod frame;
 pub mod keeping;
 mod limits;
+pub mod requests;
 mod rules;
 pub mod watching;
 pub mod wire;

@@ -139,6 +139,11 @@ impl Broker {
         }
     }
 
+    /// A process was removed: as if it had never been.
+    pub(super) fn forget(&mut self, process: ProcessId) {
+        self.processes.remove(&process);
+    }
+
     /// A process asks for another; `broken` is the life with which it had a connection that broke.
     pub(super) fn request(
         &mut self,

@@ -32,6 +32,28 @@ impl Catalog for FileCatalog {
     }
 }
 
+/// As [`FileCatalog`], without starting a program to ask it: for the root's thread, which may not wait. What another
+/// program hosts is found out when it is started, and refuses.
+#[derive(Clone, Debug)]
+pub(super) struct UnaskedCatalog {
+    /// What the deploying program hosts itself.
+    pub(super) deployer: Vec<HostedType>,
+}
+
+impl Catalog for UnaskedCatalog {
+    fn program(&self, program: &ProgramRef) -> Result<ProgramFacts, ProgramProblem> {
+        let path = match program {
+            ProgramRef::Deployer => {
+                return FileCatalog { deployer: self.deployer.clone() }.program(program);
+            }
+            ProgramRef::Path(path) => path.clone(),
+            ProgramRef::Named(name) => search(name)?,
+        };
+        check_executable(&path)?;
+        Ok(ProgramFacts { path, types: None })
+    }
+}
+
 fn search(name: &str) -> Result<PathBuf, ProgramProblem> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let mut found = std::env::split_paths(&folders).map(|folder| folder.join(name));

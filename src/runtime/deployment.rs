@@ -1,5 +1,6 @@
 //! One deployed topology: the engine's decisions carried out, the workers' words taken in. On the root's thread.
 
+mod additions;
 mod answers;
 mod disturbances;
 mod ending;
@@ -15,23 +16,26 @@ use std::time::Instant;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use self::additions::Additions;
 use self::answers::Owed;
 pub(super) use self::ending::Ending;
 use self::states::States;
 use super::broker::{Broker, Life};
+use super::catalog::UnaskedCatalog;
 use super::disturb::Interpose;
 use super::error::{Error, Result};
 use super::event::{Event, ProcessStatus};
 use super::launching;
 use super::root_thread::Number;
 use crate::id::{Exit, Incarnation, ProcessId, ProcessName};
+use crate::process::asks::Asks;
 use crate::process::event::{Report, WorkerEvent};
 use crate::process::failure::LaunchFailure;
 use crate::process::launcher::Worker;
 use crate::process::logs;
 use crate::process::routing::Router;
 use crate::protocol::control::{Handling, ToRoot};
-use crate::supervision::{Action, ChildId, Engine};
+use crate::supervision::{Action, ChildId, ChildSpec, Engine};
 use crate::topology::{Plan, PlannedProcess};
 
 /// A worker that lives, or whose death is not yet proven.
@@ -56,10 +60,18 @@ pub(super) struct Deployment {
     violations: BTreeMap<ProcessId, u64>,
     states: States,
     owed: Owed,
+    additions: Additions,
+    /// How many processes there were, those that are gone counted: the next gets the number after.
+    numbered: u32,
+    /// What the deploying program hosts.
+    catalog: UnaskedCatalog,
+    /// The plan, for those who look at it.
+    shown: watch::Sender<Arc<Plan>>,
     /// Who stands between processes that are given a pipe.
     interposer: Option<Box<dyn Interpose>>,
     hangs: hangs::Hangs,
     router: Arc<Router>,
+    asks: Arc<Asks>,
     reports: mpsc::Sender<Report>,
     events: broadcast::Sender<Event>,
     started: Option<oneshot::Sender<Result<()>>>,
@@ -67,25 +79,31 @@ pub(super) struct Deployment {
     ending: Option<Ending>,
 }
 
+/// How a deployment speaks and hears.
+pub(super) struct Ways {
+    pub(super) router: Arc<Router>,
+    /// What the root itself has asked.
+    pub(super) asks: Arc<Asks>,
+    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) events: broadcast::Sender<Event>,
+    pub(super) started: oneshot::Sender<Result<()>>,
+    pub(super) ended: watch::Sender<Option<Ending>>,
+    pub(super) shown: watch::Sender<Arc<Plan>>,
+}
+
 /// The life of the root: there is one.
 const ROOT_LIFE: Life = (ProcessId::ROOT, Incarnation::FIRST);
 
 impl Deployment {
-    pub(super) fn new(
-        plan: Arc<Plan>,
-        base: u32,
-        router: Arc<Router>,
-        reports: mpsc::Sender<Report>,
-        events: broadcast::Sender<Event>,
-        started: oneshot::Sender<Result<()>>,
-        ended: watch::Sender<Option<Ending>>,
-    ) -> Deployment {
+    pub(super) fn new(plan: Arc<Plan>, base: u32, catalog: UnaskedCatalog, ways: Ways) -> Deployment {
+        let Ways { router, asks, reports, events, started, ended, shown } = ways;
         let mut broker = Broker::default();
         broker.ready(ROOT_LIFE);
         plan.processes.iter().for_each(|process| broker.expect(process.id));
         let engine = Engine::new(with_slack(plan.group.clone()), seed());
         let (living, last_exits, failures, violations) = Default::default();
         let started = Some(started);
+        let numbered = u32::try_from(plan.processes.len()).unwrap_or(u32::MAX);
         Deployment {
             plan,
             base,
@@ -97,9 +115,14 @@ impl Deployment {
             violations,
             states: States::default(),
             owed: Owed::default(),
+            additions: Additions::default(),
+            numbered,
+            catalog,
+            shown,
             interposer: None,
             hangs: hangs::Hangs::default(),
             router,
+            asks,
             reports,
             events,
             started,
@@ -110,6 +133,20 @@ impl Deployment {
 
     pub(super) fn number(&self) -> Number {
         self.base
+    }
+
+    /// The highest process number that it has used.
+    pub(super) fn last_number(&self) -> u32 {
+        self.base + self.numbered
+    }
+
+    fn is_ending(&self) -> bool {
+        self.additions.is_closed()
+    }
+
+    fn change_plan(&mut self, change: impl FnOnce(&mut Plan)) {
+        change(Arc::make_mut(&mut self.plan));
+        self.shown.send_replace(Arc::clone(&self.plan));
     }
 
     pub(super) fn start(&mut self) {
@@ -237,14 +274,16 @@ fn with_slack(mut group: crate::supervision::GroupSpec) -> crate::supervision::G
         .members
         .into_iter()
         .map(|member| match member {
-            Member::Child(mut child) => {
-                child.start_deadline += launching::DEADLINE_SLACK;
-                Member::Child(child)
-            }
+            Member::Child(child) => Member::Child(child_with_slack(child)),
             Member::Group(inner) => Member::Group(with_slack(inner)),
         })
         .collect();
     group
+}
+
+fn child_with_slack(mut child: ChildSpec) -> ChildSpec {
+    child.start_deadline += launching::DEADLINE_SLACK;
+    child
 }
 
 /// Jitter need not be unpredictable, only different for each root.

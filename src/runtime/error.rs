@@ -69,6 +69,9 @@ pub enum Error {
     /// A message was not answered.
     #[error(transparent)]
     Send(#[from] Failure),
+    /// What runs was not changed.
+    #[error(transparent)]
+    Change(#[from] crate::protocol::requests::ChangeError),
     /// The topology has ended, or is being stopped.
     #[error("the topology is not running any more")]
     Ended,

@@ -118,6 +118,18 @@ pub enum Event {
         /// How often it may still be.
         budget_left: u32,
     },
+    /// A process joined the topology at run time.
+    Added {
+        /// Which.
+        process: ProcessName,
+        /// Who started it.
+        by: ProcessName,
+    },
+    /// A process is part of the topology no more.
+    Removed {
+        /// Which.
+        process: ProcessName,
+    },
     /// A process ended and stays down.
     StaysDown {
         /// Which.
@@ -157,6 +169,8 @@ impl Event {
             Event::Recovered { .. } => "recovered",
             Event::Exited { .. } => "exited",
             Event::Restarting { .. } => "restarting",
+            Event::Added { .. } => "added",
+            Event::Removed { .. } => "removed",
             Event::StaysDown { .. } => "stays_down",
             Event::Running { .. } => "running",
             Event::Stopping { .. } => "stopping",
@@ -176,6 +190,8 @@ impl Event {
             | Event::Recovered { process, .. }
             | Event::Exited { process, .. }
             | Event::Restarting { process, .. }
+            | Event::Added { process, .. }
+            | Event::Removed { process }
             | Event::StaysDown { process, .. } => Some(process),
             _ => None,
         }
@@ -255,6 +271,8 @@ impl fmt::Display for Event {
             Event::Restarting { process, delay, restarts, budget_left } => {
                 write!(f, "{process} restarts in {delay:.1?} (restart {restarts}, {budget_left} left)")
             }
+            Event::Added { process, by } => write!(f, "{process} joins the topology, started by {by}"),
+            Event::Removed { process } => write!(f, "{process} is removed"),
             Event::StaysDown { process, why } => write!(f, "{process} stays down: {why}"),
             Event::Running { processes } => write!(f, "running: {processes} processes are ready"),
             Event::Stopping { why } => write!(f, "stopping: {why}"),

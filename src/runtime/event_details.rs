@@ -31,6 +31,8 @@ pub(super) fn details(event: &Event) -> Value {
         Event::Restarting { delay, restarts, budget_left, .. } => {
             json!({ "delay_ms": millis(*delay), "restarts": restarts, "budget_left": budget_left })
         }
+        Event::Added { by, .. } => json!({ "by": by.as_str() }),
+        Event::Removed { .. } => json!({}),
         Event::StaysDown { why, .. } | Event::Stopping { why } => json!({ "why": why }),
         Event::Running { processes } => json!({ "processes": processes }),
         Event::Ended { why, failed } => json!({ "why": why, "failed": failed }),

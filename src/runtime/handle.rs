@@ -8,23 +8,30 @@ use super::catalog::FileCatalog;
 use super::deployment::Ending;
 use super::error::{Error, Result};
 use super::event::{Event, Events, ProcessStatus};
+use super::local::{ChangeError, Runtime, Started};
 use super::root_thread::{Command, Deployed, Number};
 use crate::address::{ProcActor, ProcAddr};
 use crate::id::Exit;
 use crate::process::routing::{DeadLetter, Router};
-use crate::topology::{HostedType, Plan, Topology};
+use crate::topology::{HostedType, Plan, Process, Topology};
 
 /// The process that deploys.
 #[derive(Clone)]
 pub struct Root {
     commands: mpsc::Sender<Command>,
+    runtime: Runtime,
     router: Arc<Router>,
     hosted: Vec<HostedType>,
 }
 
 impl Root {
-    pub(super) fn new(commands: mpsc::Sender<Command>, router: Arc<Router>, hosted: Vec<HostedType>) -> Root {
-        Root { commands, router, hosted }
+    pub(super) fn new(
+        commands: mpsc::Sender<Command>,
+        runtime: Runtime,
+        router: Arc<Router>,
+        hosted: Vec<HostedType>,
+    ) -> Root {
+        Root { commands, runtime, router, hosted }
     }
 
     /// What this program, and the programs that a topology names, look like from here: for `Topology::check`.
@@ -68,9 +75,9 @@ impl Root {
         let Deployed { number, plan, started, ended, events } =
             deployed.await.map_err(|_| Error::Ended)??;
         // Of this thread, which is the one whose actors and asks the plan's setting is about.
-        crate::transport::polling::set(plan.busy_poll);
-        let commands = self.commands.clone();
-        Ok((Running { number, plan, commands, ended, events }, started))
+        crate::transport::polling::set(plan.borrow().busy_poll);
+        let (commands, runtime) = (self.commands.clone(), self.runtime.clone());
+        Ok((Running { number, plan, commands, runtime, ended, events }, started))
     }
 
     /// Shows each dead letter of this process to `subscriber`, until it returns false.
@@ -100,8 +107,9 @@ impl Drop for StopOnDrop {
 #[derive(Clone)]
 pub struct Running {
     pub(super) number: Number,
-    plan: Arc<Plan>,
+    plan: watch::Receiver<Arc<Plan>>,
     pub(super) commands: mpsc::Sender<Command>,
+    runtime: Runtime,
     ended: watch::Receiver<Option<Ending>>,
     events: broadcast::Sender<Event>,
 }
@@ -112,7 +120,8 @@ impl Running {
     /// # Errors
     /// No actor has that name, or it is of another type.
     pub fn addr<A: ProcActor>(&self, name: &str) -> Result<ProcAddr<A>> {
-        let (_, actor) = self.plan.actor(name).ok_or_else(|| Error::NoSuchActor(name.to_owned()))?;
+        let plan = self.plan();
+        let (_, actor) = plan.actor(name).ok_or_else(|| Error::NoSuchActor(name.to_owned()))?;
         if actor.type_name != A::TYPE_NAME {
             let found = actor.type_name.clone();
             return Err(Error::WrongType { actor: name.to_owned(), wanted: A::TYPE_NAME, found });
@@ -120,9 +129,33 @@ impl Running {
         Ok(ProcAddr::of(actor.id, Some(actor.name.as_str().into())))
     }
 
-    /// What runs, as it was planned.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
+    /// What runs: as it was planned, with what was started and without what was stopped since.
+    pub fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan.borrow())
+    }
+
+    /// Starts a process that the topology does not declare, or its replicas, and waits until all are ready:
+    /// [`Runtime::start`].
+    ///
+    /// # Errors
+    /// Nothing has changed then.
+    pub async fn start(&self, process: Process) -> Result<Started, ChangeError> {
+        self.alive()?;
+        self.runtime.start(process).await
+    }
+
+    /// Stops a process in order, declared or started at run time, and forgets it: [`Runtime::stop`].
+    ///
+    /// # Errors
+    /// Nothing has changed then.
+    pub async fn stop(&self, process: &str) -> Result<(), ChangeError> {
+        self.alive()?;
+        self.runtime.stop(process).await
+    }
+
+    /// Another topology may run by now.
+    fn alive(&self) -> Result<(), ChangeError> {
+        if self.ended.borrow().is_some() { Err(ChangeError::Stopping) } else { Ok(()) }
     }
 
     /// The processes, in start order.
@@ -183,6 +216,6 @@ impl std::fmt::Debug for Root {
 
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Running").field("topology", &self.plan.name).finish_non_exhaustive()
+        f.debug_struct("Running").field("topology", &self.plan().name).finish_non_exhaustive()
     }
 }

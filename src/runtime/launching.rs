@@ -9,7 +9,7 @@ use crate::protocol::control::{ActorStart, KnownActor, Welcome};
 use crate::protocol::keeping::KeptState;
 use crate::protocol::{Limits, MAX_DESCRIPTORS};
 use crate::supervision::Shutdown;
-use crate::topology::{MessageLimits, Plan, PlannedProcess, ResolvedProgram};
+use crate::topology::{MessageLimits, Plan, PlannedActor, PlannedProcess, ResolvedProgram};
 
 /// Test switch: serialise also what stays in a process, in every worker and the root.
 pub(super) const SERIALISE_ALWAYS: &str = "PROCESSION_SERIALISE_ALWAYS";
@@ -89,15 +89,20 @@ fn welcome(
 }
 
 /// An actor of the plan, as others know it.
-fn known(plan: &Plan, id: ActorId) -> Option<KnownActor> {
+pub(super) fn known(plan: &Plan, id: ActorId) -> Option<KnownActor> {
     let (process, actor) = plan.actor_by_id(id)?;
-    Some(KnownActor {
+    Some(known_of(&process.name, actor))
+}
+
+/// An actor of a process of this name, as others know it.
+pub(super) fn known_of(process: &ProcessName, actor: &PlannedActor) -> KnownActor {
+    KnownActor {
         name: actor.name.clone(),
         id: actor.id,
         type_name: actor.type_name.clone(),
-        process: process.name.clone(),
+        process: process.clone(),
         delivery: actor.rules.delivery,
-    })
+    }
 }
 
 /// Every actor of the plan: what the root may reach.

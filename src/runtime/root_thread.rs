@@ -10,19 +10,23 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::deployment::{Deployment, Ending};
+use super::catalog::UnaskedCatalog;
+use super::deployment::{Deployment, Ending, Ways};
 use super::disturb::Disturbance;
 use super::error::{Error, Result};
 use super::event::{EVENTS, Event, ProcessStatus};
 use super::handle::Root;
 use super::launching;
+use super::local::{self, Runtime};
 use crate::address;
 use crate::id::{Incarnation, ProcessId, Signal};
+use crate::process::asks::Asks;
 use crate::process::event::Report;
 use crate::process::logs::EVENT_TARGET;
 use crate::process::routing::{self, Identity, Router};
 use crate::protocol::Limits;
 use crate::protocol::control::ToRoot;
+use crate::protocol::requests::ChangeError;
 use crate::sys::executable;
 use crate::topology::{DEFAULT_ASK_TIMEOUT, HostedType, Plan};
 
@@ -59,7 +63,7 @@ pub(super) type Number = u32;
 /// A deployment that was accepted.
 pub(super) struct Deployed {
     pub(super) number: Number,
-    pub(super) plan: Arc<Plan>,
+    pub(super) plan: watch::Receiver<Arc<Plan>>,
     pub(super) started: oneshot::Receiver<Result<()>>,
     pub(super) ended: watch::Receiver<Option<Ending>>,
     pub(super) events: broadcast::Sender<Event>,
@@ -76,6 +80,7 @@ const REPORTS: usize = 1024;
 pub(super) struct RootThread {
     commands: mpsc::Sender<Command>,
     router: Arc<Router>,
+    asks: Arc<Asks>,
     hosted: Vec<HostedType>,
     interrupted: watch::Receiver<Option<Signal>>,
     signalled: watch::Receiver<Option<Signal>>,
@@ -95,6 +100,7 @@ impl Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         self.0.stop();
+        local::set_current(None);
         address::leave();
     }
 }
@@ -133,10 +139,12 @@ impl RootThread {
             serialise_always: launching::serialise_always(),
         };
         let router = Router::new(identity, Box::new(Say(commands.clone())));
+        let asks = Asks::new(&router);
         let (interrupt, interrupted) = watch::channel(None);
         let (signal, signalled) = watch::channel(None);
         let (finish, done) = watch::channel(false);
-        let routing = Arc::clone(&router);
+        let (routing, answers) = (Arc::clone(&router), Arc::clone(&asks));
+        let catalog = UnaskedCatalog { deployer: hosted.clone() };
         let (listening, heard) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name(crate::process::logs::ROOT_THREAD.to_owned())
@@ -146,7 +154,7 @@ impl RootThread {
                 let serve = async {
                     let signals = Signals::listen();
                     let _ = listening.send(());
-                    Loop::new(queue, routing, interrupt, signal).run(signals).await;
+                    Loop::new(queue, routing, answers, catalog, interrupt, signal).run(signals).await;
                 };
                 local.block_on(&runtime, serve);
                 // What is left of attendants finishes: they reap the last workers.
@@ -156,19 +164,26 @@ impl RootThread {
         // A signal that comes as soon as `main` runs is one to stop in order.
         let _ = heard.recv();
         let thread = Some(thread);
-        Ok(RootThread { commands, router, hosted, interrupted, signalled, done, thread })
+        Ok(RootThread { commands, router, asks, hosted, interrupted, signalled, done, thread })
     }
 
     /// Makes this process the root for addresses.
     pub(super) fn enter(&self) -> Result<Entered> {
         match address::enter(Arc::clone(&self.router)) {
-            true => Ok(Entered(Arc::clone(&self.router))),
+            true => {
+                local::set_current(Some(self.runtime()));
+                Ok(Entered(Arc::clone(&self.router)))
+            }
             false => Err(Error::AlreadyRunning),
         }
     }
 
     pub(super) fn root(&self) -> Root {
-        Root::new(self.commands.clone(), Arc::clone(&self.router), self.hosted.clone())
+        Root::new(self.commands.clone(), self.runtime(), Arc::clone(&self.router), self.hosted.clone())
+    }
+
+    fn runtime(&self) -> Runtime {
+        Runtime::new(Arc::clone(&self.asks), Arc::clone(&self.router), None)
     }
 
     /// Resolves when a signal has stopped everything.
@@ -214,6 +229,8 @@ impl Signals {
 struct Loop {
     commands: mpsc::Receiver<Command>,
     router: Arc<Router>,
+    asks: Arc<Asks>,
+    catalog: UnaskedCatalog,
     interrupt: watch::Sender<Option<Signal>>,
     reports: mpsc::Receiver<Report>,
     report: mpsc::Sender<Report>,
@@ -229,12 +246,14 @@ impl Loop {
     fn new(
         commands: mpsc::Receiver<Command>,
         router: Arc<Router>,
+        asks: Arc<Asks>,
+        catalog: UnaskedCatalog,
         interrupt: watch::Sender<Option<Signal>>,
         signal: watch::Sender<Option<Signal>>,
     ) -> Loop {
         let (report, reports) = mpsc::channel(REPORTS);
         let (deployment, used, ending) = (None, 0, false);
-        Loop { commands, router, interrupt, reports, report, deployment, used, signal, ending }
+        Loop { commands, router, asks, catalog, interrupt, reports, report, deployment, used, signal, ending }
     }
 
     async fn run(mut self, signals: Signals) {
@@ -264,6 +283,7 @@ impl Loop {
                 if signal.is_some() {
                     self.interrupt.send_replace(signal);
                 }
+                self.used = self.used.max(ended.last_number());
                 ended.announce();
             }
         }
@@ -324,16 +344,24 @@ impl Loop {
         self.router.learn(launching::everybody(&plan));
         self.router.set_ask_timeout(plan.ask_timeout);
         let plan = Arc::new(plan);
+        let (shown, show) = watch::channel(Arc::clone(&plan));
         let (events, _) = broadcast::channel(EVENTS);
         let (start, started) = oneshot::channel();
         let (end, ended) = watch::channel(None);
-        let deployed =
-            Deployed { number: base, plan: Arc::clone(&plan), started, ended, events: events.clone() };
+        let deployed = Deployed { number: base, plan: show, started, ended, events: events.clone() };
         if reply.send(Ok(deployed)).is_err() {
             return;
         }
-        let router = Arc::clone(&self.router);
-        let deployment = Deployment::new(plan, base, router, self.report.clone(), events, start, end);
+        let ways = Ways {
+            router: Arc::clone(&self.router),
+            asks: Arc::clone(&self.asks),
+            reports: self.report.clone(),
+            events,
+            started: start,
+            ended: end,
+            shown,
+        };
+        let deployment = Deployment::new(plan, base, self.catalog.clone(), ways);
         self.deployment.insert(deployment).start();
     }
 
@@ -363,6 +391,9 @@ impl Loop {
 
     /// Nobody is there to be introduced to.
     fn unreachable(&self, said: &ToRoot) {
+        if let ToRoot::Ask(ask) = said {
+            self.asks.handle_answer(ask.number, Err(ChangeError::NoRuntime));
+        }
         if let ToRoot::Introduce { process, .. } = said {
             let why = crate::protocol::control::Unreachable::Stopping;
             let frame = crate::protocol::control::ToWorker::Unreachable { process: *process, why };

@@ -9,10 +9,12 @@ use tokio::sync::watch;
 
 use super::drain::drained;
 use super::host::{Factory, Host};
+use super::local::{self, Hosting, Runtime};
 use super::spawn::Birth;
 use super::state::Keeping;
 use crate::address;
 use crate::id::{ActorId, ActorName, BuildId, Slot};
+use crate::process::asks::Asks;
 use crate::process::bootstrap::{self, BOOTSTRAP_CODE, Takeover};
 use crate::process::control::{
     ControlEvent, ControlLane, ROOT_GONE_CODE, ROOT_GONE_GRACE, TERMINATE_GRACE, TERMINATED_CODE,
@@ -58,7 +60,7 @@ struct Inbox {
 
 #[derive(Debug, Default)]
 struct InboxState {
-    router: Option<(Arc<Router>, Arc<Keeper>)>,
+    desks: Option<Desks>,
     /// What came before there was a router.
     early: Vec<(ToWorker, Vec<OwnedFd>)>,
 }
@@ -76,8 +78,8 @@ impl Inbox {
             }
             ControlEvent::Frame(frame, descriptors) => {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                match &state.router {
-                    Some((router, keeper)) => hand_on(router, keeper, frame, descriptors),
+                match &state.desks {
+                    Some(desks) => desks.take(frame, descriptors),
                     None => state.early.push((frame, descriptors)),
                 }
             }
@@ -86,12 +88,12 @@ impl Inbox {
         }
     }
 
-    fn set_router(&self, router: &Arc<Router>, keeper: &Arc<Keeper>) {
+    fn set_desks(&self, desks: Desks) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for (frame, descriptors) in std::mem::take(&mut state.early) {
-            hand_on(router, keeper, frame, descriptors);
+            desks.take(frame, descriptors);
         }
-        state.router = Some((Arc::clone(router), Arc::clone(keeper)));
+        state.desks = Some(desks);
     }
 
     /// The first reason to end gives the code; a later one can only make it sooner.
@@ -105,10 +107,21 @@ impl Inbox {
     }
 }
 
-/// To whom it is about.
-fn hand_on(router: &Arc<Router>, keeper: &Keeper, frame: ToWorker, descriptors: Vec<OwnedFd>) {
-    if let Some(ToWorker::Kept { slot, number, refused }) = router.handle_control(frame, descriptors) {
-        keeper.handle_kept(slot, number, refused);
+/// Who takes what the root says.
+#[derive(Clone, Debug)]
+struct Desks {
+    router: Arc<Router>,
+    keeper: Arc<Keeper>,
+    asks: Arc<Asks>,
+}
+
+impl Desks {
+    fn take(&self, frame: ToWorker, descriptors: Vec<OwnedFd>) {
+        match self.router.handle_control(frame, descriptors) {
+            Some(ToWorker::Kept { slot, number, refused }) => self.keeper.handle_kept(slot, number, refused),
+            Some(ToWorker::Answer { number, answer }) => self.asks.handle_answer(number, answer),
+            _ => {}
+        }
     }
 }
 
@@ -155,7 +168,16 @@ pub(super) fn live(
     router.learn(welcome.names.iter().cloned());
     address::enter(Arc::clone(&router));
     let keeper = Keeper::new(Arc::clone(&router), welcome.snapshot_limit, states);
-    inbox.set_router(&router, &keeper);
+    let asks = Asks::new(&router);
+    inbox.set_desks(Desks {
+        router: Arc::clone(&router),
+        keeper: Arc::clone(&keeper),
+        asks: Arc::clone(&asks),
+    });
+    let (hosting, orders) = Hosting::new(welcome.group.rules);
+    // The host takes no orders yet: actors can't be started at run time.
+    drop(orders);
+    local::set_current(Some(Runtime::new(asks, Arc::clone(&router), Some(hosting))));
     let system = actix::System::with_tokio_rt(tokio_runtime);
     let code = system.block_on(serve(factories, duplicate, &welcome, &router, keeper, &inbox, build));
     bootstrap::leave(&lane, code)

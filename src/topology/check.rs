@@ -6,6 +6,7 @@
 //! what a person probably meant, so that one fault gives one finding, and the plan is dropped in the end.
 
 mod actors;
+mod addition;
 mod directory;
 mod expand;
 mod group;
@@ -43,7 +44,7 @@ use super::catalog::Catalog;
 use super::declared::Topology;
 use super::diagnostic::{Diagnostic, Diagnostics, ValuePath};
 use super::file;
-use super::plan::{Plan, PlannedActor, PlannedProcess};
+use super::plan::{Later, Plan, PlannedActor, PlannedProcess};
 use crate::id::{ActorName, ProcessName, TopologyName};
 
 /// What a check came to.
@@ -115,7 +116,8 @@ fn plan(topology: &Topology, catalog: &impl Catalog, findings: &mut Vec<Diagnost
     let ask_timeout = topology.defaults.settings.ask_timeout.unwrap_or(DEFAULT_ASK_TIMEOUT);
     let busy_poll = topology.defaults.settings.busy_poll.unwrap_or_default();
     let transport = topology.defaults.settings.transport.unwrap_or_default();
-    Some(Plan { name: name.ok()?, ask_timeout, busy_poll, transport, processes, group })
+    let later = Later { defaults: topology.defaults.clone(), folder: topology.folder().map(Path::to_owned) };
+    Some(Plan { name: name.ok()?, ask_timeout, busy_poll, transport, processes, group, later })
 }
 
 /// One process of the plan; none if a name in it is none, which `expand` has told.

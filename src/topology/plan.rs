@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::declared::{Hang, OnViolation, Transport};
+use super::declared::{Defaults, Hang, OnViolation, Transport};
 use crate::id::{ActorId, ActorName, ProcessId, ProcessName, Slot, TopologyName};
 use crate::protocol::{ActorGroup, ActorRules, BusyPoll};
 use crate::supervision::{ChildSpec, GroupSpec};
@@ -33,11 +33,30 @@ pub struct Plan {
     pub busy_poll: BusyPoll,
     /// What the pipes of the root are made of.
     pub transport: Transport,
-    /// Every process but the root, in start order; that with the number `n` stands at `n - 1`.
+    /// Every process but the root, in start order; their numbers ascend. As declared, that with the number `n`
+    /// stands at `n - 1`.
     pub processes: Vec<PlannedProcess>,
     /// Who is restarted with whom: the processes above, in the same order.
     #[serde(serialize_with = "serial::group")]
     pub group: GroupSpec,
+    /// What holds for processes that are started later.
+    #[serde(skip)]
+    pub(in crate::topology) later: Later,
+}
+
+/// What processes that join a running topology take over from it.
+#[derive(Clone, Debug, Default)]
+pub(in crate::topology) struct Later {
+    pub(in crate::topology) defaults: Defaults,
+    /// Where relative paths begin.
+    pub(in crate::topology) folder: Option<PathBuf>,
+}
+
+impl PartialEq for Later {
+    /// It makes no difference to what the plan runs.
+    fn eq(&self, _: &Later) -> bool {
+        true
+    }
 }
 
 /// One process that will run.
@@ -184,7 +203,9 @@ impl Plan {
     /// The declared actor that this id means, in whichever life, and the process it lives in.
     pub fn actor_by_id(&self, id: ActorId) -> Option<(&PlannedProcess, &PlannedActor)> {
         let process = self.process_by_id(id.process)?;
-        let actor = process.actors.get(usize::try_from(id.slot.0).ok()?)?;
+        // Slots are in order; where actors came and went, some are missing.
+        let index = process.actors.binary_search_by_key(&id.slot, |actor| actor.slot).ok()?;
+        let actor = process.actors.get(index)?;
         Some((process, actor))
     }
 

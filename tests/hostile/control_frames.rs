@@ -5,6 +5,7 @@ use procession::id::*;
 use procession::protocol::control::*;
 use procession::protocol::control_frames::{self, Decoder};
 use procession::protocol::keeping::{Keep, KeepRefusal, Keeping, KeptState};
+use procession::protocol::requests::{Ask, ChangeError, Granted, Request};
 use procession::protocol::{Delivery, Limits};
 use serde::de::DeserializeOwned;
 
@@ -80,6 +81,15 @@ pub(crate) fn from_workers() -> Vec<u8> {
             backtrace: None,
         }),
         ToRoot::Keep(Keep { slot: Slot(0), number: 7, what: Keeping::Snapshot(vec![1, 2, 3].into()) }),
+        ToRoot::Ask(Ask { number: 1, request: Request::Start { process: "{}".to_owned(), linked: true } }),
+        ToRoot::Ask(Ask { number: 2, request: Request::Stop { process: "left".to_owned() } }),
+        ToRoot::Ask(Ask { number: 3, request: Request::Processes }),
+        ToRoot::Ask(Ask {
+            number: 4,
+            request: Request::AddActor {
+                start: Box::new(ActorStart::new(ActorName::new("counter").unwrap(), "Counter", Slot(0))),
+            },
+        }),
         ToRoot::Finish { code: 3 },
     ])
 }
@@ -112,6 +122,20 @@ pub(crate) fn from_the_root() -> Vec<u8> {
         ToWorker::Unreachable { process, why: Unreachable::Ended(exit) },
         ToWorker::Down { process, incarnation, exit, cursor: Some(cursor) },
         ToWorker::Kept { slot: Slot(0), number: 7, refused: Some(KeepRefusal::TooLarge { limit: 9 }) },
+        ToWorker::Answer {
+            number: 1,
+            answer: Ok(Granted::Started {
+                processes: vec![ProcessName::new("left").unwrap()],
+                actors: vec![KnownActor {
+                    name: ActorName::new("counter").unwrap(),
+                    id: ActorId::declared(process, Slot(0)),
+                    type_name: "Counter".to_owned(),
+                    process: ProcessName::new("left").unwrap(),
+                    delivery: Delivery::AtMostOnce,
+                }],
+            }),
+        },
+        ToWorker::Answer { number: 2, answer: Err(ChangeError::Invalid("no actors".to_owned())) },
         ToWorker::Stop { grace_ms: 5000 },
     ])
 }

@@ -24,6 +24,7 @@ mod lives;
 mod local;
 mod postmortem;
 mod roots;
+mod run_time;
 mod sending;
 mod stage;
 mod states;
@@ -57,6 +58,7 @@ fn main() -> std::process::ExitCode {
         postmortem::stories(),
         states::stories(),
         hangs::stories(),
+        run_time::stories(),
         roots::stories(),
     ];
     libtest_mimic::run(&arguments, stories.into_iter().flatten().collect()).exit_code()

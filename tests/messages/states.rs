@@ -265,6 +265,11 @@ async fn tell(vault: &ProcAddr<Vault>) -> Told {
     }
 }
 
+/// Whether it was left nothing.
+pub(crate) async fn is_empty(vault: &ProcAddr<Vault>) -> bool {
+    tell(vault).await.left == Ok(None)
+}
+
 /// Kills the process and asks its next life.
 async fn killed(vault: &ProcAddr<Vault>) -> Told {
     let before = tell(vault).await;

@@ -168,6 +168,14 @@ impl Router {
         names.extend(known.into_iter().map(|actor| (actor.name.clone(), actor)));
     }
 
+    /// Forgets these names: what they meant has ended.
+    pub fn forget_actors<'n>(&self, gone: impl IntoIterator<Item = &'n ActorName>) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in gone {
+            names.remove(name);
+        }
+    }
+
     /// Forgets every name: what they meant has ended.
     pub fn forget_names(&self) {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).clear();

@@ -63,8 +63,14 @@ impl Deployment {
                 }
             }
             Note::StoppedByHand { child } => self.stays_down(child, "it was stopped by hand"),
-            Note::AddFailed { child } => self.stays_down(child, "it did not come up"),
-            Note::Removed { child } => self.stays_down(child, "it was removed"),
+            Note::AddFailed { child } => {
+                self.stays_down(child, "it did not come up");
+                self.removed(self.process_of(child));
+            }
+            Note::Removed { child } => {
+                self.stays_down(child, "it was removed");
+                self.removed(self.process_of(child));
+            }
             Note::StartDeadlinePassed { .. } => {}
             Note::GroupGaveUp { child, restarts, period, .. } => {
                 let process = self.name(self.process_of(child));
@@ -75,6 +81,7 @@ impl Deployment {
             }
             Note::Ending(outcome) => {
                 self.broker.ending();
+                self.refuse_the_waiting();
                 let why = self.describe(outcome);
                 self.tell(Event::Stopping { why });
             }

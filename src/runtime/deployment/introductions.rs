@@ -44,7 +44,10 @@ impl Deployment {
     /// the others.
     pub(super) fn hand(&self, to: ProcessId, frame: ToWorker, descriptors: Vec<OwnedFd>) -> bool {
         if to.is_root() {
-            self.router.handle_control(frame, descriptors);
+            if let Some(ToWorker::Answer { number, answer }) = self.router.handle_control(frame, descriptors)
+            {
+                self.asks.handle_answer(number, answer);
+            }
             return true;
         }
         let Some(living) = self.living.get(&to) else { return true };

@@ -19,7 +19,9 @@ impl Deployment {
         let planned =
             plan.process_by_id(self.process_of(child)).expect("the engine's children are the plan's");
         let last_exit = self.last_exits.get(&planned.id).copied();
-        let launch = launching::launch(&plan, planned, incarnation, last_exit, self.states.of(planned.id));
+        let states = self.states.of(planned.id);
+        let mut launch = launching::launch(&plan, planned, incarnation, last_exit, states);
+        launch.welcome.names.extend(self.started_by(planned.id));
         let process = planned.name.clone();
         match launcher::launch(launch, self.reports.clone()) {
             Ok(worker) => {
@@ -88,6 +90,7 @@ impl Deployment {
             self.hangs.begin(life, planned.hang);
         }
         self.engine.handle_ready(self.child_of(process), incarnation, Instant::now());
+        self.added_is_ready(process);
     }
 
     pub(super) fn exited(&mut self, process: ProcessId, incarnation: Incarnation, mut death: Death) {
@@ -116,5 +119,6 @@ impl Deployment {
         }
         self.broker.down((process, incarnation), exit, Some(&cursor));
         self.engine.handle_exit(self.child_of(process), incarnation, exit, Instant::now());
+        self.starter_is_gone((process, incarnation));
     }
 }

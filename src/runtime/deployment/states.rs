@@ -47,6 +47,11 @@ impl States {
         self.0.retain(|(of, _), held| *of != process || held.is_snapshot);
     }
 
+    /// A process was removed.
+    pub(super) fn forget_all(&mut self, process: ProcessId) {
+        self.0.retain(|(of, _), _| *of != process);
+    }
+
     /// An actor was removed, or wants it so.
     pub(super) fn forget(&mut self, process: ProcessId, slot: Slot) {
         self.0.remove(&(process, slot));
@@ -66,7 +71,7 @@ impl Deployment {
     fn refusal(&self, process: ProcessId, slot: Slot, what: &Keeping) -> Option<KeepRefusal> {
         let Some(planned) = self.plan.process_by_id(process) else { return Some(KeepRefusal::NoActor) };
         let limit = planned.snapshot_limit;
-        match planned.actors.iter().any(|actor| actor.slot == slot) {
+        match planned.actors.binary_search_by_key(&slot, |actor| actor.slot).is_ok() {
             false => Some(KeepRefusal::NoActor),
             true if what.bytes() as u64 > limit => Some(KeepRefusal::TooLarge { limit }),
             true => None,

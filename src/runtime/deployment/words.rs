@@ -29,6 +29,7 @@ impl Deployment {
             ToRoot::Blame { process, incarnation, reason } => {
                 self.accuse(life, (process, incarnation), reason);
             }
+            ToRoot::Ask(ask) => self.asked(life, ask),
             ToRoot::Keep(keep) => self.keep(life, keep),
             ToRoot::Log(record) => logs::relay_record(&name, incarnation, &record),
             ToRoot::Panic(mut report) => {

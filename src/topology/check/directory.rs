@@ -6,6 +6,7 @@ use super::expand::{Instance, numbered};
 use super::placed::Placed;
 use crate::id::{ActorId, ActorName};
 use crate::topology::diagnostic::{did_you_mean, listed};
+use crate::topology::plan::Plan;
 
 /// Every actor of the topology by its name.
 pub(super) struct Directory<'t> {
@@ -51,6 +52,22 @@ impl<'t> Directory<'t> {
         let processes =
             placed.iter().map(|placed| (placed.process.name.as_str(), declared(placed))).collect();
         Directory { actors, families, names, processes }
+    }
+
+    /// With the actors that run already.
+    pub(super) fn beside(mut self, plan: &'t Plan) -> Directory<'t> {
+        for (process, actor) in plan.actors() {
+            let listed = Listed { id: actor.id, type_name: &actor.type_name };
+            self.actors.entry(actor.name.to_string()).or_insert(listed);
+            self.names.push(actor.name.as_str());
+            let Some(replica) = &process.replica else { continue };
+            if let Some(base) = actor.name.as_str().strip_suffix(&format!("-{}", replica.index)) {
+                // Of no process that is declared here.
+                let family = Family { declared: usize::MAX, count: replica.count };
+                self.families.entry(base).or_insert(family);
+            }
+        }
+        self
     }
 
     pub(super) fn actor(&self, name: &str) -> Option<&Listed<'t>> {

@@ -1,6 +1,6 @@
 //! An actor as it is declared: a name, a type that is known by its name alone, and what it is born from.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::actors::ActorSettings;
@@ -12,7 +12,7 @@ use crate::supervision::Shutdown;
 ///
 /// This is the form without Rust types, which the TOML form has too. Where the type is at hand, `Process::actor`
 /// makes one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeclaredActor {
     pub(in crate::topology) name: String,
     pub(in crate::topology) type_name: String,

@@ -1,11 +1,13 @@
 //! What can be said of one actor, and of all actors of a process.
 
+use serde::{Deserialize, Serialize};
+
 use super::restart::Restart;
 use crate::protocol::{Delivery, OnPanic};
 use crate::supervision::{AutoShutdown, Shutdown};
 
 /// What one actor says of itself. Nothing said is nothing here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::topology) struct ActorSettings {
     pub(in crate::topology) restart: Restart,
     pub(in crate::topology) shutdown: Option<Shutdown>,
@@ -30,7 +32,7 @@ pub(in crate::topology) struct ActorSettings {
 ///         .auto_shutdown(AutoShutdown::AllSignificant),
 /// );
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actors {
     pub(in crate::topology) restart: Restart,
     pub(in crate::topology) auto_shutdown: Option<AutoShutdown>,

@@ -1,9 +1,11 @@
 //! A process as it is declared.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::actor::DeclaredActor;
 use super::settings::{Settings, settings_methods};
+use crate::topology::MAX_REPLICAS;
 
 /// A process, or several equal ones.
 ///
@@ -17,7 +19,7 @@ use super::settings::{Settings, settings_methods};
 ///     .restart(Policy::Transient)
 ///     .actor_value("doubler", "demo::Doubler", json!({ "out": { "addr": "counter" } }));
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Process {
     pub(in crate::topology) name: String,
     pub(in crate::topology) replicas: Option<u32>,
@@ -43,6 +45,27 @@ impl Process {
     /// What it is called; with replicas, the part before `-1`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// As it goes to the root of a topology that it is to join.
+    pub(crate) fn to_json(&self) -> Result<String, String> {
+        if let Some(why) = self.actors.iter().find_map(|actor| actor.args.as_ref().err()) {
+            return Err(why.clone());
+        }
+        serde_json::to_string(self).map_err(|error| error.to_string())
+    }
+
+    /// As it comes from the process that wants it.
+    pub(crate) fn from_json(text: &str) -> Result<Process, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+
+    /// What its replicas are called, or itself.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        let count = self.replicas.map_or(1, |count| count.min(MAX_REPLICAS));
+        let is_numbered = self.replicas.is_some();
+        (1..=count)
+            .map(move |index| if is_numbered { format!("{}-{index}", self.name) } else { self.name.clone() })
     }
 
     /// Adds an actor.

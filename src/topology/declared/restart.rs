@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::supervision::{Backoff, Intensity, Policy, Strategy};
 
 /// What is said about restarts of a process, of all processes, or of the topology.
@@ -9,7 +11,7 @@ use crate::supervision::{Backoff, Intensity, Policy, Strategy};
 /// Policy and backoff belong to a process, an actor or a group as a member of what is around it. Strategy, intensity and period belong to a group: said for a process,
 /// its replicas become a group of their own, with a budget of its own; said for the topology or in the defaults,
 /// they hold for all processes together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
     pub(in crate::topology) policy: Option<Policy>,
     pub(in crate::topology) strategy: Option<Strategy>,

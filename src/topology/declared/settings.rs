@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::actors::Actors;
 use super::hang::OnHang;
 use super::restart::Restart;
@@ -13,7 +15,7 @@ use crate::protocol::{BusyPoll, OnPanic};
 use crate::supervision::Shutdown;
 
 /// The settings that a process and the defaults share. Nothing said is nothing here; the last resort is the plan's.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::topology) struct Settings {
     pub(in crate::topology) program: Option<PathBuf>,
     pub(in crate::topology) build: Option<String>,

@@ -1,0 +1,91 @@
+//! Requests of this process to the root that wait for their answers.
+//!
+//! In a worker they go over the control lane; in the root itself through its router to its own thread. Any thread may
+//! ask.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::oneshot;
+
+use super::routing::Router;
+use crate::protocol::control::ToRoot;
+use crate::protocol::requests::{Ask, ChangeError, Granted, MAX_REQUEST_BYTES, MAX_REQUESTS, Request};
+
+/// What came of a request.
+pub type Answer = Result<Granted, ChangeError>;
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub struct Asks {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    router: Option<Weak<Router>>,
+    next: u64,
+    waiting: BTreeMap<u64, oneshot::Sender<Answer>>,
+}
+
+impl Asks {
+    /// Requests of the process with this router.
+    pub fn new(router: &Arc<Router>) -> Arc<Asks> {
+        let state = State { router: Some(Arc::downgrade(router)), ..State::default() };
+        Arc::new(Asks { state: Mutex::new(state) })
+    }
+
+    /// Asks the root. Dropped while it waits, the request is carried out all the same.
+    ///
+    /// # Errors
+    /// What the root says; [`ChangeError::Stopping`] if there is nobody to answer any more.
+    pub async fn ask(&self, request: Request) -> Answer {
+        self.begin(request)?.await.unwrap_or(Err(ChangeError::Stopping))
+    }
+
+    fn begin(&self, request: Request) -> Result<oneshot::Receiver<Answer>, ChangeError> {
+        let size = match &request {
+            Request::Start { process, .. } => process.len(),
+            Request::AddActor { start } => start.args_json.len() + start.type_name.len(),
+            Request::Stop { process } => process.len(),
+            Request::Processes | Request::RemoveActor { .. } => 0,
+        };
+        if size > MAX_REQUEST_BYTES {
+            return Err(ChangeError::TooLarge);
+        }
+        let mut state = self.lock();
+        let router = state.router.as_ref().and_then(Weak::upgrade).ok_or(ChangeError::NoRuntime)?;
+        if router.is_stopping() {
+            return Err(ChangeError::Stopping);
+        }
+        // What nobody waits for is under way all the same.
+        if state.waiting.len() >= MAX_REQUESTS {
+            return Err(ChangeError::Busy);
+        }
+        state.next += 1;
+        let number = state.next;
+        let (sender, answer) = oneshot::channel();
+        state.waiting.insert(number, sender);
+        drop(state);
+        router.say(ToRoot::Ask(Ask { number, request }));
+        Ok(answer)
+    }
+
+    /// The root has answered. One that nobody asked for is dropped.
+    pub fn handle_answer(&self, number: u64, answer: Answer) {
+        if let Some(waiting) = self.lock().waiting.remove(&number) {
+            // Whoever asked may have gone.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    /// There is nobody to answer any more.
+    pub fn close(&self) {
+        let waiting = std::mem::take(&mut self.lock().waiting);
+        drop(waiting);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
