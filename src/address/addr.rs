@@ -50,7 +50,7 @@ impl<A: ProcActor> ProcAddr<A> {
 
     /// The actor with this number, of which the topology or the runtime says that it is an `A`.
     pub(crate) fn of(id: ActorId, name: Option<Arc<str>>) -> ProcAddr<A> {
-        ProcAddr::new(Target::Id { id, name })
+        ProcAddr::new(Target::of(id, name))
     }
 
     /// Gives an actor of this process an address that other processes can use. It stays addressable, and is kept
@@ -105,6 +105,33 @@ impl<A: ProcActor> ProcAddr<A> {
         M: ProcMessage,
     {
         dispatch::try_send(&self.target, which::<A, M>(), message)
+    }
+
+    /// The same address, whose messages are delivered at least once (M-6), whatever the topology says of the actor.
+    ///
+    /// A message with room is kept, encoded, until the actor has handled it to the end, an asynchronous handler included.
+    /// What was not acknowledged when the actor or its process died is sent to the next life, in order and before what
+    /// was sent later. The window that the actor grants bounds what is kept: `send` and `tell` wait for room, `try_send`
+    /// gives the message back, and what [`do_send`](Self::do_send) can't put into its outbox is a dead letter.
+    ///
+    /// - A handler may see a message more than once; [`Arrival::current`](super::Arrival::current) tells which one it is
+    ///   and which delivery.
+    /// - A message of which the actor died as often as its `attempts` say is parked: a dead letter with the cause
+    ///   [`Cause::Poison`], and those after it go on (H47).
+    /// - From the moment that it has room, a message is delivered even if the future is dropped or its time is up; the
+    ///   error is then [`Cause::TimedOut`] with the verdict `Unknown`.
+    /// - What this process has not handed on dies with it.
+    ///
+    /// The mark stays with the address wherever it goes.
+    pub fn at_least_once(&self) -> ProcAddr<A> {
+        ProcAddr::new(self.target.at_least_once())
+    }
+
+    /// Whether messages are delivered at least once: by [`at_least_once`](Self::at_least_once), or since the topology says
+    /// so of the actor.
+    pub fn is_at_least_once(&self) -> bool {
+        let known = || self.target.resolve_fully(&*context::current()?).ok();
+        self.target.is_at_least_once() || known().is_some_and(|(_, at_least_once)| at_least_once)
     }
 
     /// The same address, for one message type alone.

@@ -8,6 +8,7 @@ use super::actor::ProcMessage;
 use super::context;
 use super::error::SendError;
 use super::inbound::{Inbound, LocalTicket};
+use super::kept;
 use super::request::{Pending, Route};
 use super::slot::CallSlot;
 use super::target::Target;
@@ -30,8 +31,9 @@ pub(super) fn submit<M: ProcMessage>(target: &Target, which: Which, message: M, 
     let Some(router) = context::current() else {
         return Pending::failed(Cause::NoRuntime, Some(message));
     };
-    let id = match target.resolve(&router) {
-        Ok(id) => id,
+    let id = match target.resolve_fully(&router) {
+        Ok((id, false)) => id,
+        Ok((id, true)) => return kept::submit(&router, id, which, message, mode),
         Err(cause) => return Pending::failed(cause, Some(message)),
     };
     if !router.is_local(id) {
@@ -217,8 +219,9 @@ fn send_now<M: ProcMessage>(
     mode: Mode,
 ) -> Result<(), (Cause, Option<M>)> {
     let Some(router) = context::current() else { return Err((Cause::NoRuntime, Some(message))) };
-    let id = match target.resolve(&router) {
-        Ok(id) => id,
+    let id = match target.resolve_fully(&router) {
+        Ok((id, false)) => id,
+        Ok((id, true)) => return kept::send_now(&router, id, which, message, mode),
         Err(cause) => return Err((cause, Some(message))),
     };
     if router.is_local(id) {

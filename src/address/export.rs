@@ -249,6 +249,10 @@ impl<A: ProcActor> Export for ActorExport<A> {
         super::link::ended::<A>(self, with, reason, behind);
     }
 
+    fn keeps_order(&self) -> bool {
+        A::serving().is_some()
+    }
+
     fn is_alive(&self) -> bool {
         match &*self.read() {
             Life::Between(..) => true,

@@ -15,7 +15,7 @@ use super::slot::CallSlot;
 use crate::codec::{self, Encoded};
 use crate::id::Slot;
 use crate::process::handling::{self, Aside, Naming, Taken, Work};
-use crate::process::routing::{DeadLetter, MessageName, Pass, Place, Refused, Start, Ticket};
+use crate::process::routing::{Arrival, DeadLetter, MessageName, Pass, Place, Refused, Start, Ticket};
 use crate::protocol::wire::{Cause, Failure};
 
 /// What `#[derive(ProcActor)]` makes an actor handle: a message with the right to answer it. Not for users: they
@@ -190,6 +190,14 @@ impl<M: ProcMessage> Inbound<M> {
 }
 
 impl<M: ProcMessage> Answer<M> {
+    /// How it came, if at least once.
+    fn arrival(&self) -> Option<Arrival> {
+        match self {
+            Answer::Remote(ticket) => ticket.arrival(),
+            Answer::Local(_) | Answer::Notice(_) => None,
+        }
+    }
+
     /// What is shown while the message is handled, which it is from now on.
     fn work(&mut self, naming: &Naming) -> (Work, Option<Taken>) {
         match self {
@@ -317,7 +325,9 @@ where
     let wants_reply = inbound.wants_reply();
     let (work, taken) = inbound.answer.work(Named::<A, M>::NAMING);
     let handling = handling::enter(Named::<A, M>::NAMING, work, taken);
+    let arrival = inbound.answer.arrival().map(Arrival::enter);
     let response = <A as Handler<M>>::handle(actor, message, context);
+    drop(arrival);
     if !wants_reply {
         return response.handle(context, None);
     }

@@ -15,6 +15,7 @@ mod error;
 mod export;
 mod inbound;
 mod inbox;
+mod kept;
 mod link;
 mod monitor;
 mod recipient;
@@ -37,5 +38,7 @@ pub use recipient::ProcRecipient;
 pub use request::{Request, Tell};
 pub use visit::{Visit, handle_visit};
 
+pub use crate::process::routing::Arrival;
+pub use crate::protocol::series::SeriesId;
 pub use crate::protocol::watching::EndReason;
 pub use crate::protocol::wire::{Cause, Failure, MessageId, Verdict};

@@ -36,6 +36,11 @@ impl<M: ProcMessage> ProcRecipient<M> {
         ProcRecipient::new(Target::named(name.into()), None)
     }
 
+    /// As [`ProcAddr::at_least_once`](super::ProcAddr::at_least_once).
+    pub fn at_least_once(&self) -> ProcRecipient<M> {
+        ProcRecipient::new(self.target.at_least_once(), self.id)
+    }
+
     pub(super) fn target(&self) -> &Target {
         &self.target
     }

@@ -13,7 +13,7 @@ use super::context;
 use super::error::SendError;
 use super::slot::CallSlot;
 use crate::process::clock;
-use crate::process::routing::{Gate, Peer};
+use crate::process::routing::{Gate, Peer, Series};
 use crate::protocol::wire::{Cause, Failure};
 
 /// A message that was sent, or waits for room.
@@ -33,6 +33,13 @@ pub(super) enum Route {
         peer: Arc<Peer>,
         key: Option<u64>,
         /// The connection's driver keeps the time; made where that does not hear of a blocked arbiter.
+        timer: Option<Pin<Box<Sleep>>>,
+    },
+    Kept {
+        series: Arc<Series>,
+        /// As long as it waits for room.
+        ticket: Option<u64>,
+        deadline: Instant,
         timer: Option<Pin<Box<Sleep>>>,
     },
     Local {
@@ -69,6 +76,10 @@ impl<M: ProcMessage> Pending<M> {
                 peer.with(|connection| connection.set_deadline(*key, now + timeout, now));
                 // The driver sleeps until the deadline that it knew.
                 peer.rouse();
+            }
+            Route::Kept { deadline, timer, .. } => {
+                *deadline = now + timeout;
+                *timer = None;
             }
             Route::Local { deadline, timer, .. } => {
                 *deadline = now + timeout;
@@ -115,6 +126,16 @@ impl Route {
                 }
             }
             Route::Nowhere | Route::Remote { .. } => Poll::Pending,
+            Route::Kept { series, ticket, deadline, timer } => {
+                let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(*deadline)));
+                ready!(timer.as_mut().poll(context));
+                let waited = ticket.is_some_and(|ticket| series.cancel(ticket));
+                Poll::Ready(match waited {
+                    true => Failure::not_executed(Cause::TimedOut),
+                    // It is kept, and will be delivered.
+                    false => Failure::unknown(Cause::TimedOut),
+                })
+            }
             Route::Local { gate, ticket, deadline, timer } => {
                 let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(*deadline)));
                 ready!(timer.as_mut().poll(context));
@@ -151,6 +172,9 @@ impl<M: ProcMessage> Drop for Pending<M> {
         match &self.route {
             Route::Remote { peer, key: Some(key), .. } => {
                 peer.with(|connection| connection.cancel(*key));
+            }
+            Route::Kept { series, ticket: Some(ticket), .. } => {
+                series.cancel(*ticket);
             }
             Route::Local { gate, ticket: Some(ticket), .. } => {
                 gate.cancel(*ticket);

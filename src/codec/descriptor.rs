@@ -147,6 +147,14 @@ impl Carried {
         Carried(Held::Shared(Arc::clone(descriptor)))
     }
 
+    /// To be carried again and again.
+    pub(crate) fn into_shared(self) -> Arc<OwnedFd> {
+        match self.0 {
+            Held::Owned(descriptor) => Arc::new(descriptor),
+            Held::Shared(descriptor) => descriptor,
+        }
+    }
+
     /// For itself alone.
     ///
     /// # Errors

@@ -63,6 +63,7 @@ use self::watching::Watches;
 use super::control::Preamble;
 use super::frame::{Header, Kind};
 use super::limits::Limits;
+use super::series::Numbering;
 use super::watching::{EndReason, Reference, Watch};
 use super::wire::{Cause, Failure, Hello, Open};
 use crate::codec::Encoded;
@@ -141,6 +142,8 @@ struct Outgoing<T> {
     deadline: Option<Instant>,
     /// Whether a large reply is on its way.
     reply_announced: bool,
+    /// Of its frame.
+    flags: u8,
     stage: Stage,
 }
 
@@ -193,6 +196,8 @@ pub enum Event<'a, T> {
         correlation: Option<u64>,
         /// When nobody waits any more.
         deadline: Option<Instant>,
+        /// Which message of its series it is, if of any.
+        numbering: Option<Numbering>,
     },
     /// The peer closed one of its channels: what it led to is needed no more.
     Closed {

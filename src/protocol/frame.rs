@@ -90,6 +90,8 @@ pub const FAILED: u8 = 2;
 pub const LINK: u8 = 4;
 /// Flag of a demonitor or down: the reference is one that the receiver gave.
 pub const BACK: u8 = 8;
+/// Flag of a call: the body ends with a [`super::series::Numbering`].
+pub const NUMBERED: u8 = 16;
 
 /// A frame's fixed part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +100,7 @@ pub struct Header {
     pub length: u32,
     /// What the frame is.
     pub kind: Kind,
-    /// [`CHUNKED`], [`FAILED`], [`LINK`], [`BACK`].
+    /// [`CHUNKED`], [`FAILED`], [`LINK`], [`BACK`], [`NUMBERED`].
     pub flags: u8,
     /// How many descriptors belong to it.
     pub descriptors: u16,

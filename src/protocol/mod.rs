@@ -10,6 +10,7 @@ pub mod keeping;
 mod limits;
 pub mod requests;
 mod rules;
+pub mod series;
 pub mod watching;
 pub mod wire;
 

@@ -214,4 +214,15 @@ pub enum Cause {
         /// How.
         reason: String,
     },
+    /// A message of a series came before its turn; its sender sends it again (M-6). No user sees it.
+    #[error("a message before it is still to come")]
+    Early,
+    /// An at-least-once message of which its actor died as often as it may (H47).
+    #[error(
+        "the message is held to be the cause of {deaths} deaths of its actor, and is not delivered again"
+    )]
+    Poison {
+        /// How many.
+        deaths: u16,
+    },
 }

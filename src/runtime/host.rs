@@ -54,6 +54,7 @@ impl<A: Spawn> Factory for TypedFactory<A> {
         let running = hosted.give_birth(0)?;
         let window = host.router.identity().limits.window_messages;
         host.router.registry().declare(start.slot, start.name.clone(), export.clone(), window);
+        host.router.registry().set_attempts(start.slot, start.rules.attempts);
         let watch = actix::spawn(Rc::clone(&hosted).keep_alive(running));
         host.actors.borrow_mut().push(Box::new(Guarded { hosted, watch }));
         Ok(())

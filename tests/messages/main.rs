@@ -16,6 +16,7 @@ mod played;
 
 mod actors;
 mod addresses;
+mod at_least_once;
 mod carrying;
 mod delivery;
 mod faults;
@@ -49,11 +50,13 @@ fn main() -> std::process::ExitCode {
         windows::stories(),
         local::stories(),
         faults::stories(),
+        at_least_once::stories(),
         // What a pipe is made of must make no difference; the stories above run over what `auto` chooses.
         stage::over(Transport::Socket, delivery::stories),
         stage::over(Transport::Socket, windows::stories),
         stage::over(Transport::Socket, faults::stories),
         watching::stories(),
+        stage::over(Transport::Socket, at_least_once::stories),
         lives::stories(),
         postmortem::stories(),
         states::stories(),

@@ -137,7 +137,7 @@ impl World {
                 assert_eq!(channel as usize, end.served.len());
                 end.served.push(Served { actor: exists.then_some(actor), ..Served::default() });
             }
-            Event::Deliver { channel, message, body, weight, correlation, deadline } => {
+            Event::Deliver { channel, message, body, weight, correlation, deadline, .. } => {
                 assert_eq!(payload::message(&body.bytes), message, "W-5: the body of another message");
                 let bytes = usize::try_from(weight).unwrap();
                 self.arrive(link, side, (channel, message), bytes, correlation, deadline);
@@ -212,9 +212,9 @@ fn own(event: Event<'_, u32>) -> Event<'static, u32> {
     match event {
         Event::Greeted(hello) => Event::Greeted(hello),
         Event::Open { channel, open } => Event::Open { channel, open },
-        Event::Deliver { channel, message, body, weight, correlation, deadline } => {
+        Event::Deliver { channel, message, body, weight, correlation, deadline, numbering } => {
             let body = body.into_owned();
-            Event::Deliver { channel, message, body, weight, correlation, deadline }
+            Event::Deliver { channel, message, body, weight, correlation, deadline, numbering }
         }
         Event::Reply { tag, body } => Event::Reply { tag, body: body.into_owned() },
         Event::Sent { tag } => Event::Sent { tag },

@@ -133,6 +133,8 @@ fn reason(cause: &Cause) -> &'static str {
         Cause::Stopping(_) | Cause::ShuttingDown => "stopping",
         Cause::Protocol { .. } => "protocol",
         Cause::Panicked(_) | Cause::NoReply => "handler",
+        Cause::Poison { .. } => "poison",
+        Cause::Early => "early",
     }
 }
 

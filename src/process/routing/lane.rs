@@ -9,10 +9,12 @@ use super::registry::Refused;
 use super::router::Router;
 use super::ticket::Ticket;
 use crate::codec::{DecodeError, Encoded};
-use crate::id::ActorId;
+use crate::id::{ActorId, Incarnation};
 use crate::protocol::connection::{Connection, Event, ProtocolError};
+use crate::protocol::series::{Numbering, SeriesId};
 use crate::protocol::wire::{Cause, Failure, MessageId, Open};
 use crate::transport::driver::{self, Ended, Lane};
+use crate::transport::looped::LoopWire;
 use crate::transport::pipe::{AgreedWire, Pipe};
 
 /// How long the failed messages of a broken connection wait to learn how the peer ended. The root reaps a dead
@@ -26,10 +28,13 @@ pub(super) async fn run(router: Arc<Router>, peer: Arc<Peer>) {
     let cause = match lane.wait_for_pipe().await {
         Err(cause) => cause,
         Ok(pipe) => {
-            let ended = match lane.agree(pipe).await {
-                Ok(AgreedWire::Socket(wire)) => driver::drive(&lane, wire).await,
-                Ok(AgreedWire::Shared(wire)) => driver::drive(&lane, *wire).await,
-                Err(ended) => ended,
+            let ended = match pipe {
+                None => driver::drive(&lane, LoopWire::default()).await,
+                Some(pipe) => match lane.agree(pipe).await {
+                    Ok(AgreedWire::Socket(wire)) => driver::drive(&lane, wire).await,
+                    Ok(AgreedWire::Shared(wire)) => driver::drive(&lane, *wire).await,
+                    Err(ended) => ended,
+                },
             };
             router.forget(&peer);
             lane.cause_of(ended).await
@@ -86,11 +91,15 @@ struct PeerLane<'a> {
 }
 
 impl PeerLane<'_> {
-    /// Until the root hands us a pipe or says that there is none; deadlines pass meanwhile.
-    async fn wait_for_pipe(&self) -> Result<Pipe, Cause> {
+    /// Until the root hands us a pipe or says that there is none; deadlines pass meanwhile. To itself a process needs
+    /// none.
+    async fn wait_for_pipe(&self) -> Result<Option<Pipe>, Cause> {
+        if self.peer.process == self.router.identity().process {
+            return Ok(None);
+        }
         loop {
             if let Some(pipe) = self.peer.take_pipe() {
-                return Ok(pipe);
+                return Ok(Some(pipe));
             }
             if let Some(why) = self.peer.unreachable() {
                 return Err(Cause::Unreachable { process: self.peer.process, why });
@@ -184,6 +193,22 @@ impl PeerLane<'_> {
         }
     }
 
+    /// Gives a message its place in its series, unless it has killed its actor as often as it may (H47).
+    fn number(&self, channel: u32, numbering: &Numbering, ticket: Ticket) -> Option<Ticket> {
+        let Some(exported) = self.peer.served_on(channel) else { return Some(ticket) };
+        if numbering.deaths >= exported.attempts() {
+            ticket.fail(&Failure::failed(Cause::Poison { deaths: numbering.deaths }));
+            return None;
+        }
+        let id = SeriesId {
+            process: self.peer.process,
+            incarnation: self.peer.incarnation().unwrap_or(Incarnation::FIRST),
+            series: numbering.series,
+        };
+        let in_order = exported.actor.keeps_order();
+        Some(ticket.numbered(exported.takings.numbered(id, *numbering, in_order)))
+    }
+
     fn deliver(&self, channel: u32, message: MessageId, body: Encoded<'_>, mut ticket: Ticket) {
         if self.router.is_stopping() {
             return ticket.fail(&Failure::not_executed(Cause::Stopping(self.router.identity().name.clone())));
@@ -231,9 +256,15 @@ impl Lane for PeerLane<'_> {
                 }
             }
             Event::Open { channel, open } => self.open(channel, &open),
-            Event::Deliver { channel, message, body, weight, correlation, deadline } => {
+            Event::Deliver { channel, message, body, weight, correlation, deadline, numbering } => {
                 let ticket = Ticket::new(Arc::clone(self.peer), channel, weight, correlation, deadline);
-                self.deliver(channel, MessageId(message), body, ticket);
+                let ticket = match numbering {
+                    None => Some(ticket),
+                    Some(numbering) => self.number(channel, &numbering, ticket),
+                };
+                if let Some(ticket) = ticket {
+                    self.deliver(channel, MessageId(message), body, ticket);
+                }
             }
             Event::Closed { channel } => {
                 let mut served = self.peer.served.lock().unwrap_or_else(PoisonError::into_inner);

@@ -20,6 +20,8 @@ mod peer;
 mod registry;
 mod route;
 mod router;
+mod series;
+mod taking;
 mod ticket;
 mod watching;
 
@@ -31,5 +33,7 @@ pub use peer::{Outcome, Peer, Waiter};
 pub use registry::{Export, Exported, Refused, Registry};
 pub use route::Route;
 pub use router::{Broker, Identity, Router};
+pub use series::{Keeper, Series};
+pub use taking::Arrival;
 pub use ticket::{Place, Start, Ticket};
 pub use watching::{Behind, Watched, Watcher};

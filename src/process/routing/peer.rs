@@ -178,6 +178,11 @@ impl Peer {
         self.news.notify_one();
     }
 
+    /// The peer is this process itself: there is no pipe to wait for.
+    pub(super) fn is_own(&self, incarnation: Incarnation, name: ProcessName) {
+        let _ = self.introduced.set((incarnation, name));
+    }
+
     pub(super) fn set_unreachable(&self, why: Unreachable) {
         let _ = self.unreachable.set(why);
         self.news.notify_one();

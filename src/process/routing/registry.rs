@@ -2,17 +2,20 @@
 
 use std::any::Any;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustc_hash::FxHashMap;
 
 use super::ends::Ends;
 use super::gate::Gate;
+use super::taking::Takings;
 use super::ticket::Ticket;
 use super::watching::Behind;
 use crate::codec::{DecodeError, Encoded};
 use crate::id::{ActorId, ActorName, Slot};
 use crate::process::handling;
+use crate::protocol::DEFAULT_ATTEMPTS;
 use crate::protocol::watching::EndReason;
 use crate::protocol::wire::MessageId;
 
@@ -50,6 +53,9 @@ pub trait Export: Send + Sync {
     /// Somebody with whom it is linked has ended: it is told, if it takes such messages, or ended too if that was
     /// abnormal.
     fn linked_ended(&self, with: ActorId, reason: &EndReason, behind: Behind);
+
+    /// Whether it handles one message after the other, in the order in which they arrive. A pool does not.
+    fn keeps_order(&self) -> bool;
 }
 
 /// A message that did not get into the mailbox.
@@ -75,6 +81,9 @@ pub struct Entry {
     pub slot: Slot,
     /// What this process may have under way to it.
     pub gate: Arc<Gate>,
+    /// What arrived for it at least once.
+    pub(super) takings: Takings,
+    attempts: AtomicU16,
     key: u64,
 }
 
@@ -82,6 +91,13 @@ impl Exported {
     /// Whether both are one actor, in one place.
     pub fn is_same(&self, other: &Exported) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Entry {
+    /// Of how many deaths of the actor a message may be held for the cause before it is parked (H47).
+    pub(super) fn attempts(&self) -> u16 {
+        self.attempts.load(Ordering::Relaxed)
     }
 }
 
@@ -107,6 +123,10 @@ struct Slots {
     sweep_at: usize,
 }
 
+/// Of actors that the topology says nothing of.
+#[allow(clippy::cast_possible_truncation)] // it is 3
+const ATTEMPTS: u16 = DEFAULT_ATTEMPTS as u16;
+
 /// Below this many it is not worth looking.
 const SWEEP_FROM: usize = 64;
 
@@ -114,7 +134,15 @@ impl Registry {
     /// Gives an actor of the topology its place, or its next life the same place.
     pub fn declare(&self, slot: Slot, name: ActorName, actor: Arc<dyn Export>, window: u32) {
         handling::know_actor(slot, &name);
-        let entry = Entry { actor, name: Some(name), slot, gate: Gate::new(window), key: 0 };
+        let entry = Entry {
+            actor,
+            name: Some(name),
+            slot,
+            gate: Gate::new(window),
+            takings: Takings::default(),
+            attempts: AtomicU16::new(ATTEMPTS),
+            key: 0,
+        };
         self.write().by_slot.insert(slot, Exported(Arc::new(entry)));
     }
 
@@ -130,9 +158,25 @@ impl Registry {
         }
         let slot = Slot(Slot::FIRST_DYNAMIC.0 + slots.next_dynamic);
         slots.next_dynamic += 1;
-        let entry = Entry { actor, name: None, slot, gate: Gate::new(window), key };
+        let entry = Entry {
+            actor,
+            name: None,
+            slot,
+            gate: Gate::new(window),
+            takings: Takings::default(),
+            attempts: AtomicU16::new(ATTEMPTS),
+            key,
+        };
         slots.by_slot.insert(slot, Exported(Arc::new(entry)));
         (slot, key)
+    }
+
+    /// Says how often a message that kills an actor is delivered at least once.
+    pub fn set_attempts(&self, slot: Slot, attempts: u32) {
+        let attempts = u16::try_from(attempts).unwrap_or(u16::MAX).max(1);
+        if let Some(exported) = self.write().by_slot.get(&slot) {
+            exported.attempts.store(attempts, Ordering::Relaxed);
+        }
     }
 
     /// Takes an actor's place away.

@@ -15,6 +15,7 @@ use super::lane;
 use super::peer::Peer;
 use super::registry::{Exported, Registry};
 use super::route;
+use super::series::AllSeries;
 use crate::id::{ActorId, ActorName, BuildId, Exit, Incarnation, ProcessId, ProcessName};
 use crate::protocol::Limits;
 use crate::protocol::connection::{Connection, ProtocolError};
@@ -66,6 +67,8 @@ pub struct Router {
     /// Messages of other processes that were taken in and are not done with.
     tickets: Arc<AtomicU64>,
     ask_timeout_ms: AtomicU64,
+    /// What this process delivers at least once.
+    series: AllSeries,
 }
 
 fn to_ms(time: Duration) -> u64 {
@@ -123,6 +126,7 @@ impl Router {
             arbiter: OnceLock::new(),
             tickets: Arc::default(),
             ask_timeout_ms: AtomicU64::new(ask_timeout_ms),
+            series: AllSeries::default(),
         })
     }
 
@@ -233,6 +237,11 @@ impl Router {
         }
         let peer = Peer::new(target.process, self);
         state.current.insert(target.process, Arc::clone(&peer));
+        if self.is_local(target) {
+            peer.is_own(self.identity.incarnation, self.identity.name.clone());
+            self.start(state, Arc::clone(&peer));
+            return Ok(peer);
+        }
         let broken = state.broken.get(&target.process).copied();
         self.start(state, Arc::clone(&peer));
         self.broker.say(ToRoot::Introduce { process: target.process, broken });
@@ -373,6 +382,7 @@ impl Router {
         while !self.lock().all.is_empty() {
             self.quiet.notified().await;
         }
+        self.series.end();
     }
 
     /// Whether intake is closed.
@@ -389,11 +399,16 @@ impl Router {
     pub fn is_idle(&self) -> bool {
         self.tickets.load(Ordering::Acquire) == 0
             && self.registry.is_idle()
+            && self.series.is_idle()
             && self
                 .lock()
                 .all
                 .iter()
                 .all(|peer| !peer.with_silently(|connection| connection.has_casts_waiting()))
+    }
+
+    pub(super) fn all_series(&self) -> &AllSeries {
+        &self.series
     }
 
     pub(super) fn tickets(&self) -> Arc<AtomicU64> {

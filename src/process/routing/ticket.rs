@@ -8,9 +8,11 @@ use serde::Serialize;
 
 use super::aside::Return;
 use super::peer::Peer;
+use super::taking::{Arrival, Numbered};
 use crate::id::Slot;
 use crate::process::handling::{Naming, Taken, Work};
 use crate::protocol::connection::Begin;
+use crate::protocol::series::Take;
 use crate::protocol::wire::{Cause, Failure};
 
 /// Answers one message of a peer, exactly once. Dropped unanswered, it answers by itself: `NotExecuted` if no
@@ -31,6 +33,8 @@ pub struct Ticket {
     taken: Option<Taken>,
     /// A notice of an end: it has a place, and counts in no window.
     is_notice: bool,
+    /// Of a message of a series (M-6).
+    numbered: Option<Box<Numbered>>,
 }
 
 /// Whether a message is handled.
@@ -76,8 +80,20 @@ impl Ticket {
     ) -> Ticket {
         peer.tickets.fetch_add(1, Ordering::AcqRel);
         let (slot, stage, taken) = (Slot::FIRST_DYNAMIC, Stage::InMailbox, Some(Taken::new()));
-        let (has_returned, is_notice) = (false, false);
-        Ticket { peer, channel, slot, bytes, correlation, deadline, stage, has_returned, taken, is_notice }
+        let (has_returned, is_notice, numbered) = (false, false, None);
+        Ticket {
+            peer,
+            channel,
+            slot,
+            bytes,
+            correlation,
+            deadline,
+            stage,
+            has_returned,
+            taken,
+            is_notice,
+            numbered,
+        }
     }
 
     /// Says for whom it is.
@@ -87,7 +103,8 @@ impl Ticket {
 
     /// What is shown while it is handled.
     pub fn work(&self, naming: &Naming) -> Work {
-        naming.from(self.peer.process, self.slot, 0)
+        let number = self.numbered.as_ref().map_or(0, |numbered| numbered.number());
+        naming.from(self.peer.process, self.slot, number)
     }
 
     /// It is to be handled now: for [`handling::enter`](crate::process::handling::enter).
@@ -107,9 +124,20 @@ impl Ticket {
         self.channel
     }
 
-    /// Whether the sender waits for a reply.
+    /// The same, of a message of a series.
+    pub(super) fn numbered(mut self, numbered: Numbered) -> Ticket {
+        self.numbered = Some(Box::new(numbered));
+        self
+    }
+
+    /// Whether the sender waits for a reply, or for an acknowledgement.
     pub fn wants_reply(&self) -> bool {
         self.correlation.is_some()
+    }
+
+    /// Which delivery of its series it is, if of any.
+    pub fn arrival(&self) -> Option<Arrival> {
+        self.numbered.as_ref().map(|numbered| numbered.arrival())
     }
 
     /// The message leaves the mailbox to be handled, if it may be.
@@ -130,7 +158,7 @@ impl Ticket {
             self.peer.resume(channel);
         }
         match begin {
-            Begin::Proceed => Start::Now,
+            Begin::Proceed => self.begin_numbered(),
             Begin::Left if self.is_notice => {
                 self.stage = Stage::Answered;
                 Start::Never
@@ -155,9 +183,41 @@ impl Ticket {
         }
     }
 
+    /// Whether a message of a series is handled now; any other is.
+    fn begin_numbered(&mut self) -> Start {
+        let Some(numbered) = &self.numbered else { return Start::Now };
+        match numbered.begin() {
+            Take::Handle => Start::Now,
+            Take::Done => {
+                self.stage = Stage::Answered;
+                self.send_reply(&());
+                Start::Never
+            }
+            Take::Early => {
+                // It was taken from the mailbox, and its series knows nothing of it.
+                self.numbered = None;
+                self.answer(&Failure::not_executed(Cause::Early));
+                Start::Never
+            }
+        }
+    }
+
     /// The reply.
     pub fn reply<R: Serialize + ?Sized>(mut self, value: &R) {
         self.stage = Stage::Answered;
+        match self.numbered.take() {
+            None => self.send_reply(value),
+            Some(numbered) => {
+                numbered.finish();
+                match numbered.is_quiet() {
+                    true => self.send_reply(&()),
+                    false => self.send_reply(value),
+                }
+            }
+        }
+    }
+
+    fn send_reply<R: Serialize + ?Sized>(&self, value: &R) {
         if let Some(correlation) = self.correlation {
             self.peer.with(|connection| connection.reply(correlation, value));
         }
@@ -170,6 +230,9 @@ impl Ticket {
 
     fn answer(&mut self, failure: &Failure) {
         let begun = std::mem::replace(&mut self.stage, Stage::Answered) != Stage::InMailbox;
+        if let Some(numbered) = self.numbered.take().filter(|_| begun) {
+            numbered.fail();
+        }
         let (channel, bytes, correlation) = (self.channel, self.bytes, self.correlation);
         let (returns, is_notice) = (!begun && self.has_returned, self.is_notice);
         let next = self.peer.with(|connection| {

@@ -124,6 +124,7 @@ impl<T> Connection<T> {
     fn send_waiting(&mut self, key: u64, index: usize, now: Instant) {
         let outgoing = &mut self.outgoing[index];
         let (channel, kind, message) = (outgoing.channel, outgoing.kind, outgoing.message);
+        let flags = outgoing.flags;
         let Stage::Waiting(body) = std::mem::replace(&mut outgoing.stage, Stage::Streaming { sequence: 0 })
         else {
             unreachable!("only waiting messages are in a queue");
@@ -135,7 +136,7 @@ impl<T> Connection<T> {
         let sequence = self.channels[channel as usize].send(bytes);
         let deadline = outgoing.deadline;
         let header = match kind {
-            Kind::Call => call_header(message, channel, key, remaining_ms(deadline, now)),
+            Kind::Call => Header { flags, ..call_header(message, channel, key, remaining_ms(deadline, now)) },
             _ => Header { message, channel, ..Header::new(Kind::Cast) },
         };
         let begins = self.out.position();

@@ -1,5 +1,6 @@
 //! Frames of the peer.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
@@ -9,7 +10,8 @@ use super::{Asked, Connection, Event, ProtocolError};
 use crate::codec::descriptor::Carried;
 use crate::codec::{self, Encoded};
 use crate::protocol::control::{PROTOCOL_VERSION, PreambleError};
-use crate::protocol::frame::{CHUNKED, FAILED, Frame, Header, Kind};
+use crate::protocol::frame::{CHUNKED, FAILED, Frame, Header, Kind, NUMBERED};
+use crate::protocol::series::Numbering;
 use crate::protocol::wire::{Cause, Failure, Hello, Large, Open, Opened, Verdict};
 
 impl<T> Connection<T> {
@@ -240,9 +242,12 @@ impl<T> Connection<T> {
     fn deliver<'a>(
         &mut self,
         header: Header,
-        body: Encoded<'a>,
+        mut body: Encoded<'a>,
         now: Instant,
     ) -> Result<Event<'a, T>, ProtocolError> {
+        // By what was sent: some descriptors may have been lost on the way.
+        let weight = weight_of(body.bytes.len(), usize::from(header.descriptors));
+        let numbering = take_numbering(header, &mut body)?;
         let correlation = (header.kind == Kind::Call).then_some(header.correlation);
         if let Some(correlation) = correlation {
             // Nothing came on its channel since it, or since its announcement.
@@ -257,9 +262,7 @@ impl<T> Connection<T> {
             left => Some(now + Duration::from_millis(u64::from(left))),
         };
         let (channel, message) = (header.channel, header.message);
-        // By what was sent: some descriptors may have been lost on the way.
-        let weight = weight_of(body.bytes.len(), usize::from(header.descriptors));
-        Ok(Event::Deliver { channel, message, body, weight, correlation, deadline })
+        Ok(Event::Deliver { channel, message, body, weight, correlation, deadline, numbering })
     }
 
     fn on_reply<'a>(
@@ -315,6 +318,25 @@ impl<T> Connection<T> {
 /// Control frames of ours that a peer may leave unread while it goes on sending. A peer that reads in turn leaves a few
 /// for each turn; one that never reads must not make us keep them all.
 const MAX_UNREAD_BYTES: usize = 16 << 20;
+
+/// Takes the numbering off the end of a body that has one.
+fn take_numbering(header: Header, body: &mut Encoded<'_>) -> Result<Option<Numbering>, ProtocolError> {
+    if header.flags & NUMBERED == 0 {
+        return Ok(None);
+    }
+    let split = Numbering::split(&body.bytes).filter(|_| header.kind == Kind::Call);
+    let Some((end, numbering)) = split else {
+        return Err(ProtocolError::Body {
+            kind: header.kind,
+            reason: "its numbering makes no sense".to_owned(),
+        });
+    };
+    match &mut body.bytes {
+        Cow::Borrowed(bytes) => *bytes = &bytes[..end],
+        Cow::Owned(bytes) => bytes.truncate(end),
+    }
+    Ok(Some(numbering))
+}
 
 pub(super) fn parse<B: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<B, ProtocolError> {
     codec::decode(body).map_err(|error| ProtocolError::Body { kind, reason: error.to_string() })

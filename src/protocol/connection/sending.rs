@@ -11,7 +11,8 @@ use super::outbound::Rank;
 use super::{Connection, Outgoing, SOFT_LIMIT_BYTES, Stage};
 use crate::codec::{self, EncodeError, Encoded};
 use crate::protocol::MAX_DESCRIPTORS;
-use crate::protocol::frame::{Header, Kind};
+use crate::protocol::frame::{Header, Kind, NUMBERED};
+use crate::protocol::series::Numbering;
 use crate::protocol::wire::Cause;
 
 /// So many deadlines of ended calls cost less than looking for them.
@@ -156,6 +157,46 @@ impl<T> Connection<T> {
         }
     }
 
+    /// Sends a message of a series as a call: its body, encoded, and the descriptors are those of the message, its
+    /// numbering is put behind them. As for `submit`.
+    ///
+    /// # Errors
+    /// As for `submit`.
+    pub fn submit_numbered(
+        &mut self,
+        (channel, message): (u32, u32),
+        numbering: &Numbering,
+        mut body: Encoded<'static>,
+        tag: T,
+    ) -> Result<(), Cause> {
+        if let Some(cause) = &self.lost {
+            return Err(cause.clone());
+        }
+        if let ChannelState::Refused(cause) = &self.channels[channel as usize].state {
+            return Err(cause.clone());
+        }
+        if self.we_left || self.they_left {
+            return Err(Cause::ShuttingDown);
+        }
+        self.channels[channel as usize].is_used = true;
+        body.bytes.to_mut().extend_from_slice(&numbering.to_bytes());
+        let submit = Submit { channel, message, mode: Mode::Call, timeout_ms: 0 };
+        let key = self.queue(submit, body, || Waiting { tag, deadline: None })?;
+        if let Some(index) = key.and_then(|key| self.index_of(key)) {
+            self.outgoing[index].flags = NUMBERED;
+        }
+        self.check();
+        Ok(())
+    }
+
+    /// The window that the peer granted a channel, messages and bytes, once it did.
+    pub fn window_of(&self, channel: u32) -> Option<(u64, u64)> {
+        match self.channels.get(channel as usize)?.state {
+            ChannelState::Open(window) => Some((window.messages, window.bytes)),
+            _ => None,
+        }
+    }
+
     fn queue(
         &mut self,
         submit: Submit,
@@ -204,6 +245,7 @@ impl<T> Connection<T> {
             message: submit.message,
             deadline,
             reply_announced: false,
+            flags: 0,
             stage,
         });
         let key = self.key_of(index);

@@ -1,10 +1,11 @@
 //! Who may talk to whom: addresses in the arguments of actors.
 //!
-//! Arguments are trees. In them a table with the one key `addr` is the address of an actor:
+//! Arguments are trees. In them a table with the key `addr`, and perhaps `delivery`, is the address of an actor:
 //!
 //! | written | means |
 //! |---|---|
 //! | `{ addr = "counter" }` | the actor `counter`; in a replicated process, of an actor of the same process: that of the same replica |
+//! | `{ addr = "counter", delivery = "at_least_once" }` | the same, and messages to it are delivered at least once (`M-6`) |
 //! | `[{ addr = "doubler-*" }]` | each of the actors `doubler-1`, `doubler-2`, ..., in order; in a list only |
 //! | `{ replica = "index" }` | the number of the replica, from 1; 1 in a process without replicas |
 //! | `{ replica = "count" }` | how many replicas there are |
@@ -118,9 +119,12 @@ impl Wirer<'_, '_> {
         }
         match value {
             Value::Array(elements) => self.list(elements, path, depth),
-            Value::Object(members) => match only_member(members) {
-                Some(("addr", name)) => self.single(name, path),
-                Some(("replica", what)) => self.replica(what, path),
+            Value::Object(members) => match (addr_of(members), only_member(members)) {
+                (Some(name), _) => {
+                    let delivery = self.delivery(members, path);
+                    delivered(self.single(name, path), delivery)
+                }
+                (_, Some(("replica", what))) => self.replica(what, path),
                 _ => Value::Object(
                     members
                         .iter()
@@ -137,11 +141,29 @@ impl Wirer<'_, '_> {
         for (index, element) in elements.iter().enumerate() {
             let path = path.index(index);
             match address(element).and_then(|name| name.strip_suffix(EACH)) {
-                Some(base) => self.each(base, &path, &mut list),
+                Some(base) => {
+                    let first = list.len();
+                    self.each(base, &path, &mut list);
+                    let delivery = element.as_object().and_then(|members| self.delivery(members, &path));
+                    for address in &mut list[first..] {
+                        *address = delivered(address.take(), delivery);
+                    }
+                }
                 None => list.push(self.value(element, &path, depth + 1)),
             }
         }
         Value::Array(list)
+    }
+
+    /// How messages to an address are delivered, where it says so.
+    fn delivery<'v>(&mut self, members: &'v Map<String, Value>, path: &ValuePath) -> Option<&'v str> {
+        let delivery = members.get(DELIVERY)?.as_str()?;
+        if delivery != AT_LEAST_ONCE {
+            let message = format!("an address can't ask for `{delivery}`");
+            let help = format!("write `{AT_LEAST_ONCE}`, or leave it to the actor's own `{DELIVERY}`");
+            self.tell(&path.key(DELIVERY), message, &help);
+        }
+        Some(delivery)
     }
 
     /// The address of one actor.
@@ -240,10 +262,27 @@ impl Wirer<'_, '_> {
 
 /// The name in `{ addr = "name" }`; none for any other value.
 pub(in crate::topology) fn address(value: &Value) -> Option<&str> {
-    match only_member(value.as_object()?)? {
-        ("addr", name) => Some(name),
-        _ => None,
+    addr_of(value.as_object()?)
+}
+
+/// Beside an address: how messages to it are delivered.
+const DELIVERY: &str = "delivery";
+const AT_LEAST_ONCE: &str = "at_least_once";
+
+/// The name in a table that is an address.
+fn addr_of(members: &Map<String, Value>) -> Option<&str> {
+    let name = members.get("addr")?.as_str()?;
+    let others = members.len() - 1;
+    let asks = members.get(DELIVERY).is_some_and(Value::is_string);
+    (others == usize::from(asks)).then_some(name)
+}
+
+/// The address that was found, with what it asks for.
+fn delivered(mut address: Value, delivery: Option<&str>) -> Value {
+    if let (Some(members), Some(delivery)) = (address.as_object_mut(), delivery) {
+        members.insert(DELIVERY.to_owned(), delivery.into());
     }
+    address
 }
 
 fn addressed(name: &str) -> Value {

@@ -1,0 +1,360 @@
+//! At-least-once messages of this process: kept here until the actor has handled them (M-6).
+//!
+//! What is kept and when it is sent is decided by [`Keeping`]; here are the messages themselves, and the way to whatever
+//! connection leads to their actor now. A connection that ends gives back what was under way on it, like any call, and
+//! the next one is asked for: the router waits for the next life, or says that there will be none.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+
+use super::dead_letters::{DeadLetter, MessageName};
+use super::peer::{Outcome, Peer, Waiter};
+use super::router::Router;
+use crate::codec::descriptor::Carried;
+use crate::codec::{self, EncodeError, Encoded};
+use crate::id::{ActorId, Incarnation};
+use crate::protocol::series::{
+    Culprit, Keeping, Numbering, Return, Room, Settled, Submitted, Wanted, culprit, judge,
+};
+use crate::protocol::wire::{Cause, Failure, MessageId, Verdict};
+
+/// Who waits for a message that is kept, and for what.
+pub enum Keeper {
+    /// For its reply.
+    Reply(Arc<dyn Outcome>),
+    /// For room.
+    Room(Arc<dyn Outcome>),
+    /// Nobody.
+    Nobody,
+}
+
+/// A message that is kept.
+struct Parcel {
+    message: MessageId,
+    name: MessageName,
+    bytes: Vec<u8>,
+    descriptors: Vec<Arc<OwnedFd>>,
+    keeper: Keeper,
+}
+
+/// What descriptors count in a window: see `protocol::connection::channel`.
+const DESCRIPTOR_BYTES: u64 = 32 << 10;
+
+/// A connection may end between being found and being used.
+const TRIES: usize = 3;
+
+/// The messages of this process to one actor that are delivered at least once.
+pub struct Series {
+    target: ActorId,
+    router: Weak<Router>,
+    /// Locked before a peer and its connection. No code of users runs under it.
+    keeping: Mutex<Keeping<Arc<Parcel>>>,
+}
+
+/// Those of a process.
+#[derive(Default)]
+pub(super) struct AllSeries(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    by_target: FxHashMap<ActorId, Arc<Series>>,
+    last: u32,
+    /// The number at which those with nothing in them are looked for.
+    sweep_at: usize,
+}
+
+/// Below this many it is not worth looking.
+const SWEEP_FROM: usize = 64;
+
+impl AllSeries {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn all(&self) -> Vec<Arc<Series>> {
+        self.lock().by_target.values().cloned().collect()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.all().iter().all(|series| series.lock().is_empty())
+    }
+
+    /// This process ends: whatever is still kept is given up.
+    pub(super) fn end(&self) {
+        for series in self.all() {
+            series.give_up(&Cause::ShuttingDown);
+        }
+    }
+}
+
+impl Router {
+    /// The series to an actor; another if there is none.
+    pub fn series(self: &Arc<Router>, target: ActorId) -> Arc<Series> {
+        let mut state = self.all_series().lock();
+        if let Some(series) = state.by_target.get(&target) {
+            return Arc::clone(series);
+        }
+        if state.by_target.len() >= state.sweep_at.max(SWEEP_FROM) {
+            // Whoever is about to submit to one of these holds it, and no other can follow it meanwhile.
+            state.by_target.retain(|_, series| Arc::strong_count(series) > 1 || !series.lock().is_empty());
+            state.sweep_at = state.by_target.len() * 2;
+        }
+        state.last += 1;
+        let limits = self.identity().limits;
+        // What the consumer grants is learned from it; until then what this process grants.
+        let room = Room { messages: limits.window_messages.into(), bytes: limits.window_bytes.into() };
+        let series = Arc::new(Series {
+            target,
+            router: Arc::downgrade(self),
+            keeping: Mutex::new(Keeping::new(state.last, room)),
+        });
+        state.by_target.insert(target, Arc::clone(&series));
+        series
+    }
+}
+
+impl Series {
+    fn lock(&self) -> MutexGuard<'_, Keeping<Arc<Parcel>>> {
+        self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a message and sends it, or lets it wait for room: then there is a ticket to cancel it by.
+    ///
+    /// # Errors
+    /// It is not kept, and nobody hears of it.
+    pub fn submit<M: Serialize + ?Sized>(
+        self: &Arc<Series>,
+        (message, name): (MessageId, MessageName),
+        value: &M,
+        keeper: Keeper,
+        wanted: Wanted,
+    ) -> Result<Option<u64>, Cause> {
+        let Some(router) = self.router.upgrade() else { return Err(Cause::NoRuntime) };
+        if router.may_close() {
+            return Err(Cause::ShuttingDown);
+        }
+        let limits = router.identity().limits;
+        let limit = limits.max_message_bytes.saturating_sub(Numbering::LEN as u32);
+        let mut bytes = Vec::new();
+        let carried =
+            codec::encode_with_descriptors(value, &mut bytes, limit as usize, limits.max_descriptors.into())
+                .map_err(|error| match error {
+                    EncodeError::TooLarge { .. } => Cause::TooLarge { limit },
+                    EncodeError::Value(reason) => Cause::Encode(reason),
+                })?;
+        let mut descriptors = Vec::with_capacity(carried.len());
+        for carried in carried {
+            descriptors.push(carried.into_shared());
+        }
+        let weight = (bytes.len() + Numbering::LEN) as u64 + descriptors.len() as u64 * DESCRIPTOR_BYTES;
+        let quiet = !matches!(keeper, Keeper::Reply(_));
+        let parcel = Arc::new(Parcel { message, name, bytes, descriptors, keeper });
+        let submitted = self.lock().submit(parcel, weight, quiet, wanted);
+        let ticket = match submitted {
+            Submitted::Full(_) => return Err(Cause::Full),
+            Submitted::Kept => None,
+            Submitted::Waits(ticket) => Some(ticket),
+        };
+        self.pump();
+        Ok(ticket)
+    }
+
+    /// Takes back a message that waits for room. False if it waits no more: then it is delivered.
+    pub fn cancel(self: &Arc<Series>, ticket: u64) -> bool {
+        let cancelled = self.lock().cancel(ticket);
+        self.pump();
+        cancelled.is_some()
+    }
+
+    /// Sends what can be sent now, and tells those who waited for room that they have it.
+    fn pump(self: &Arc<Series>) {
+        let Some(router) = self.router.upgrade() else { return };
+        loop {
+            let mut keeping = self.lock();
+            if let Some(admitted) = keeping.poll_admitted() {
+                drop(keeping);
+                if let Keeper::Room(waiting) = &admitted.keeper {
+                    waiting.sent();
+                }
+                continue;
+            }
+            let Some((numbering, parcel)) = keeping.poll_send(Instant::now()) else {
+                let resume_at = keeping.poll_timeout();
+                drop(keeping);
+                return self.wake_at(&router, resume_at);
+            };
+            // Sent under the lock, so that messages leave in the order of their numbers (K-2).
+            let sent = self.send(&router, &numbering, &parcel);
+            match sent {
+                Ok(Some(room)) => keeping.set_room(room),
+                Ok(None) => {}
+                Err(cause) => {
+                    drop(keeping);
+                    self.came_back(numbering.number, &Failure::not_executed(cause), Culprit::Other);
+                }
+            }
+        }
+    }
+
+    /// Puts one message on its way. Gives the window of the consumer, where it is known.
+    fn send(
+        self: &Arc<Series>,
+        router: &Arc<Router>,
+        numbering: &Numbering,
+        parcel: &Arc<Parcel>,
+    ) -> Result<Option<Room>, Cause> {
+        for _ in 0..TRIES {
+            let super::Route { peer, channel, uses } = router.route(self.target)?;
+            let sent = peer.with(|connection| {
+                if connection.uses_of(channel) != uses {
+                    return Err((Cause::ShuttingDown, false));
+                }
+                let delivery = Arc::new(Delivered {
+                    series: Arc::clone(self),
+                    number: numbering.number,
+                    peer: Arc::downgrade(&peer),
+                });
+                let body = Encoded {
+                    bytes: parcel.bytes.clone().into(),
+                    descriptors: parcel.descriptors.iter().map(Carried::shared).collect(),
+                };
+                connection
+                    .submit_numbered((channel, parcel.message.0), numbering, body, Waiter::Outcome(delivery))
+                    .map(|()| connection.window_of(channel))
+                    .map_err(|cause| (cause, connection.is_over()))
+            });
+            match sent {
+                Ok(window) => {
+                    return Ok(window.map(|(messages, bytes)| Room { messages, bytes }));
+                }
+                Err((_, true)) => router.forget(&peer),
+                Err((Cause::ShuttingDown, false)) => super::route::invalidate(),
+                Err((why, false)) => return Err(why),
+            }
+        }
+        // Its process ends faster than it is born: it is tried again a little later.
+        Err(if router.may_close() { Cause::ShuttingDown } else { Cause::Early })
+    }
+
+    /// Looks again at that time.
+    fn wake_at(self: &Arc<Series>, router: &Arc<Router>, at: Option<Instant>) {
+        let (Some(at), Some(arbiter)) = (at, router.arbiter()) else { return };
+        let series = Arc::downgrade(self);
+        arbiter.spawn(async move {
+            tokio::time::sleep_until(at.into()).await;
+            if let Some(series) = series.upgrade() {
+                series.pump();
+            }
+        });
+    }
+
+    /// A message was not acknowledged.
+    fn came_back(self: &Arc<Series>, number: u64, failure: &Failure, culprit: Culprit) {
+        let follows = self.target.incarnation == Incarnation::ANY;
+        let what = judge(failure, follows, culprit);
+        let settled = self.lock().handle_return(number, what);
+        if let Some(settled) = settled {
+            self.fail(settled, failure, what);
+        }
+        if what == Return::Hopeless && concerns_all(&failure.cause) {
+            self.give_up(&failure.cause);
+        }
+    }
+
+    /// What is not under way will not be delivered.
+    fn give_up(self: &Arc<Series>, cause: &Cause) {
+        let given_up = self.lock().give_up();
+        for settled in given_up {
+            self.fail(settled, &Failure::not_executed(cause.clone()), Return::Hopeless);
+        }
+        self.pump();
+    }
+
+    /// Tells who waits for a message, or the dead letters, that it is kept no more.
+    fn fail(&self, settled: Settled<Arc<Parcel>>, failure: &Failure, what: Return) {
+        let Settled { value: parcel, may_have_run, was_kept } = settled;
+        let verdict = match failure.verdict {
+            Verdict::NotExecuted if may_have_run => Verdict::Unknown,
+            verdict => verdict,
+        };
+        let failure = Failure { verdict, cause: failure.cause.clone() };
+        let is_parked = matches!(failure.cause, Cause::Poison { .. });
+        let is_lost = match (&parcel.keeper, what) {
+            (Keeper::Reply(waiting), _) => {
+                waiting.fail(failure.clone());
+                is_parked
+            }
+            // It was handled; only nobody wanted to know with what result.
+            (Keeper::Room(_) | Keeper::Nobody, Return::Handled) => false,
+            (Keeper::Room(waiting), _) if !was_kept => {
+                waiting.fail(failure.clone());
+                false
+            }
+            (Keeper::Room(_) | Keeper::Nobody, _) => true,
+        };
+        if let Some(router) = self.router.upgrade().filter(|_| is_lost) {
+            let (target, message) = (Some(self.target), Some(parcel.name));
+            router.dead_letters().bury(&DeadLetter { target, message, count: 1, cause: failure.cause });
+        }
+    }
+}
+
+/// Whether a cause that ends one message would end every other of its series, too.
+fn concerns_all(cause: &Cause) -> bool {
+    matches!(
+        cause,
+        Cause::NoActor(_)
+            | Cause::ActorStopped
+            | Cause::Stale { .. }
+            | Cause::Unreachable { .. }
+            | Cause::ShuttingDown
+            | Cause::NoRuntime
+    )
+}
+
+/// One delivery of one message.
+struct Delivered {
+    series: Arc<Series>,
+    number: u64,
+    peer: Weak<Peer>,
+}
+
+impl Delivered {
+    /// Whether the receiving process died of it, if it died.
+    fn culprit(&self) -> Culprit {
+        let (Some(peer), Some(router)) = (self.peer.upgrade(), self.series.router.upgrade()) else {
+            return Culprit::Unknown;
+        };
+        let ours = (router.identity().process, self.series.target.slot, self.number);
+        peer.cursor().map_or(Culprit::Unknown, |cursor| culprit(cursor, ours))
+    }
+}
+
+impl Outcome for Delivered {
+    fn reply(&self, body: Encoded<'_>) {
+        let settled = self.series.lock().handle_return(self.number, Return::Handled);
+        if let Some(Settled { value: parcel, .. }) = settled
+            && let Keeper::Reply(waiting) = &parcel.keeper
+        {
+            waiting.reply(body);
+        }
+        self.series.pump();
+    }
+
+    fn sent(&self) {}
+
+    fn fail(&self, failure: Failure) {
+        self.series.came_back(self.number, &failure, self.culprit());
+        self.series.pump();
+    }
+}
+
+impl std::fmt::Debug for Series {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Series").field("target", &self.target).finish_non_exhaustive()
+    }
+}
