@@ -210,6 +210,16 @@ pub(crate) fn milliseconds(mut times: Vec<Duration>) -> Reading {
     Reading::new(at(times.len() / 2)).with("least", at(0)).with("most", at(times.len().saturating_sub(1)))
 }
 
+/// The 99th percentile of some times in ms, with their median and the longest.
+pub(crate) fn tail_ms(mut times: Vec<Duration>) -> Reading {
+    times.sort_unstable();
+    let at = |place: usize| times.get(place).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3);
+    let last = times.len().saturating_sub(1);
+    Reading::new(at((times.len() * 99).div_ceil(100).saturating_sub(1)))
+        .with("p50", at(times.len() / 2))
+        .with("most", at(last))
+}
+
 /// The outcome of a future that never waits.
 pub(crate) fn at_once<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);

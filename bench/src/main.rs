@@ -11,6 +11,7 @@ mod drive;
 mod growth;
 mod latency;
 mod metronome;
+mod orphans;
 mod other_end;
 mod part;
 mod pipes;

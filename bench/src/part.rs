@@ -35,6 +35,12 @@ pub(crate) enum Task {
     Spawn,
     /// From the kill of a process until a request to it succeeds again: ms.
     Restart,
+    /// From the kill of a process until somebody else who watches it is told: the 99th percentile in ms.
+    Down,
+    /// Until so many processes that do nothing were told to stop and are gone: ms.
+    Stop(u16),
+    /// A process that has started so many others, and is killed: ms until the last of them is gone.
+    RootKilled(u16),
     /// What a process costs that does nothing: MiB.
     Idle,
     /// One-way messages of many processes to one: millions a second.
@@ -144,6 +150,11 @@ impl Part {
     /// How many processes are started, or killed.
     pub(crate) fn lives(&self) -> usize {
         if self.quick { 5 } else { 15 }
+    }
+
+    /// How many processes are killed where it is the tail that counts.
+    pub(crate) fn kills(&self) -> usize {
+        if self.quick { 20 } else { 200 }
     }
 
     /// How many processes do nothing, and for how long that is watched.

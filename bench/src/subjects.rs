@@ -68,8 +68,17 @@ pub(crate) fn play(part: &Part) -> Result<Option<Reading>, Failure> {
     reading.map(Some)
 }
 
+/// The program that starts others and is killed.
+pub(crate) fn doomed(part: &Part) -> Result<std::process::Command, Failure> {
+    match part.subject {
+        Subject::Python => python::doomed(part),
+        _ => Part { answers: true, ..*part }.command(),
+    }
+}
+
 fn answer(part: &Part) -> Result<(), Failure> {
     match part.subject {
+        Subject::Procession(setting) => ours::be_killed(part, setting),
         Subject::Socketpair | Subject::SocketpairEach | Subject::SocketpairPolling => {
             socketpair::answer(part)
         }

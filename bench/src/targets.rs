@@ -55,6 +55,13 @@ pub(crate) const SPAWN: &[Target] = &[Target { of: "procession", must: &[Most(5.
 
 pub(crate) const RESTART: &[Target] = &[Target { of: "procession", must: &[Most(8.0)], aim: &[Most(4.0)] }];
 
+pub(crate) const DOWN: &[Target] = &[
+    Target { of: "procession", must: &[Most(5.0)], aim: &[Most(2.0)] },
+    Target { of: "procession.root_p99", must: &[Most(5.0)], aim: &[Most(2.0)] },
+];
+
+pub(crate) const STOP: &[Target] = &[Target { of: "procession", must: &[Most(1000.0)], aim: &[Most(500.0)] }];
+
 pub(crate) const IDLE: &[Target] = &[
     Target { of: "procession", must: &[Most(2.5)], aim: &[Most(1.5)] },
     // What prints as 0.0 %.

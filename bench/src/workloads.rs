@@ -7,6 +7,7 @@ use crate::blob;
 use crate::cores::Placement;
 use crate::growth;
 use crate::latency;
+use crate::orphans;
 use crate::part::{Failure, Task};
 use crate::pipes;
 use crate::subjects::{Setting, Subject};
@@ -24,8 +25,11 @@ pub(crate) struct Options {
 }
 
 /// Who takes part only where it was asked for, and the tasks that they can do.
-pub(crate) const PEERS: &[(&str, Subject, &[Task])] =
-    &[("python", Subject::Python, &[Task::Ask, Task::Tell, Task::Payload, Task::Spawn, Task::Restart])];
+pub(crate) const PEERS: &[(&str, Subject, &[Task])] = &[(
+    "python",
+    Subject::Python,
+    &[Task::Ask, Task::Tell, Task::Payload, Task::Spawn, Task::Restart, Task::Down, Task::Stop(STOPPED)],
+)];
 
 pub(crate) type Outcome = Result<Value, Failure>;
 
@@ -69,12 +73,18 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload { name: "blob", kind: Kind::Own(blob::run) },
     compared("spawn", Task::Spawn, Placement::Anywhere, "ms", targets::SPAWN, SPAWN),
     compared("restart", Task::Restart, Placement::Anywhere, "ms", targets::RESTART, PROCESSES),
+    compared("down", Task::Down, Placement::Anywhere, "ms", targets::DOWN, PROCESSES),
+    compared("stop", Task::Stop(STOPPED), Placement::Anywhere, "ms", targets::STOP, PROCESSES),
+    Workload { name: "root_killed", kind: Kind::Own(orphans::run) },
     compared("idle", Task::Idle, Placement::Anywhere, "MiB", targets::IDLE, PROCESSES),
     compared("fan_in", Task::FanIn, Placement::Anywhere, "M/s", targets::FAN_IN, FAN_IN),
     Workload { name: "growth", kind: Kind::Own(growth::run) },
     Workload { name: "latency", kind: Kind::Own(latency::run) },
     Workload { name: "pipes", kind: Kind::Own(pipes::run) },
 ];
+
+/// Processes that are stopped together.
+const STOPPED: u16 = 200;
 
 type Subjects = &'static [(&'static str, Subject)];
 

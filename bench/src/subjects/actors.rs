@@ -1,8 +1,10 @@
 //! The actor and the messages that Procession and plain actix are measured with: the same ones.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use bytes::Bytes;
+use procession::address::{Down, Monitor};
 use procession::blob::Blob;
 use procession::prelude::*;
 use procession::protocol::BusyPoll;
@@ -55,6 +57,16 @@ pub(super) struct Who;
 #[rtype(result = "Vec<ProcAddr<Receiver>>")]
 pub(super) struct Hatch(pub(super) u32);
 
+/// Watch somebody.
+#[derive(Clone, Debug, Message, Serialize, Deserialize)]
+#[rtype(result = "Result<(), String>")]
+pub(super) struct Watch(pub(super) ProcAddr<Receiver>);
+
+/// When it was told of the end of whom it watched, by the clock of the machine in ns.
+#[derive(Clone, Copy, Debug, Message, Serialize, Deserialize)]
+#[rtype(result = "Option<u64>")]
+pub(super) struct WasDown;
+
 /// Send somebody so many notes; answered when he has handled them.
 #[derive(Clone, Debug, Message, Serialize, Deserialize)]
 #[rtype(result = "Result<(), String>")]
@@ -65,11 +77,26 @@ pub(super) struct Feed {
 
 /// Answers, and counts what needs no answer.
 #[derive(Clone, Copy, Debug, ProcActor)]
-#[proc_actor(messages(Echo, Note, Confirm, Payload, BlobPayload, Look, Who, Feed, Hatch))]
+#[proc_actor(messages(
+    Echo,
+    Note,
+    Confirm,
+    Payload,
+    BlobPayload,
+    Look,
+    Who,
+    Feed,
+    Hatch,
+    Watch,
+    Down,
+    WasDown
+))]
 pub(super) struct Receiver;
 
 thread_local! {
     static NOTES: Cell<u64> = const { Cell::new(0) };
+    static WATCHED: RefCell<Option<Monitor>> = const { RefCell::new(None) };
+    static DOWN: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 /// What plain actix keeps for an actor before a `send` has to wait: the same as a window of Procession.
@@ -160,6 +187,38 @@ impl Handler<Who> for Receiver {
     fn handle(&mut self, _: Who, _: &mut Context<Self>) -> u32 {
         std::process::id()
     }
+}
+
+impl Handler<Watch> for Receiver {
+    type Result = Result<(), String>;
+
+    fn handle(&mut self, watch: Watch, context: &mut Context<Self>) -> Self::Result {
+        let told = context.address().recipient::<Down>();
+        let monitor = watch.0.monitor(told).map_err(|error| error.to_string())?;
+        WATCHED.with_borrow_mut(|watched| *watched = Some(monitor));
+        Ok(())
+    }
+}
+
+impl Handler<Down> for Receiver {
+    type Result = ();
+
+    fn handle(&mut self, _: Down, _: &mut Context<Self>) {
+        DOWN.set(now().ok().and_then(|now| u64::try_from(now.as_nanos()).ok()));
+    }
+}
+
+impl Handler<WasDown> for Receiver {
+    type Result = Option<u64>;
+
+    fn handle(&mut self, _: WasDown, _: &mut Context<Self>) -> Self::Result {
+        DOWN.take()
+    }
+}
+
+/// The clock that all processes of the machine share.
+pub(super) fn now() -> Result<Duration, Failure> {
+    Ok(nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)?.into())
 }
 
 impl Handler<Hatch> for Receiver {

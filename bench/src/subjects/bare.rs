@@ -1,6 +1,8 @@
 //! The limit of processes: this program started as a plain child that answers over a socketpair, and killed and started
 //! again by hand.
 
+mod ends;
+
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -25,6 +27,8 @@ pub(super) fn measure(part: &Part) -> Result<Reading, Failure> {
             let pids: Vec<u32> = others.iter().map(|(other, _)| other.pid()).collect();
             processes::idle(&pids, time)
         }
+        Task::Down => ends::down(part),
+        Task::Stop(count) => ends::stop(part, count),
         Task::FanIn => fan_in(part),
         other => Err(format!("{other:?} is no task for a bare process").into()),
     }
@@ -97,6 +101,9 @@ fn gather(sockets: &[&UnixStream], each: usize) -> Result<(), Failure> {
 const BUFFER: usize = 64 << 10;
 
 pub(super) fn answer(part: &Part) -> Result<(), Failure> {
+    if let Task::RootKilled(count) = part.task {
+        return ends::be_killed(part, count);
+    }
     let mut socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     let mut message = [0; MESSAGE];
     socket.read_exact(&mut message)?;

@@ -1,5 +1,6 @@
 //! Procession: the root measures, workers answer.
 
+mod ends;
 mod growth;
 mod lives;
 mod many;
@@ -51,11 +52,22 @@ pub(super) fn measure(part: &Part, setting: Setting) -> Result<Reading, Failure>
         }
         Task::Spawn => lives::spawn(&root, part, setting).await,
         Task::Restart => lives::restart(&root, part, setting).await,
+        Task::Down => ends::down(&root, part, setting).await,
+        Task::Stop(count) => ends::stop(&root, setting, count).await,
+        Task::RootKilled(_) => Err("it is measured from outside".into()),
         Task::Idle => lives::idle(&root, part, setting).await,
         Task::FanIn => many::fan_in(&root, part, setting).await,
         Task::AmongProcesses(count) => growth::processes(&root, part, setting, count).await,
         Task::AmongActors(count) => growth::actors(&root, part, setting, count).await,
     })
+}
+
+/// As root, deploys and waits to be killed; as worker it never returns.
+pub(super) fn be_killed(part: &Part, setting: Setting) -> Result<(), Failure> {
+    let Task::RootKilled(count) = part.task else {
+        return Err(format!("{:?} has no other end of the bench's own", part.task).into());
+    };
+    Program::new().actor::<Receiver>().run(async |root| ends::be_killed(&root, setting, count).await)
 }
 
 /// A process with one receiver of the same name.

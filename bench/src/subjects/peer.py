@@ -5,6 +5,7 @@ Arguments: the task, its seconds, how many messages or processes, the cores of b
 
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import sys
 import time
@@ -80,10 +81,54 @@ def lives(context, count, kills):
     return middle(times) * 1e3
 
 
+def many(context, count):
+    """Children that have answered once."""
+    children = [start(context, "Ask", 0, -1) for _ in range(count)]
+    for end, _ in children:
+        ask(end)
+    return children
+
+
+def down(context, count):
+    times = []
+    for _ in range(count):
+        end, process = start(context, "Ask", 0, -1)
+        ask(end)
+        before = time.perf_counter()
+        process.kill()
+        multiprocessing.connection.wait([process.sentinel])
+        process.join()
+        times.append((time.perf_counter() - before) * 1e3)
+    times.sort()
+    return {"value": times[len(times) * 99 // 100], "details": {"p50": times[len(times) // 2]}}
+
+
+def stop(context, count):
+    children = many(context, count)
+    before = time.perf_counter()
+    for _, process in children:
+        process.terminate()
+    for _, process in children:
+        process.join()
+    return (time.perf_counter() - before) * 1e3
+
+
+def be_killed(context, count):
+    children = many(context, count)
+    print(*(process.pid for _, process in children), flush=True)
+    time.sleep(1e6)
+
+
 def main():
     task, seconds, count, near, far = sys.argv[1], float(sys.argv[2]), *map(int, sys.argv[3:])
     context = multiprocessing.get_context("spawn")
-    if task in ("Spawn", "Restart"):
+    if task == "RootKilled":
+        return be_killed(context, count)
+    if task == "Down":
+        return print(json.dumps(down(context, count)))
+    if task == "Stop":
+        value = stop(context, count)
+    elif task in ("Spawn", "Restart"):
         value = lives(context, count, task == "Restart")
     else:
         end, process = start(context, task, count, far)
