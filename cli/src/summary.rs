@@ -41,8 +41,7 @@ fn groups(plan: &Plan) -> String {
     let _ = writeln!(out, "\ngroups of {} ({}):", plan.name, plan.notes().join(", "));
     for group in groups {
         let indent = "  ".repeat(group.depth + 1);
-        let members =
-            if group.members.is_empty() { "nobody yet".to_owned() } else { group.members.join(", ") };
+        let members = if group.members.is_empty() { "nobody".to_owned() } else { group.members.join(", ") };
         let _ = writeln!(out, "{indent}{} ({}): {members}", group.name, group.notes.join(", "));
     }
     out

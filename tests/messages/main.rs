@@ -20,6 +20,7 @@ mod at_least_once;
 mod carrying;
 mod delivery;
 mod faults;
+mod groups;
 mod hangs;
 mod lives;
 mod local;
@@ -58,6 +59,7 @@ fn main() -> std::process::ExitCode {
         watching::stories(),
         stage::over(Transport::Socket, at_least_once::stories),
         lives::stories(),
+        groups::stories(),
         postmortem::stories(),
         states::stories(),
         hangs::stories(),

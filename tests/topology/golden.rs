@@ -89,3 +89,14 @@ fn graphviz_accepts_its_pictures() {
         }
     }
 }
+
+#[test]
+fn what_the_documentation_shows_is_sound() {
+    let page = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/TOPOLOGY.md"));
+    let shown: Vec<_> = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!shown.is_empty(), "the page shows topologies");
+    for text in shown {
+        let Checked { findings, .. } = Topology::check_toml(text, Path::new("shown.toml"), &FakeCatalog);
+        assert!(findings.is_empty(), "{findings}");
+    }
+}

@@ -5,8 +5,9 @@ use super::expand::{self, Instance, MAX_ACTORS, MAX_PROCESSES};
 use super::merge::{self, Merged};
 use super::placed::{self, Basis};
 use super::program::Programs;
-use super::{assemble, settings, wiring};
+use super::{actors, assemble, settings, wiring};
 use crate::id::ProcessId;
+use crate::supervision::AutoShutdown;
 use crate::topology::catalog::Catalog;
 use crate::topology::declared::{Process, Topology};
 use crate::topology::diagnostic::{Diagnostic, Diagnostics};
@@ -67,8 +68,8 @@ fn add(
 
 /// What only a process that joins others can do wrong.
 fn fits(plan: &Plan, instances: &[Instance<'_>], findings: &mut Vec<Diagnostic>) {
-    let actors = || instances.iter().flat_map(|instance| &instance.actors);
-    for actor in actors() {
+    let added = || instances.iter().flat_map(|instance| &instance.actors);
+    for actor in added() {
         if let Some((home, _)) = plan.actor(&actor.name) {
             let message = format!("a second actor is called `{}`", actor.name);
             let help = format!("names are unique in the topology; the first is in process `{}`", home.name);
@@ -82,7 +83,10 @@ fn fits(plan: &Plan, instances: &[Instance<'_>], findings: &mut Vec<Diagnostic>)
         let help = "say policy and backoff alone, or declare it in the topology";
         findings.push(Diagnostic::error(first.path.key("restart"), message).help(help));
     }
-    let (processes, all) = (plan.processes.len() + instances.len(), plan.actors().count() + actors().count());
+    if first.process.significant && plan.group.auto_shutdown == AutoShutdown::Never {
+        findings.push(actors::never(first.path.key("significant"), "process", &first.process.name));
+    }
+    let (processes, all) = (plan.processes.len() + instances.len(), plan.actors().count() + added().count());
     if processes > MAX_PROCESSES || all > MAX_ACTORS {
         let message = "with this process there are more processes or actors than a topology may have";
         let help = format!("at most {MAX_PROCESSES} processes and {MAX_ACTORS} actors; stop some first");

@@ -33,10 +33,9 @@ pub(super) fn check(topology: &Topology, groups: &[PlacedGroup<'_>], findings: &
         }
         names.entry(&group.name).or_insert(path);
         if group.members.is_empty() {
-            let message = format!("group `{}` has no processes", group.name);
-            let one = path.key("process").key("worker");
+            let message = format!("group `{}` has no processes, so it does nothing", group.name);
             let help =
-                format!("declare one: [{one}]; or leave it so for processes that are started in it later");
+                format!("declare one: [{}]; or leave the group out", path.key("process").key("worker"));
             findings.push(Diagnostic::warning(path.clone(), message).on_key().help(help));
         }
         auto_shutdown(group.auto_shutdown, &group.members, path, findings);

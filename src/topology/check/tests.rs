@@ -329,3 +329,41 @@ fn limits_hold_to_the_last() {
     );
     assert!(told(&topology.process(rest.replicas(last + 1))).contains("more than 4096 processes"));
 }
+
+#[test]
+fn what_joins_later_is_checked_as_if_it_had_been_declared_last() {
+    let declared = Topology::new("demo")
+        .defaults(Defaults::new().restart(Policy::Transient).program("bin/worker"))
+        .auto_shutdown(AutoShutdown::Never)
+        .process(process("a", "leaf", json!(null)).replicas(2))
+        .group(Group::new("g").process(process("b", "hub", json!(null))));
+    let mut plan = planned(&declared);
+    let joins = process("c", "new", json!({ "to": [{ "addr": "leaf-*" }, { "addr": "hub" }] })).replicas(2);
+    let added =
+        plan.addition(&joins, ProcessId(9), &Generous::default()).unwrap_or_else(|why| panic!("{why}"));
+    let [first, second] = added.as_slice() else { panic!("{added:?}") };
+    assert_eq!((first.id, second.id, second.name.as_str()), (ProcessId(9), ProcessId(10), "c-2"));
+    assert_eq!(second.actors[0].id, ActorId::declared(ProcessId(10), Slot(0)));
+    let wired: Vec<_> = first.wired.iter().map(|wired| wired.name.as_str()).collect();
+    assert_eq!(wired, ["leaf-1", "leaf-2", "hub"]);
+    assert_eq!(first.child.policy, Policy::Transient, "the defaults hold for it");
+
+    plan.processes.extend(added);
+    assert_eq!(plan.process_by_id(ProcessId(10)), plan.process("c-2"));
+    assert_eq!(plan.actor("new-1").unwrap().0.id, ProcessId(9));
+    assert!(crate::topology::graph::mermaid(&plan).contains("subgraph p10[\"c-2"), "pictures show it");
+
+    let wrong = process("d", "new-1", json!({ "addr": "hub" }))
+        .significant(true)
+        .restart(Intensity { restarts: 1, period: Duration::ZERO });
+    let told = plan.addition(&wrong, ProcessId(11), &Generous::default()).unwrap_err().to_string();
+    for expected in [
+        "process.d.actor.new-1: error: a second actor is called `new-1`",
+        "process.d.actor.new-1.args.addr: error: no actor is called `hub`\n  help: did you mean `hub`?",
+        "process.d.significant: error: process `d` is significant, but its end would end nothing",
+        "process.d.restart: error: strategy, intensity and period belong to a group",
+        "process.d.restart.period: error: `period` can't be zero",
+    ] {
+        assert!(told.contains(expected), "{expected}\nis not in:\n{told}");
+    }
+}

@@ -8,9 +8,10 @@ use crate::supervision::{Backoff, Intensity, Policy, Strategy};
 
 /// What is said about restarts of a process, of all processes, or of the topology.
 ///
-/// Policy and backoff belong to a process, an actor or a group as a member of what is around it. Strategy, intensity and period belong to a group: said for a process,
-/// its replicas become a group of their own, with a budget of its own; said for the topology or in the defaults,
-/// they hold for all processes together.
+/// Policy and backoff belong to what is restarted: a process, an actor, or a group as a member of what is around it.
+/// Strategy, intensity and period belong to a group. Said for a process, its replicas become a group of their own, with
+/// a budget of its own; said for the topology or a group, they hold for its members together; said in the defaults, for
+/// every group that says nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
     pub(in crate::topology) policy: Option<Policy>,

@@ -85,4 +85,13 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn every_key_is_in_the_documentation() {
+        let page = include_str!("../../../docs/TOPOLOGY.md");
+        let tables = [TOPOLOGY, SETTINGS, PROCESS, GROUP, ACTOR, ACTORS, RESTART, BACKOFF, MAILBOX, HANG];
+        for key in tables.into_iter().flatten() {
+            assert!(page.contains(&format!("`{key}`")), "docs/TOPOLOGY.md does not tell of `{key}`");
+        }
+    }
 }

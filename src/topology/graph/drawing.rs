@@ -92,12 +92,21 @@ impl Drawing {
         let mut nesting = Nesting { processes, clusters: 0 };
         let mut items = Vec::new();
         nesting.members(&plan.group, None, &mut items);
+        // Those that joined while the topology ran stand in no declared group.
+        let later =
+            plan.processes.iter().filter(|process| nesting.processes.contains_key(process.name.as_str()));
+        items.extend(
+            later
+                .filter(|process| shown_id(process) == process.id)
+                .map(|process| Item::Box(process_box(process, None))),
+        );
         Drawing { name: plan.name.to_string(), notes: said::group(&plan.group), items, arrows }
     }
 }
 
 /// Puts boxes into clusters.
 struct Nesting<'p> {
+    /// Those that are not drawn yet.
     processes: BTreeMap<&'p str, &'p PlannedProcess>,
     /// How many there are so far.
     clusters: usize,
@@ -109,7 +118,7 @@ impl Nesting<'_> {
         for member in &group.members {
             match member {
                 Member::Child(child) => {
-                    let process = self.processes.get(child.name.as_str()).copied();
+                    let process = self.processes.remove(child.name.as_str());
                     let shown = process.filter(|process| shown_id(process) == process.id);
                     items.extend(shown.map(|process| Item::Box(process_box(process, own))));
                 }
