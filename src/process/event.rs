@@ -101,7 +101,7 @@ pub enum Violation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Killed {
-    /// It broke the protocol of its control pipe.
+    /// It broke the protocol of a pipe.
     Violation,
     /// It was not ready in time.
     StartDeadline,

@@ -181,6 +181,8 @@ impl Estate {
     pub(super) fn begin(&mut self, worker: i32) {
         LIVING.lock().unwrap_or_else(PoisonError::into_inner).insert(self.mark.number, worker);
         self.living = Some(Living(self.mark.number));
+        // A group that did not take it knows nothing of what it starts.
+        self.cgroup = self.cgroup.take().filter(|cgroup| cgroup.holds(worker));
     }
 
     /// Kills and reaps everything that a dead and reaped worker has left.
@@ -190,8 +192,11 @@ impl Estate {
         let mut orphans = Orphans::default();
         let until = Instant::now() + SWEEP_DEADLINE;
         let mut left = Vec::new();
+        // Most workers leave nobody; then nobody is looked for among all processes of the machine.
+        let mut may_be_left = cgroup.is_none() || pidfd::has_dead_children();
         if let Some(cgroup) = &cgroup {
             let members: Vec<Arc<Pidfd>> = cgroup.members().into_iter().flat_map(open).collect();
+            may_be_left |= !members.is_empty();
             if !members.is_empty() {
                 cgroup.kill();
             }
@@ -200,7 +205,7 @@ impl Estate {
                 left.extend(await_end(member, until).await);
             }
         }
-        for _ in 0..ROUNDS {
+        for _ in 0..if may_be_left { ROUNDS } else { 0 } {
             let Found { alive, dead } = found(&mark, group, cgroup.as_ref()).await;
             dead.iter().for_each(reap);
             if alive.is_empty() || Instant::now() >= until {

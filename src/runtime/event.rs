@@ -45,6 +45,8 @@ pub enum Event {
         incarnation: Incarnation,
         /// Why.
         failure: Arc<LaunchFailure>,
+        /// How it ended, if it had begun.
+        death: Option<Arc<Death>>,
     },
     /// An actor panicked.
     Panicked {
@@ -250,7 +252,7 @@ impl fmt::Display for Event {
             Event::Ready { process, incarnation, after } => {
                 write!(f, "{process}#{incarnation} ready after {after:.1?}")
             }
-            Event::StartFailed { process, incarnation, failure } => {
+            Event::StartFailed { process, incarnation, failure, .. } => {
                 write!(f, "{process}#{incarnation} did not start: {failure}")
             }
             Event::Panicked { process, incarnation, report } => write_panic(f, process, *incarnation, report),

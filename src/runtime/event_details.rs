@@ -14,7 +14,10 @@ pub(super) fn details(event: &Event) -> Value {
     match event {
         Event::Started { pid, .. } => json!({ "pid": pid }),
         Event::Ready { after, .. } => json!({ "after_ms": millis(*after) }),
-        Event::StartFailed { failure, .. } => json!({ "reason": failure.to_string() }),
+        Event::StartFailed { failure, death, .. } => {
+            let death = death.as_ref().map(|death| exited(death, false));
+            json!({ "reason": failure.to_string(), "death": death })
+        }
         Event::Panicked { report, .. } => panicked(report),
         Event::Blamed { by, reason, count, killed, .. } => {
             json!({ "by": by.as_str(), "reason": reason, "count": count, "killed": killed })

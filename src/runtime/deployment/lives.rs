@@ -33,7 +33,8 @@ impl Deployment {
             }
             Err(failure) => {
                 self.failures.insert(planned.id, failure.clone());
-                self.tell(Event::StartFailed { process, incarnation, failure: Arc::new(failure) });
+                let (failure, death) = (Arc::new(failure), None);
+                self.tell(Event::StartFailed { process, incarnation, failure, death });
                 self.engine.handle_start_failure(child, incarnation, Instant::now());
             }
         }
@@ -106,16 +107,14 @@ impl Deployment {
         let exit = death.exit;
         let cursor = death.cursor.clone();
         self.last_exits.insert(process, exit);
-        match death.failure.take() {
+        let (failure, death) = (death.failure.clone(), Arc::new(death));
+        match failure {
             Some(failure) if !asked => {
-                self.tell(Event::StartFailed {
-                    process: name,
-                    incarnation,
-                    failure: Arc::new(failure.clone()),
-                });
-                self.failures.insert(process, failure);
+                self.failures.insert(process, failure.clone());
+                let (failure, death) = (Arc::new(failure), Some(death));
+                self.tell(Event::StartFailed { process: name, incarnation, failure, death });
             }
-            _ => self.tell(Event::Exited { process: name, incarnation, death: Arc::new(death), asked }),
+            _ => self.tell(Event::Exited { process: name, incarnation, death, asked }),
         }
         self.broker.down((process, incarnation), exit, Some(&cursor));
         self.engine.handle_exit(self.child_of(process), incarnation, exit, Instant::now());

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Deployment;
 use crate::id::ProcessId;
+use crate::process::event::Killed;
 use crate::process::logs;
 use crate::process::text::cut;
 use crate::protocol::control::ToRoot;
@@ -53,6 +54,9 @@ impl Deployment {
         }
         let policy = self.plan.process_by_id(accused.0).map(|planned| planned.on_violation);
         let is_certain = by.0.is_root() || policy == Some(OnViolation::Kill);
+        if let Some(living) = self.living.get(&accused.0).filter(|_| is_certain) {
+            living.worker.doom(Killed::Violation);
+        }
         let killed = is_certain && self.kill_life(accused);
         self.blamed(accused, by.0, reason, killed);
     }
