@@ -102,6 +102,15 @@ impl<A: ProcActor> ActorExport<A> {
         }
     }
 
+    /// From now on messages are kept for the next life; the present one has what it has, and will end for this reason.
+    pub fn hold(&self, why: EndReason) {
+        let mut life = self.write();
+        if let Life::Alive(_, _, ends) = &*life {
+            ends.foretell(why);
+            *life = Life::between(Vec::new());
+        }
+    }
+
     /// The actor that lives now.
     pub fn addr(&self) -> Option<Addr<A>> {
         match &*self.read() {

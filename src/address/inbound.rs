@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::actor::{Accepts, ProcActor, ProcMessage};
 use super::export::Held;
+use super::later::Outcome;
 use super::slot::CallSlot;
 use crate::codec::{self, Encoded};
 use crate::id::Slot;
@@ -328,7 +329,8 @@ where
     let arrival = inbound.answer.arrival().map(Arrival::enter);
     let response = <A as Handler<M>>::handle(actor, message, context);
     drop(arrival);
-    if !wants_reply {
+    // What has nothing to drop is no future: it is done, and without a channel nearly for nothing.
+    if !wants_reply && !std::mem::needs_drop::<<A as Handler<M>>::Result>() {
         return response.handle(context, None);
     }
     let answer = inbound.into_answer();
@@ -337,21 +339,34 @@ where
     match receiver.try_recv() {
         Ok(result) => answer.reply(result),
         Err(oneshot::error::TryRecvError::Closed) => answer.fail(Failure::failed(Cause::NoReply)),
-        Err(oneshot::error::TryRecvError::Empty) => answer_later(answer, receiver, handling.put_aside()),
+        Err(oneshot::error::TryRecvError::Empty) => {
+            answer_later(answer, receiver, handling.put_aside(), Slot(work.slot));
+        }
     }
 }
 
-fn answer_later<M: ProcMessage>(answer: Answer<M>, receiver: oneshot::Receiver<M::Result>, aside: Aside) {
-    let panics = handling::panics();
+/// Waits for an asynchronous handler, also of a message that nobody waits for: a process that stops waits for it.
+fn answer_later<M: ProcMessage>(
+    answer: Answer<M>,
+    receiver: oneshot::Receiver<M::Result>,
+    aside: Aside,
+    slot: Slot,
+) {
+    let (outcome, panics) = (Outcome::of(receiver), handling::panics());
     let wait = async move {
-        let result = receiver.await;
+        let (result, its_task_panicked) = outcome.await;
         // Who hears the answer finds it done.
         drop(aside);
         match result {
             Ok(result) => answer.reply(result),
             // Its future was dropped on this thread: by a panic, if there was one since.
-            Err(_) if handling::panics() != panics => {
-                answer.fail(Failure::failed(Cause::Panicked(handling::last_panic())));
+            Err(_) if its_task_panicked || handling::panics() != panics => {
+                let text = handling::last_panic();
+                // First, so that who hears of it and sends again reaches the next life.
+                if its_task_panicked {
+                    handling::panicked_aside(slot, text.clone());
+                }
+                answer.fail(Failure::failed(Cause::Panicked(text)));
             }
             Err(_) => answer.fail(Failure::failed(Cause::NoReply)),
         }

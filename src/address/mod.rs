@@ -16,6 +16,7 @@ mod export;
 mod inbound;
 mod inbox;
 mod kept;
+mod later;
 mod link;
 mod monitor;
 mod recipient;

@@ -249,6 +249,13 @@ pub fn leave(lane: &ControlLane, code: i32) -> ! {
     exit_in_order(code)
 }
 
+/// Ends the worker at once, after what was said is written to the root: whatever else there is may be broken.
+pub fn die(lane: &ControlLane, code: i32) -> ! {
+    lane.end_at(Instant::now() + LEAVE_GRACE, code);
+    lane.flush(FLUSH_GRACE);
+    exit_now(code)
+}
+
 fn io(doing: &'static str) -> impl Fn(io::Error) -> BootstrapError {
     move |error| BootstrapError::Io { doing, error }
 }

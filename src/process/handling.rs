@@ -14,6 +14,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::status::{ACTOR, HERE, MESSAGE};
@@ -82,6 +83,29 @@ impl Drop for Leave {
 /// The page of this process, and what stands on it. A root has none.
 static PAGE: OnceLock<&'static Writer> = OnceLock::new();
 static KNOWN: Mutex<Known> = Mutex::new(Known { types: BTreeSet::new(), actors: BTreeMap::new() });
+
+/// How many messages are put aside.
+static ASIDES: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether an asynchronous handler is not done.
+pub fn is_waiting() -> bool {
+    ASIDES.load(Ordering::Acquire) != 0
+}
+
+/// What is to be done when a task panics that an asynchronous handler left behind.
+static ON_PANIC_ASIDE: OnceLock<fn(Slot, String)> = OnceLock::new();
+
+/// Says what is to be done, on its thread, when such a task of the actor in this place panics. The first one stands.
+pub fn on_panic_aside(hook: fn(Slot, String)) {
+    let _ = ON_PANIC_ASIDE.set(hook);
+}
+
+/// A task of an asynchronous handler panicked: to its actor that is as if the handler had.
+pub fn panicked_aside(slot: Slot, text: String) {
+    if let Some(hook) = ON_PANIC_ASIDE.get() {
+        hook(slot, text);
+    }
+}
 
 struct Known {
     types: BTreeSet<&'static str>,
@@ -216,6 +240,7 @@ impl Guard {
         let current = CURRENT.try_with(Cell::get).ok().flatten();
         let place = current.and_then(|(_, work)| PAGE.get().and_then(|page| page.put_aside(&work)));
         self.ended = true;
+        ASIDES.fetch_add(1, Ordering::AcqRel);
         Aside { place }
     }
 }
@@ -245,6 +270,7 @@ pub struct Aside {
 
 impl Drop for Aside {
     fn drop(&mut self) {
+        ASIDES.fetch_sub(1, Ordering::AcqRel);
         if let Some(place) = self.place {
             place.free();
         }

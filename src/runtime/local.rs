@@ -63,7 +63,6 @@ impl Hosting {
 }
 
 /// What the host is asked to do.
-#[allow(dead_code)] // Until the host takes them.
 pub(super) enum HostOrder {
     /// Start it, and say when it has.
     Add(ActorStart, oneshot::Sender<std::result::Result<(), String>>),

@@ -1,14 +1,14 @@
 //! A program: the actors that it can host, and its life as root or worker.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::future::Future as _;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::describe::{self, Description};
 use super::error::{Error, Result};
 use super::handle::Root;
-use super::host::{Factory, TypedFactory};
+use super::host::{Factories, TypedFactory};
 use super::root_thread::RootThread;
 use super::spawn::Spawn;
 use super::worker;
@@ -22,7 +22,7 @@ use crate::topology::HostedType;
 /// first.
 #[derive(Default)]
 pub struct Program {
-    factories: BTreeMap<&'static str, Box<dyn Factory>>,
+    factories: Factories,
     duplicate: Option<&'static str>,
 }
 
@@ -36,7 +36,9 @@ impl Program {
     /// refused before anything starts.
     #[must_use]
     pub fn actor<A: Spawn>(mut self) -> Program {
-        let previous = self.factories.insert(A::TYPE_NAME, Box::new(TypedFactory::<A>::default()));
+        // Nobody else has it before it runs.
+        let previous = Rc::get_mut(&mut self.factories)
+            .and_then(|all| all.insert(A::TYPE_NAME, Box::new(TypedFactory::<A>::default())));
         if previous.is_some() {
             self.duplicate = Some(A::TYPE_NAME);
         }

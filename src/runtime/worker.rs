@@ -1,15 +1,15 @@
 //! The life of a worker: born by the root's welcome, ended by the root's stop, its own wish or the root's death.
 
-use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::drain::drained;
-use super::host::{Factory, Host};
-use super::local::{self, Hosting, Runtime};
+use super::host::{Factories, Host, Orders, PANIC_CODE, Stage};
+use super::local::{self, HostOrder, Hosting, Runtime};
 use super::spawn::Birth;
 use super::state::Keeping;
 use crate::address;
@@ -49,6 +49,8 @@ const OWN_GRACE: Duration = Duration::from_secs(5);
 struct End {
     code: i32,
     grace: Duration,
+    /// Of its own accord: then what was begun is finished first, also the start.
+    own: bool,
 }
 
 /// What the control thread and the arbiter share.
@@ -74,7 +76,7 @@ impl Inbox {
     fn take(&self, event: ControlEvent) {
         match event {
             ControlEvent::Frame(ToWorker::Stop { grace_ms }, _) => {
-                self.end(End { code: 0, grace: Duration::from_millis(grace_ms) });
+                self.end(End { code: 0, grace: Duration::from_millis(grace_ms), own: false });
             }
             ControlEvent::Frame(frame, descriptors) => {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,8 +85,12 @@ impl Inbox {
                     None => state.early.push((frame, descriptors)),
                 }
             }
-            ControlEvent::RootGone => self.end(End { code: ROOT_GONE_CODE, grace: ROOT_GONE_GRACE }),
-            ControlEvent::Terminate => self.end(End { code: TERMINATED_CODE, grace: TERMINATE_GRACE }),
+            ControlEvent::RootGone => {
+                self.end(End { code: ROOT_GONE_CODE, grace: ROOT_GONE_GRACE, own: false })
+            }
+            ControlEvent::Terminate => {
+                self.end(End { code: TERMINATED_CODE, grace: TERMINATE_GRACE, own: false })
+            }
         }
     }
 
@@ -100,7 +106,10 @@ impl Inbox {
     fn end(&self, end: End) {
         self.end.send_modify(|current| {
             *current = Some(match *current {
-                Some(first) => End { code: first.code, grace: first.grace.min(end.grace) },
+                Some(first) => {
+                    let (grace, own) = (first.grace.min(end.grace), first.own && end.own);
+                    End { code: first.code, grace, own }
+                }
                 None => end,
             });
         });
@@ -145,17 +154,13 @@ static INBOX: Mutex<Option<Arc<Inbox>>> = Mutex::new(None);
 pub fn finish(code: i32) {
     let inbox = INBOX.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match inbox {
-        Some(inbox) => inbox.end(End { code, grace: OWN_GRACE }),
+        Some(inbox) => inbox.end(End { code, grace: OWN_GRACE, own: true }),
         None => tracing::warn!(target: "procession", "`finish` does nothing outside a worker"),
     }
 }
 
 /// Lives as a worker until the process ends.
-pub(super) fn live(
-    factories: &BTreeMap<&'static str, Box<dyn Factory>>,
-    duplicate: Option<&'static str>,
-    mut takeover: Takeover,
-) -> ! {
+pub(super) fn live(factories: &Factories, duplicate: Option<&'static str>, mut takeover: Takeover) -> ! {
     let (build, states) = (takeover.build(), takeover.take_states());
     let inbox = Inbox::new();
     *INBOX.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&inbox));
@@ -174,12 +179,25 @@ pub(super) fn live(
         keeper: Arc::clone(&keeper),
         asks: Arc::clone(&asks),
     });
-    let (hosting, orders) = Hosting::new(welcome.group.rules);
-    // The host takes no orders yet: actors can't be started at run time.
-    drop(orders);
+    let (hosting, changes) = Hosting::new(welcome.group.rules);
     local::set_current(Some(Runtime::new(asks, Arc::clone(&router), Some(hosting))));
     let system = actix::System::with_tokio_rt(tokio_runtime);
-    let code = system.block_on(serve(factories, duplicate, &welcome, &router, keeper, &inbox, build));
+    let dying = lane.clone();
+    let orders = Orders {
+        end: Box::new({
+            let inbox = Arc::clone(&inbox);
+            move |code| inbox.end(End { code, grace: OWN_GRACE, own: true })
+        }),
+        die: Box::new(move || bootstrap::die(&dying, PANIC_CODE)),
+    };
+    let host = match (duplicate, welcome.actors.first()) {
+        (Some(name), Some(first)) => {
+            let reason = super::Error::DuplicateType(name).to_string();
+            Err(Refusal::Spawn { actor: first.name.clone(), reason })
+        }
+        _ => Host::new(&router, Rc::clone(factories), (birth(&welcome), keeper), &welcome, orders),
+    };
+    let code = system.block_on(serve(host, changes, &welcome, &router, &inbox, build));
     bootstrap::leave(&lane, code)
 }
 
@@ -197,53 +215,77 @@ fn identity(welcome: &Welcome, build: BuildId) -> Identity {
 
 /// Starts the actors, waits for the end, and stops them. Returns the exit code.
 async fn serve(
-    factories: &BTreeMap<&'static str, Box<dyn Factory>>,
-    duplicate: Option<&'static str>,
+    host: Result<Rc<Host>, Refusal>,
+    changes: mpsc::Receiver<HostOrder>,
     welcome: &Welcome,
     router: &Arc<Router>,
-    keeper: Arc<Keeper>,
     inbox: &Arc<Inbox>,
     build: BuildId,
 ) -> i32 {
     polling::set(welcome.busy_poll);
     actix::spawn(Arc::clone(router).run());
-    let giving_up = Arc::clone(inbox);
-    let host = Host::new(Arc::clone(router), birth(welcome), keeper, move || {
-        giving_up.end(End { code: PANIC_CODE, grace: OWN_GRACE });
-    });
-    let started = welcome.actors.iter().try_for_each(|start| {
-        if let Some(name) = duplicate {
-            let reason = super::Error::DuplicateType(name).to_string();
-            return Err(Refusal::Spawn { actor: start.name.clone(), reason });
-        }
-        match factories.get(start.type_name.as_str()) {
-            Some(factory) => factory.start(&host, start),
-            None => Err(Refusal::UnknownActor {
-                actor: start.name.clone(),
-                type_name: start.type_name.clone(),
-                known: factories.keys().map(|name| (*name).to_owned()).collect(),
-            }),
-        }
-    });
-    if let Err(refusal) = started {
+    let refuse = |refusal| {
         router.say(ToRoot::Refused(refusal));
-        return BOOTSTRAP_CODE;
-    }
-    let (process, incarnation, limits) = (welcome.process, welcome.incarnation, welcome.limits);
-    router.say(ToRoot::Ready(Ready { process, incarnation, build, limits }));
+        BOOTSTRAP_CODE
+    };
+    let host = match host {
+        Ok(host) => host,
+        Err(refusal) => return refuse(refusal),
+    };
+    handling::on_panic_aside(|slot, text| {
+        if let Some(host) = Host::current() {
+            host.panicked_aside(slot, text);
+        }
+    });
+    actix::spawn(Rc::clone(&host).run());
+    actix::spawn(change(Rc::clone(&host), changes));
     let mut ending = inbox.end.subscribe();
+    let (mut stage, mut asked) = (host.stage(), inbox.end.subscribe());
+    let begun = tokio::select! {
+        biased;
+        _ = asked.wait_for(|end| end.is_some_and(|end| !end.own)) => None,
+        begun = stage.wait_for(|stage| *stage != Stage::Starting) => begun.ok().map(|stage| stage.clone()),
+    };
+    match begun {
+        Some(Stage::Over(Some(refusal))) => return refuse(refusal),
+        Some(_) => {
+            let (process, incarnation, limits) = (welcome.process, welcome.incarnation, welcome.limits);
+            router.say(ToRoot::Ready(Ready { process, incarnation, build, limits }));
+        }
+        // Asked to end before it was ready: nothing may be said before that.
+        None => {}
+    }
     let end = match ending.wait_for(Option::is_some).await {
         Ok(end) => *end,
         Err(_) => None,
     };
-    let end = end.unwrap_or(End { code: ROOT_GONE_CODE, grace: ROOT_GONE_GRACE });
-    router.say(ToRoot::Finish { code: end.code });
+    let end = end.unwrap_or(End { code: ROOT_GONE_CODE, grace: ROOT_GONE_GRACE, own: false });
+    if begun.is_some() {
+        router.say(ToRoot::Finish { code: end.code });
+    }
     stop(&host, router, end.grace).await;
     end.code
 }
 
-/// With what Rust's own runtime ends a process that panicked.
-const PANIC_CODE: i32 = 101;
+/// Starts and stops actors as those of this process wish.
+async fn change(host: Rc<Host>, mut changes: mpsc::Receiver<HostOrder>) {
+    while let Some(change) = changes.recv().await {
+        let host = Rc::clone(&host);
+        // One that takes long holds up no other; an actor may even start more in its `started`.
+        actix::spawn(async move {
+            match change {
+                HostOrder::Add(start, done) => {
+                    let _ = done.send(host.add(start).await.map_err(|refused| refused.to_string()));
+                }
+                HostOrder::Remove(slot, gone) => {
+                    // One that is not there is gone.
+                    let _ = host.remove(slot).await;
+                    let _ = gone.send(());
+                }
+            }
+        });
+    }
+}
 
 /// Of the grace, what is left for replies that were given to leave the process.
 const FLUSH_SHARE: u32 = 4;

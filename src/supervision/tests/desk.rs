@@ -47,13 +47,13 @@ pub(super) struct Desk {
     pub(super) now: Instant,
     pub(super) notes: Vec<Note>,
     pub(super) outcome: Option<Outcome>,
-    names: Vec<String>,
+    names: Vec<(ChildId, String)>,
 }
 
 impl Desk {
     pub(super) fn new(tree: GroupSpec) -> Desk {
         let engine = Engine::new(tree, 1);
-        let names = engine.children().map(|(_, spec)| spec.name.to_string()).collect();
+        let names = engine.children().map(|(id, spec)| (id, spec.name.to_string())).collect();
         Desk { engine, now: Instant::now(), notes: Vec::new(), outcome: None, names }
     }
 
@@ -71,8 +71,8 @@ impl Desk {
     }
 
     pub(super) fn id(&self, name: &str) -> ChildId {
-        let place = self.names.iter().position(|other| other == name).expect("a child of this name");
-        ChildId(u32::try_from(place).unwrap())
+        // The last of that name, should one have been removed.
+        self.names.iter().rfind(|(_, other)| other == name).expect("a child of this name").0
     }
 
     pub(super) fn state(&self, name: &str) -> ChildState {
@@ -118,6 +118,28 @@ impl Desk {
         Ok(self.doings())
     }
 
+    pub(super) fn add(&mut self, group: GroupId, spec: ChildSpec) -> Result<Vec<String>, Refused> {
+        let name = spec.name.to_string();
+        let id = self.engine.handle_add_child(group, spec, self.now)?;
+        self.names.push((id, name));
+        Ok(self.doings())
+    }
+
+    pub(super) fn stop_child(&mut self, name: &str) -> Result<Vec<String>, Refused> {
+        self.engine.handle_stop_child(self.id(name), self.now)?;
+        Ok(self.doings())
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> Result<Vec<String>, Refused> {
+        self.engine.handle_remove_child(self.id(name), self.now)?;
+        Ok(self.doings())
+    }
+
+    pub(super) fn discard(&mut self, name: &str) -> Result<Vec<String>, Refused> {
+        self.engine.handle_discard_child(self.id(name), self.now)?;
+        Ok(self.doings())
+    }
+
     /// Lets time pass, and the engine know when it asked to.
     pub(super) fn wait(&mut self, span: Duration) -> Vec<String> {
         let end = self.now + span;
@@ -151,7 +173,7 @@ impl Desk {
     }
 
     fn name(&self, child: ChildId) -> &str {
-        &self.names[child.0 as usize]
+        &self.names.iter().find(|(id, _)| *id == child).expect("a child of this number").1
     }
 }
 

@@ -139,7 +139,7 @@ fn exit_of(end: End) -> Option<crate::id::Exit> {
 
 #[test]
 fn the_documentation_shows_the_grid() {
-    let text = render();
+    let text = render() + &super::grid_groups::render();
     if std::env::var_os("PROCESSION_BLESS").is_some() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/supervision/grid.md");
         std::fs::write(path, &text).expect("the source tree can be written");
@@ -150,7 +150,7 @@ fn the_documentation_shows_the_grid() {
 
 fn render() -> String {
     let mut text = String::from(
-        "\nWhat follows when child `b` of a group `a`, `b`, `c` ends. The tests render this page from the table\n\
+        "\nWhat follows when child `b` of a group `a`, `b`, `c` ends, whose `auto_shutdown` is `any_significant`. The tests render this page from the table\n\
          that they check the engine against, cell by cell.\n\n| policy of `b` |",
     );
     for end in ENDS {

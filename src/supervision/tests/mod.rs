@@ -1,6 +1,7 @@
 //! Tests of the whole engine, from four sides.
 //!
-//! - `grid`: every policy, end and strategy, from the one table that is also the documentation.
+//! - `grid`, `grid_groups`: every policy, end and strategy, significance and `auto_shutdown`, from the tables that are also
+//!   the documentation.
 //! - `story_*`: one situation each, told step by step at a `desk`.
 //! - `conformity`: the same ends given to the engine and to an `oracle`, which is OTP's algorithm written down
 //!   again as the blocking recursion that it is there; both must do the same.
@@ -9,9 +10,11 @@
 mod conformity;
 mod desk;
 mod grid;
+mod grid_groups;
 mod oracle;
 mod races;
 mod shape;
+mod story_changes;
 mod story_groups;
 mod story_operator;
 mod story_restart;

@@ -1,0 +1,115 @@
+//! The result of an asynchronous handler, and whether a panic is the reason why there is none.
+//!
+//! actix runs a `ResponseFuture` as a task of its own, whose panic tokio swallows: nobody hears of it, and the actor lives on.
+//! But the channel for the result is dropped while that task unwinds, and whoever waits at its other end is woken by that
+//! very drop. So the waker looks whether the thread panics.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use tokio::sync::oneshot;
+
+/// Waits for a result.
+pub(super) struct Outcome<R> {
+    receiver: oneshot::Receiver<R>,
+    woken: Arc<Woken>,
+    /// It was there at once.
+    early: Option<Result<R, oneshot::error::RecvError>>,
+}
+
+#[derive(Default)]
+struct Woken {
+    task: Mutex<Option<Waker>>,
+    by_a_panic: AtomicBool,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if std::thread::panicking() {
+            self.by_a_panic.store(true, Ordering::Relaxed);
+        }
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+impl<R> Outcome<R> {
+    /// Watches from now on, before the task that is to answer has its first turn.
+    pub(super) fn of(mut receiver: oneshot::Receiver<R>) -> Outcome<R> {
+        let woken = Arc::<Woken>::default();
+        let waker = Waker::from(Arc::clone(&woken));
+        let early = match Pin::new(&mut receiver).poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => None,
+        };
+        Outcome { receiver, woken, early }
+    }
+}
+
+impl<R> Unpin for Outcome<R> {}
+
+impl<R> Future for Outcome<R> {
+    /// The result, and whether the task that was to give one panicked.
+    type Output = (Result<R, oneshot::error::RecvError>, bool);
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        *this.woken.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
+        let waker = Waker::from(Arc::clone(&this.woken));
+        if let Some(result) = this.early.take() {
+            return Poll::Ready((result, false));
+        }
+        let polled = Pin::new(&mut this.receiver).poll(&mut Context::from_waker(&waker));
+        polled.map(|result| (result, this.woken.by_a_panic.load(Ordering::Relaxed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().build().expect("a runtime")
+    }
+
+    #[test]
+    fn a_result_and_a_dropped_sender_are_no_panic() {
+        runtime().block_on(async {
+            let (sender, receiver) = oneshot::channel();
+            sender.send(1).expect("it waits");
+            assert_eq!(Outcome::of(receiver).await, (Ok(1), false));
+            let (sender, receiver) = oneshot::channel::<()>();
+            let task = tokio::spawn(async move {
+                tokio::task::yield_now().await;
+                drop(sender);
+            });
+            let (result, panicked) = Outcome::of(receiver).await;
+            assert!(result.is_err() && !panicked);
+            task.await.expect("no panic");
+        });
+    }
+
+    #[test]
+    fn a_panic_of_the_task_that_was_to_answer_is_one() {
+        runtime().block_on(async {
+            let (sender, receiver) = oneshot::channel::<u8>();
+            let outcome = Outcome::of(receiver);
+            let task = tokio::spawn(async move {
+                let answer = std::hint::black_box(None::<u8>).expect("a panic");
+                let _ = sender.send(answer);
+            });
+            let (result, panicked) = outcome.await;
+            assert!(result.is_err() && panicked);
+            assert!(task.await.is_err_and(|error| error.is_panic()));
+        });
+    }
+}
