@@ -142,7 +142,7 @@ impl Attendant {
         let Rest { last: last_stderr, lost, drained } = stderr;
         let Status { handling, cursor, .. } = status::read(self.process, &self.page);
         let out_of_memory = self.out_of_memory(exit);
-        let death = Death {
+        let death = Box::new(Death {
             pid: self.pidfd.pid(),
             exit,
             panic: self.last_panic.into_inner().filter(|_| may_be_by_panic(exit)),
@@ -161,7 +161,7 @@ impl Attendant {
             unsent_frames,
             torn: control.torn,
             drained: stdout.drained && drained,
-        };
+        });
         // If nobody listens any more, the root itself is ending.
         let _ = self.events.send((self.process, self.incarnation, WorkerEvent::Exited(death))).await;
     }

@@ -37,7 +37,7 @@ pub enum WorkerEvent {
     /// It said something that no worker may say; it is being killed for it (H59).
     Violation(Violation),
     /// It is dead and reaped.
-    Exited(Death),
+    Exited(Box<Death>),
 }
 
 /// Where a raw line came from.

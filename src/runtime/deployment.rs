@@ -222,7 +222,7 @@ impl Deployment {
                 // Its attendant has killed it.
                 self.blamed((process, incarnation), ProcessId::ROOT, violation.to_string(), true);
             }
-            WorkerEvent::Exited(death) => self.exited(process, incarnation, death),
+            WorkerEvent::Exited(death) => self.exited(process, incarnation, *death),
         }
         self.carry_out();
     }

@@ -196,7 +196,7 @@ async fn full_channel(mut stage: Stage) {
     let death = loop {
         match stage.next().await {
             WorkerEvent::Frame(ToRoot::Introduce { .. }, _) => introductions += 1,
-            WorkerEvent::Exited(death) => break death,
+            WorkerEvent::Exited(death) => break *death,
             _ => {}
         }
         tokio::task::yield_now().await;

@@ -51,7 +51,7 @@ async fn read_flood(mut stage: Stage) {
                 lines += 1;
                 dropped += line.dropped;
             }
-            WorkerEvent::Exited(death) => break death,
+            WorkerEvent::Exited(death) => break *death,
             _ => {}
         }
     };

@@ -146,7 +146,7 @@ impl Stage {
                 WorkerEvent::Frame(frame, _) => frames.push(frame),
                 WorkerEvent::Line(line) => lines.push(line),
                 WorkerEvent::Violation(violation) => violations.push(violation),
-                WorkerEvent::Exited(death) => break death,
+                WorkerEvent::Exited(death) => break *death,
             }
         };
         assert!(self.heard.is_empty(), "Exited is the last event");
