@@ -353,13 +353,13 @@ fn what_joins_later_is_checked_as_if_it_had_been_declared_last() {
     assert_eq!(plan.actor("new-1").unwrap().0.id, ProcessId(9));
     assert!(crate::topology::graph::mermaid(&plan).contains("subgraph p10[\"c-2"), "pictures show it");
 
-    let wrong = process("d", "new-1", json!({ "addr": "hub" }))
+    let wrong = process("d", "new-1", json!({ "addr": "hubb" }))
         .significant(true)
         .restart(Intensity { restarts: 1, period: Duration::ZERO });
     let told = plan.addition(&wrong, ProcessId(11), &Generous::default()).unwrap_err().to_string();
     for expected in [
         "process.d.actor.new-1: error: a second actor is called `new-1`",
-        "process.d.actor.new-1.args.addr: error: no actor is called `hub`\n  help: did you mean `hub`?",
+        "process.d.actor.new-1.args.addr: error: no actor is called `hubb`\n  help: did you mean `hub`?",
         "process.d.significant: error: process `d` is significant, but its end would end nothing",
         "process.d.restart: error: strategy, intensity and period belong to a group",
         "process.d.restart.period: error: `period` can't be zero",
