@@ -1,0 +1,30 @@
+//! Supervision of real processes and of the actors in them, by the same rules (P-4, P-5).
+//!
+//! Without libtest, because the workers are this program started again (H26). The stories run one after the other; each
+//! ends without a child. They wait for facts, never for time.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // A test; clippy knows only those with libtest.
+
+use libtest_mimic::Arguments;
+
+#[macro_use]
+#[path = "../common/messages.rs"]
+mod messages;
+#[path = "../common/played.rs"]
+mod played;
+
+mod actors;
+mod groups;
+mod hosted;
+mod panics;
+mod stage;
+mod stops;
+
+fn main() -> std::process::ExitCode {
+    // What a process makes once must not look like a story's leak; a worker never comes past this line.
+    actors::program().run(async |_| -> procession::Result<()> { Ok(()) }).unwrap();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let stories = [hosted::stories(), panics::stories(), stops::stories(), groups::stories()];
+    libtest_mimic::run(&arguments, stories.into_iter().flatten().collect()).exit_code()
+}
