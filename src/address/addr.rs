@@ -18,6 +18,7 @@ use super::request::{Request, Tell};
 use super::target::Target;
 use crate::id::{ActorId, Incarnation};
 use crate::process::routing::Router;
+use crate::protocol::Delivery;
 use crate::protocol::connection::Mode;
 use crate::protocol::wire::{Cause, Failure};
 
@@ -51,6 +52,14 @@ impl<A: ProcActor> ProcAddr<A> {
     /// The actor with this number, of which the topology or the runtime says that it is an `A`.
     pub(crate) fn of(id: ActorId, name: Option<Arc<str>>) -> ProcAddr<A> {
         ProcAddr::new(Target::of(id, name))
+    }
+
+    /// The same, as its rules say that messages are delivered.
+    pub(crate) fn delivering(self, delivery: Delivery) -> ProcAddr<A> {
+        match delivery {
+            Delivery::AtMostOnce => self,
+            Delivery::AtLeastOnce => self.at_least_once(),
+        }
     }
 
     /// Gives an actor of this process an address that other processes can use. It stays addressable, and is kept

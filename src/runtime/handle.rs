@@ -13,7 +13,6 @@ use super::root_thread::{Command, Deployed, Number};
 use crate::address::{ProcActor, ProcAddr};
 use crate::id::Exit;
 use crate::process::routing::{DeadLetter, Router};
-use crate::protocol::Delivery;
 use crate::topology::{HostedType, Plan, Process, Topology};
 
 /// The process that deploys.
@@ -128,10 +127,7 @@ impl Running {
             return Err(Error::WrongType { actor: name.to_owned(), wanted: A::TYPE_NAME, found });
         }
         let addr = ProcAddr::of(actor.id, Some(actor.name.as_str().into()));
-        Ok(match actor.rules.delivery {
-            Delivery::AtMostOnce => addr,
-            Delivery::AtLeastOnce => addr.at_least_once(),
-        })
+        Ok(addr.delivering(actor.rules.delivery))
     }
 
     /// What runs: as it was planned, with what was started and without what was stopped since.

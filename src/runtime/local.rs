@@ -194,7 +194,7 @@ impl Runtime {
         let delivery = start.rules.delivery;
         self.router.learn([KnownActor { name: name.clone(), id, type_name, process, delivery }]);
         match self.order(host, |reply| HostOrder::Add(start, reply)).await {
-            Some(Ok(())) => Ok(ProcAddr::of(id, Some(name.as_str().into()))),
+            Some(Ok(())) => Ok(ProcAddr::of(id, Some(name.as_str().into())).delivering(delivery)),
             refused => {
                 self.router.forget_actors([&name]);
                 // Where the root does not answer any more, there is nothing to forget.
@@ -288,5 +288,5 @@ pub(super) fn addr_of<A: ProcActor>(actors: &[KnownActor], name: &str) -> Result
         let found = actor.type_name.clone();
         return Err(Error::WrongType { actor: name.to_owned(), wanted: A::TYPE_NAME, found });
     }
-    Ok(ProcAddr::of(actor.id, Some(actor.name.as_str().into())))
+    Ok(ProcAddr::of(actor.id, Some(actor.name.as_str().into())).delivering(actor.delivery))
 }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::state::{Handover, Keeping};
 use crate::address::{ProcActor, ProcAddr};
 use crate::id::{ActorId, ActorName, Exit, Incarnation, ProcessName, TopologyName};
+use crate::protocol::Delivery;
 
 /// An actor that a topology can place in a process.
 ///
@@ -66,6 +67,8 @@ pub struct Birth {
     pub(super) keeping: Keeping,
     /// The actor's address, whichever life it is in.
     pub(super) id: ActorId,
+    /// How messages to it are delivered.
+    pub(super) delivery: Delivery,
 }
 
 impl Birth {
@@ -73,7 +76,7 @@ impl Birth {
     ///
     /// `A` is the actor's own type; an address of any other type is refused where it is used.
     pub fn addr<A: ProcActor>(&self) -> ProcAddr<A> {
-        ProcAddr::of(self.id, Some(self.actor.as_str().into()))
+        ProcAddr::of(self.id, Some(self.actor.as_str().into())).delivering(self.delivery)
     }
 }
 

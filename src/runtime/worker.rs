@@ -22,6 +22,7 @@ use crate::process::control::{
 use crate::process::handling;
 use crate::process::keeping::Keeper;
 use crate::process::routing::{Broker, Identity, Router};
+use crate::protocol::Delivery;
 use crate::protocol::control::{Ready, Refusal, ToRoot, ToWorker, Welcome};
 use crate::transport::polling;
 
@@ -314,5 +315,6 @@ fn birth(welcome: &Welcome) -> Birth {
         restarts: 0,
         keeping: Keeping::default(),
         id: ActorId::declared(welcome.process, Slot(0)),
+        delivery: Delivery::default(),
     }
 }

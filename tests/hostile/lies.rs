@@ -7,7 +7,9 @@ use procession::codec;
 use procession::id::{ActorId, BuildId, Incarnation, ProcessId, Slot};
 use procession::protocol::connection::ProtocolError;
 use procession::protocol::control::PreambleError;
-use procession::protocol::frame::{BACK, CHUNKED, FAILED, FrameError, Header, Kind, MAX_FRAME_BYTES};
+use procession::protocol::frame::{
+    BACK, CHUNKED, FAILED, FrameError, Header, Kind, MAX_FRAME_BYTES, NUMBERED,
+};
 use procession::protocol::watching::{EndReason, Watch};
 use procession::protocol::wire::{Cause, Hello, Large, Open, Opened};
 use serde::Serialize;
@@ -72,6 +74,27 @@ fn chunk(stream: u32, bytes: usize) -> Vec<u8> {
 
 fn named(kind: Kind, correlation: u64, flags: u8, body: &[u8]) -> Vec<u8> {
     frame(Header { correlation, flags, ..bare(kind) }, body)
+}
+
+fn numbered(kind: Kind, channel: u32, body: &[u8]) -> Vec<u8> {
+    frame(Header { channel, correlation: 1, flags: NUMBERED, ..bare(kind) }, body)
+}
+
+fn numbering(attempt: u16, number: u64, previous: u64, quiet: u32) -> Vec<u8> {
+    let (series, deaths) = (3_u32, 0_u16);
+    [
+        &series.to_le_bytes()[..],
+        &attempt.to_le_bytes(),
+        &deaths.to_le_bytes(),
+        &number.to_le_bytes(),
+        &previous.to_le_bytes(),
+        &quiet.to_le_bytes(),
+    ]
+    .concat()
+}
+
+fn no_sense(kind: Kind) -> ProtocolError {
+    ProtocolError::Body { kind, reason: "its numbering makes no sense".to_owned() }
 }
 
 fn monitor(reference: u64) -> Vec<u8> {
@@ -161,6 +184,36 @@ fn every_lie() {
             "a frame too long",
             vec![Header { length: MAX_FRAME_BYTES + 1, ..bare(Kind::Cast) }.to_bytes().to_vec()],
             P::Frame(FrameError::TooLong { length: MAX_FRAME_BYTES + 1, limit: MAX_FRAME_BYTES }),
+        ),
+        (
+            "a message without the numbering that it announces",
+            vec![open(0), numbered(Kind::Call, 0, &[1; 27])],
+            no_sense(Kind::Call),
+        ),
+        (
+            "a message that is before itself",
+            vec![open(0), numbered(Kind::Call, 0, &numbering(1, 7, 7, 0))],
+            no_sense(Kind::Call),
+        ),
+        (
+            "a message without a number",
+            vec![open(0), numbered(Kind::Call, 0, &numbering(1, 0, 0, 0))],
+            no_sense(Kind::Call),
+        ),
+        (
+            "a delivery before the first",
+            vec![open(0), numbered(Kind::Call, 0, &numbering(0, 7, 6, 0))],
+            no_sense(Kind::Call),
+        ),
+        (
+            "a reply wanted in a way that there is not",
+            vec![open(0), numbered(Kind::Call, 0, &numbering(1, 7, 6, 2))],
+            no_sense(Kind::Call),
+        ),
+        (
+            "a cast with a number",
+            vec![open(0), numbered(Kind::Cast, 0, &numbering(1, 7, 6, 1))],
+            no_sense(Kind::Cast),
         ),
         ("no kind", vec![vec![0; 28]], P::Frame(FrameError::Kind(0))),
         ("a reference twice", vec![monitor(1), monitor(1)], P::Reference(1)),

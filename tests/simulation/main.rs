@@ -19,6 +19,7 @@ mod link;
 mod payload;
 mod scenario;
 mod sending;
+mod series;
 mod stream;
 mod watching;
 mod world;

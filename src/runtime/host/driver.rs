@@ -255,6 +255,7 @@ impl Host {
             id: ActorId::declared(self.router.identity().process, kept.start.slot),
             actor: kept.start.name.clone(),
             restarts: incarnation.0.saturating_sub(Incarnation::FIRST.0),
+            delivery: kept.start.rules.delivery,
             ..self.birth.clone()
         };
         let report = |what: fn(ActorEnd) -> What| {
