@@ -58,6 +58,7 @@ runs() {
 
 runs pipes_pool "its job was done by another" "$bin/examples/pipes_pool"
 runs pipes_third_process '"an end" has 5 letters' "$bin/examples/pipes_third_process"
+runs chaos '"transfers_lost": 0' "$bin/examples/chaos" --seconds 3 --seed 7 --json
 runs blob "256 MiB went through all three" "$bin/examples/blob"
 if command -v python3 >/dev/null; then
     runs pipes_python "3145728 bytes went to Python and came back" "$bin/examples/pipes_python"

@@ -11,11 +11,11 @@ use crate::sys::environment;
 pub struct Census {
     /// Open descriptors of this process, without the one that counts them.
     pub descriptors: usize,
-    /// Children of this process that live.
+    /// Children of this process that live. While it has workers it adopts what dead ones have started, which then counts.
     pub children: usize,
     /// Children of this process that are dead and were not waited for.
     pub zombies: usize,
-    /// Processes anywhere that bear the mark of a worker of this process, or of what such a worker started, and live.
+    /// Processes anywhere that live and bear the mark of a worker of this process.
     pub workers: usize,
     /// Memory of this process that is resident.
     pub resident_bytes: u64,
