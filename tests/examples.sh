@@ -41,6 +41,19 @@ process shop #1 killed by SIGABRT (it may have been executed)
 paid 12, total Ok(42)
 noted [\"before\", \"after\"]" "$bin/examples/state"
 
+same monitor "a panic:
+  step 1
+  step 2
+  step 3
+  actor worker is down: it panicked: out of luck
+the end of its process:
+  step 1
+  step 2
+  step 3
+  actor worker is down: its process exited with code 7
+nobody:
+  actor nobody is down: nobody here knows the name \"nobody\"" "$bin/examples/monitor"
+
 same objects_over_pipes "0 1 4 9 16 25 36 49 64 81" "$bin/examples/objects_over_pipes"
 
 # runs NAME WANTED COMMAND...: the command ends well and says, among other things, that.

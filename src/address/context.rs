@@ -39,6 +39,7 @@ pub fn enter(router: Arc<Router>) -> bool {
     if current.is_some() {
         return false;
     }
+    router.set_subscribing(super::letters::subscribing);
     *current = Some(router);
     VERSION.fetch_add(1, Ordering::Release);
     true

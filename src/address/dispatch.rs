@@ -15,7 +15,9 @@ use super::target::Target;
 use crate::codec;
 use crate::id::ActorId;
 use crate::process::handling::Taken;
-use crate::process::routing::{self, DeadLetter, Exported, MessageName, Pass, Peer, Router, Waiter};
+use crate::process::routing::{
+    self, DeadLetter, Exported, KEEP_BODY_BYTES, MessageName, Pass, Peer, Router, Waiter,
+};
 use crate::protocol::connection::{Mode, Submit, Waiting};
 use crate::protocol::wire::{Cause, Failure, MessageId};
 
@@ -190,14 +192,14 @@ pub(super) fn try_send<M: ProcMessage>(
 
 /// Sends a message about which nobody wants to hear again: what can't be sent is a dead letter.
 pub(super) fn do_send<M: ProcMessage>(target: &Target, which: Which, message: M) {
-    let Err((cause, _)) = send_now(target, which, message, Mode::Outbox) else { return };
+    let Err((cause, message)) = send_now(target, which, message, Mode::Outbox) else { return };
     let Some(router) = context::current() else {
         tracing::warn!(target: "procession::dead_letters", message = which.name, "dead letter: {cause}");
         return;
     };
     let target = target.resolve(&router).ok();
-    let letter = DeadLetter { target, message: Some(MessageName(which.name)), count: 1, cause };
-    router.dead_letters().bury(&letter);
+    let letter = DeadLetter::new(target, Some(which.name), cause);
+    router.bury(letter, || message.and_then(|message| codec::encode(&message, KEEP_BODY_BYTES).ok()));
 }
 
 /// Sends a message that waits for room as long as it takes, whoever sent it: there are few of them, and each is owed.
@@ -207,8 +209,8 @@ pub(super) fn tell_and_forget<M: ProcMessage>(router: &Arc<Router>, id: ActorId,
         Waiting { tag, deadline: None }
     };
     if let Err(cause) = put(router, id, which, message, (Mode::Tell, Duration::ZERO), nobody) {
-        let letter = DeadLetter { target: Some(id), message: Some(MessageName(which.name)), count: 1, cause };
-        router.dead_letters().bury(&letter);
+        let letter = DeadLetter::new(Some(id), Some(which.name), cause);
+        router.bury(letter, || codec::encode(message, KEEP_BODY_BYTES).ok());
     }
 }
 

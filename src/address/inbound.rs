@@ -14,9 +14,11 @@ use super::export::Held;
 use super::later::Outcome;
 use super::slot::CallSlot;
 use crate::codec::{self, Encoded};
-use crate::id::Slot;
+use crate::id::{ActorId, Slot};
 use crate::process::handling::{self, Aside, Naming, Taken, Work};
-use crate::process::routing::{Arrival, DeadLetter, MessageName, Pass, Place, Refused, Start, Ticket};
+use crate::process::routing::{
+    Arrival, DeadLetter, KEEP_BODY_BYTES, MessageName, Pass, Place, Refused, Start, Ticket,
+};
 use crate::protocol::wire::{Cause, Failure};
 
 /// What `#[derive(ProcActor)]` makes an actor handle: a message with the right to answer it. Not for users: they
@@ -288,16 +290,17 @@ impl<M: ProcMessage> Drop for Inbound<M> {
         let failure = Failure::not_executed(Cause::ActorStopped);
         match ticket.slot.take() {
             Some(slot) => slot.complete(Err((failure, Some(message)))),
-            None if ticket.pass.is_some() => bury(ticket.name, failure.cause),
+            None if ticket.pass.is_some() => bury(ticket.name, ticket.actor, failure.cause, &message),
             None => {}
         }
     }
 }
 
-fn bury(name: MessageName, cause: Cause) {
+fn bury<M: ProcMessage>(name: MessageName, slot: Slot, cause: Cause, message: &M) {
     if let Some(router) = super::context::current() {
-        let letter = DeadLetter { target: None, message: Some(name), count: 1, cause };
-        router.dead_letters().bury(&letter);
+        let target = slot.is_declared().then(|| ActorId::declared(router.identity().process, slot));
+        let letter = DeadLetter::new(target, Some(name.0), cause);
+        router.bury(letter, || codec::encode(message, KEEP_BODY_BYTES).ok());
     }
 }
 

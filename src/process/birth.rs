@@ -135,6 +135,7 @@ fn kind(frame: &ToRoot) -> &'static str {
         ToRoot::Introduce { .. } => "Introduce",
         ToRoot::Keep(_) => "Keep",
         ToRoot::Ask(_) => "Ask",
+        ToRoot::Letters(_) => "Letters",
         ToRoot::Log(_) => "Log",
         ToRoot::Panic(_) => "Panic",
         ToRoot::Blame { .. } => "Blame",

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::busy_poll::BusyPoll;
 use super::keeping::{Keep, KeepRefusal, KeptState};
+use super::letters::{LettersToRoot, LettersToWorker};
 use super::limits::Limits;
 use super::requests::{Ask, ChangeError, Granted};
 use super::rules::{ActorGroup, ActorRules, DEFAULT_SNAPSHOT_LIMIT, Delivery};
@@ -127,6 +128,8 @@ pub enum ToWorker {
         /// What is granted, or why nothing was changed.
         answer: Result<Granted, ChangeError>,
     },
+    /// About dead letters.
+    Letters(LettersToWorker),
     /// Close intake, drain, end with code 0 before the time is up.
     Stop {
         /// The time.
@@ -167,6 +170,8 @@ pub enum ToRoot {
     Keep(Keep),
     /// Change what runs, or tell of it. Answered by [`ToWorker::Answer`].
     Ask(Ask),
+    /// About dead letters.
+    Letters(LettersToRoot),
     /// One `tracing` event.
     Log(LogRecord),
     /// A panic, which ended an actor or is about to end the process.

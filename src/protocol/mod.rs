@@ -7,6 +7,7 @@ pub mod control;
 pub mod control_frames;
 pub mod frame;
 pub mod keeping;
+pub mod letters;
 mod limits;
 pub mod requests;
 mod rules;

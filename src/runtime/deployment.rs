@@ -6,6 +6,7 @@ mod disturbances;
 mod ending;
 mod hangs;
 mod introductions;
+mod letters;
 mod lives;
 mod states;
 mod words;
@@ -58,6 +59,7 @@ pub(super) struct Deployment {
     failures: BTreeMap<ProcessId, LaunchFailure>,
     /// How often each process was found to break the protocol.
     violations: BTreeMap<ProcessId, u64>,
+    letters: letters::Letters,
     states: States,
     owed: Owed,
     additions: Additions,
@@ -113,6 +115,7 @@ impl Deployment {
             last_exits,
             failures,
             violations,
+            letters: letters::Letters::default(),
             states: States::default(),
             owed: Owed::default(),
             additions: Additions::default(),

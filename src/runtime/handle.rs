@@ -12,7 +12,7 @@ use super::local::{ChangeError, Runtime, Started};
 use super::root_thread::{Command, Deployed, Number};
 use crate::address::{ProcActor, ProcAddr};
 use crate::id::Exit;
-use crate::process::routing::{DeadLetter, Router};
+use crate::process::routing::{DeadLetter, LetterReport, Router};
 use crate::topology::{HostedType, Plan, Process, Topology};
 
 /// The process that deploys.
@@ -170,6 +170,18 @@ impl Running {
             .await
             .map_err(|_| Error::Ended)?;
         status.await.map_err(|_| Error::Ended)?
+    }
+
+    /// The dead letters of one process: how many, by reason, and the last ones. Those of the root are at
+    /// [`dead_letters`](crate::address::dead_letters).
+    ///
+    /// # Errors
+    /// No such process, or it is not ready, or it ended before it had answered.
+    pub async fn dead_letters(&self, process: &str) -> Result<LetterReport> {
+        let (reply, report) = oneshot::channel();
+        let command = Command::Letters { deployment: self.number, process: process.to_owned(), reply };
+        self.commands.send(command).await.map_err(|_| Error::Ended)?;
+        report.await.map_err(|_| Error::Ended)?
     }
 
     /// Stops one process in order and starts it again. Does not count against its intensity.

@@ -26,6 +26,7 @@ use crate::process::logs::EVENT_TARGET;
 use crate::process::routing::{self, Identity, Router};
 use crate::protocol::Limits;
 use crate::protocol::control::ToRoot;
+use crate::protocol::letters::LetterReport;
 use crate::protocol::requests::ChangeError;
 use crate::sys::executable;
 use crate::topology::{DEFAULT_ASK_TIMEOUT, HostedType, Plan};
@@ -46,6 +47,12 @@ pub(super) enum Command {
     Status {
         deployment: Number,
         reply: oneshot::Sender<Result<Vec<ProcessStatus>>>,
+    },
+    /// What a process could not deliver.
+    Letters {
+        deployment: Number,
+        process: String,
+        reply: oneshot::Sender<Result<LetterReport>>,
     },
     FromRoot(ToRoot),
     /// Chaos, if this deployment still runs; else what it waits for is dropped, which tells it.
@@ -317,6 +324,10 @@ impl Loop {
                     deployment.disturb(disturbance);
                 }
             }
+            Command::Letters { deployment, process, reply } => match self.running(deployment) {
+                Some(deployment) => deployment.ask_for_letters(&process, reply),
+                None => drop(reply.send(Err(Error::Ended))),
+            },
             Command::FromRoot(said) => match &mut self.deployment {
                 Some(deployment) => deployment.root_says(said),
                 None => self.unreachable(&said),

@@ -5,6 +5,7 @@ use procession::id::*;
 use procession::protocol::control::*;
 use procession::protocol::control_frames::{self, Decoder};
 use procession::protocol::keeping::{Keep, KeepRefusal, Keeping, KeptState};
+use procession::protocol::letters::{LetterReport, LettersToRoot, LettersToWorker};
 use procession::protocol::requests::{Ask, ChangeError, Granted, Request};
 use procession::protocol::{Delivery, Limits};
 use serde::de::DeserializeOwned;
@@ -57,6 +58,8 @@ pub(crate) fn from_workers() -> Vec<u8> {
         ToRoot::Ready(Ready { process, incarnation, build: BuildId(1), limits: Limits::default() }),
         ToRoot::Refused(Refusal::Handshake("no".to_owned())),
         ToRoot::Introduce { process, broken: Some(incarnation) },
+        ToRoot::Letters(LettersToRoot::Subscribe { number: 3, to: vec![1, 0, 0, 0] }),
+        ToRoot::Letters(LettersToRoot::Report { request: 7, report: LetterReport::default() }),
         ToRoot::Blame { process, incarnation, reason: "it lies".to_owned() },
         ToRoot::Log(LogRecord {
             time_us: 1,
@@ -101,6 +104,8 @@ pub(crate) fn from_the_root() -> Vec<u8> {
     let running = InProgress { slot: Slot(0), message: 7, sender: process, number: 3, waits: false };
     let cursor = Cursor { handled: 5, running: 1, unread: 2, in_progress: vec![running] };
     stream(&[
+        ToWorker::Letters(LettersToWorker::Report { request: 7 }),
+        ToWorker::Letters(LettersToWorker::Unsubscribe { owner: ProcessId(3), number: 3 }),
         ToWorker::State(KeptState { slot: Slot(0), state: vec![1, 2, 3].into(), is_snapshot: true }),
         ToWorker::Welcome(Box::new(Welcome {
             last_exit: Some(exit),

@@ -22,6 +22,9 @@ pub(crate) fn program() -> Program {
         .actor::<crate::watchmen::Watchman>()
         .actor::<crate::watchmen::Mortal>()
         .actor::<crate::hangs::Hog>()
+        .actor::<crate::linking::Chained>()
+        .actor::<crate::linking::Trap>()
+        .actor::<crate::letters::Clerk>()
 }
 
 messages! {

@@ -22,6 +22,8 @@ mod delivery;
 mod faults;
 mod groups;
 mod hangs;
+mod letters;
+mod linking;
 mod lives;
 mod local;
 mod postmortem;
@@ -58,6 +60,8 @@ fn main() -> std::process::ExitCode {
         stage::over(Transport::Socket, faults::stories),
         watching::stories(),
         stage::over(Transport::Socket, at_least_once::stories),
+        linking::stories(),
+        letters::stories(),
         lives::stories(),
         groups::stories(),
         postmortem::stories(),

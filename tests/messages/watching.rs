@@ -29,6 +29,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("two_that_watch_one_another_may_die_together", both_die),
         story("a_process_is_watched_as_an_actor_is", processes),
         story("a_watcher_elsewhere_is_told_through_this_process", elsewhere),
+        story("an_actix_recipient_is_told_as_well", plain_recipient),
         story("many_monitors_of_many_actors_are_each_told_once", many),
         story("h58_what_stands_aside_is_not_overtaken", behind_what_stands_aside),
     ]
@@ -416,6 +417,52 @@ async fn elsewhere(root: Root) -> procession::Result<()> {
     let seen = seen(&other, 1).await;
     assert!(matches!(downs(&seen)[0].reason, EndReason::Panicked(_)));
     assert_eq!(watchman.send(Seen).await?, []);
+    running.shutdown().await
+}
+
+/// Keeps the ends that it is told of, and is known to nobody by an address.
+struct Plain(Vec<Down>);
+
+impl Actor for Plain {
+    type Context = Context<Self>;
+}
+
+impl Handler<Down> for Plain {
+    type Result = ();
+
+    fn handle(&mut self, down: Down, _: &mut Context<Self>) {
+        self.0.push(down);
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "Vec<Down>")]
+struct All;
+
+impl Handler<All> for Plain {
+    type Result = Vec<Down>;
+
+    fn handle(&mut self, _: All, _: &mut Context<Self>) -> Vec<Down> {
+        self.0.clone()
+    }
+}
+
+async fn plain_recipient(root: Root) -> procession::Result<()> {
+    let Stage { running, mortal, .. } = stage(&root).await?;
+    let plain = Plain(Vec::new()).start();
+    let monitor = mortal.monitor(plain.clone().recipient::<Down>())?;
+    let by_message = mortal.recipient::<Panic>().monitor(plain.clone().recipient::<Down>())?;
+    drop(mortal.monitor(plain.clone().recipient::<Down>())?);
+    mortal.do_send(Panic);
+    let told = loop {
+        let told = plain.send(All).await.map_err(procession::Error::other)?;
+        if told.len() == 2 {
+            break told;
+        }
+    };
+    let mut references: Vec<_> = told.iter().map(|down| down.monitor).collect();
+    references.sort_unstable();
+    assert_eq!(references, [monitor.reference(), by_message.reference()]);
     running.shutdown().await
 }
 

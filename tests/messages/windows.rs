@@ -89,7 +89,7 @@ fn count_full(root: &Root) -> Arc<AtomicU64> {
     let counting = Arc::clone(&count);
     root.on_dead_letter(move |letter| {
         if letter.cause == Cause::Full {
-            assert!(letter.message.is_some_and(|message| message.0 == "Note"));
+            assert_eq!(letter.message.as_deref(), Some("Note"));
             counting.fetch_add(letter.count, Ordering::Relaxed);
         }
         true

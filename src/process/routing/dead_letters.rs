@@ -1,4 +1,4 @@
-//! What could not be delivered: counted by reason, logged within limits, shown to who asks (M-5).
+//! What could not be delivered: counted by reason, logged within limits, kept within limits, shown to who asks (M-5).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::id::ActorId;
+use crate::id::ProcessName;
+pub use crate::protocol::letters::{DeadLetter, LetterReport};
 use crate::protocol::wire::Cause;
 
 /// A message type's names, for people.
@@ -17,19 +18,6 @@ impl fmt::Display for MessageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
-}
-
-/// A message that could not be delivered, and that nobody waits for.
-#[derive(Clone, Debug)]
-pub struct DeadLetter {
-    /// For whom it was, if that is still known.
-    pub target: Option<ActorId>,
-    /// Its type, if that is still known.
-    pub message: Option<MessageName>,
-    /// How many; more than one where only their number is known.
-    pub count: u64,
-    /// Why.
-    pub cause: Cause,
 }
 
 /// Who wants to see each dead letter. Called on the thread where it died; must not block.
@@ -50,7 +38,25 @@ struct State {
     unseen: VecDeque<DeadLetter>,
     last_logged: Option<Instant>,
     since_logged: u64,
+    last_number: u64,
+    /// The last ones, and the bytes of their bodies.
+    kept: VecDeque<DeadLetter>,
+    kept_bytes: usize,
+    /// Bodies that may still be encoded until the next line is logged.
+    bodies_left: u32,
 }
+
+/// Letters that are kept to be looked at; older ones fall out.
+pub(super) const KEEP_LETTERS: usize = 256;
+
+/// Bytes of the bodies that are kept with them.
+pub(super) const KEEP_BYTES: usize = 1 << 20;
+
+/// A larger body is not kept: its letter says what it was.
+pub const KEEP_BODY_BYTES: usize = 64 << 10;
+
+/// Bodies that are encoded within [`LOG_EVERY`], so that a flood of letters costs no encoding.
+const BODIES: u32 = 64;
 
 /// Letters that wait for slow subscribers; those past it are counted and logged, and not shown (M-3).
 const MOST_UNSEEN: usize = 4096;
@@ -59,25 +65,28 @@ const MOST_UNSEEN: usize = 4096;
 const LOG_EVERY: Duration = Duration::from_secs(1);
 
 impl DeadLetters {
-    /// Takes one in.
-    pub fn bury(&self, letter: &DeadLetter) {
+    /// Takes one in, of the process with this name. `body` is asked for the encoded message, if it will be kept.
+    pub fn bury(
+        &self,
+        process: &ProcessName,
+        mut letter: DeadLetter,
+        body: impl FnOnce() -> Option<Vec<u8>>,
+    ) {
+        // A message's own code runs in there, so not under the lock.
+        let wanted = self.state.lock().is_ok_and(|mut state| state.wants_body());
+        letter.body = wanted.then(body).flatten().filter(|body| body.len() <= KEEP_BODY_BYTES);
         let Ok(mut state) = self.state.lock() else { return };
+        state.last_number += 1;
+        (letter.number, letter.process) = (state.last_number, Some(process.clone()));
         *state.by_reason.entry(reason(&letter.cause)).or_default() += letter.count;
-        state.since_logged += letter.count;
-        let now = Instant::now();
-        if state.last_logged.is_none_or(|last| now.duration_since(last) >= LOG_EVERY) {
-            let target = letter.target.map_or_else(|| "?".to_owned(), |target| target.to_string());
-            let message = letter.message.map_or("?", |message| message.0);
-            let count = std::mem::take(&mut state.since_logged);
-            state.last_logged = Some(now);
-            tracing::warn!(target: "procession::dead_letters", actor = %target, message, count, "dead letter: {}", letter.cause);
-        }
+        state.log(&letter);
+        state.keep(&letter);
         // Subscribers run outside the lock, so that one of them may send.
         if state.subscribers.is_empty() && !state.is_showing {
             return;
         }
         if state.unseen.len() < MOST_UNSEEN {
-            state.unseen.push_back(letter.clone());
+            state.unseen.push_back(letter);
         }
         if std::mem::replace(&mut state.is_showing, true) {
             return;
@@ -103,9 +112,52 @@ impl DeadLetters {
         }
     }
 
+    /// What there is to look at.
+    pub fn report(&self) -> LetterReport {
+        let mut report = LetterReport::default();
+        if let Ok(state) = self.state.lock() {
+            report.counts = state.by_reason.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect();
+            report.last = state.kept.iter().cloned().collect();
+        }
+        report
+    }
+
     /// How many there were so far, by reason.
     pub fn counts(&self) -> BTreeMap<&'static str, u64> {
         self.state.lock().map(|state| state.by_reason.clone()).unwrap_or_default()
+    }
+}
+
+impl State {
+    fn wants_body(&mut self) -> bool {
+        if self.last_logged.is_none_or(|last| last.elapsed() >= LOG_EVERY) {
+            self.bodies_left = BODIES;
+        }
+        let wanted = self.bodies_left > 0;
+        self.bodies_left = self.bodies_left.saturating_sub(1);
+        wanted
+    }
+
+    fn log(&mut self, letter: &DeadLetter) {
+        self.since_logged += letter.count;
+        let now = Instant::now();
+        if self.last_logged.is_none_or(|last| now.duration_since(last) >= LOG_EVERY) {
+            let target = letter.target.map_or_else(|| "?".to_owned(), |target| target.to_string());
+            let message = letter.message.as_deref().unwrap_or("?");
+            let count = std::mem::take(&mut self.since_logged);
+            self.last_logged = Some(now);
+            tracing::warn!(target: "procession::dead_letters", actor = %target, message, count, "dead letter: {}", letter.cause);
+        }
+    }
+
+    fn keep(&mut self, letter: &DeadLetter) {
+        let bytes = |letter: &DeadLetter| letter.body.as_ref().map_or(0, Vec::len);
+        self.kept_bytes += bytes(letter);
+        self.kept.push_back(letter.clone());
+        while self.kept.len() > KEEP_LETTERS || self.kept_bytes > KEEP_BYTES {
+            let Some(oldest) = self.kept.pop_front() else { return };
+            self.kept_bytes -= bytes(&oldest);
+        }
     }
 }
 
@@ -150,11 +202,42 @@ mod tests {
         let seen = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&seen);
         letters.subscribe(move |letter| count.fetch_add(letter.count, Ordering::Relaxed) < 3);
-        let letter = DeadLetter { target: None, message: None, count: 3, cause: Cause::Full };
-        letters.bury(&letter);
-        letters.bury(&letter);
-        letters.bury(&DeadLetter { cause: Cause::ActorStopped, count: 1, ..letter });
+        let here = ProcessName::new("here").expect("a name");
+        let bury = |cause, count| {
+            let letter = DeadLetter { count, ..DeadLetter::new(None, None, cause) };
+            letters.bury(&here, letter, || None);
+        };
+        bury(Cause::Full, 3);
+        bury(Cause::Full, 3);
+        bury(Cause::ActorStopped, 1);
         assert_eq!(letters.counts(), BTreeMap::from([("actor_stopped", 1), ("full", 6)]));
         assert_eq!(seen.load(Ordering::Relaxed), 6, "it left after the second");
+    }
+
+    #[test]
+    fn m3_m5_the_last_letters_are_kept_within_their_limits_and_a_flood_encodes_few() {
+        let letters = DeadLetters::default();
+        let here = ProcessName::new("here").expect("a name");
+        let mut encoded = 0;
+        for _ in 0..10_000 {
+            letters.bury(&here, DeadLetter::new(None, Some("Note"), Cause::Full), || {
+                encoded += 1;
+                Some(vec![7; KEEP_BODY_BYTES])
+            });
+        }
+        assert!(encoded <= 10 * BODIES, "{encoded} of a flood were encoded");
+        let report = letters.report();
+        assert_eq!(report.counts, BTreeMap::from([("full".to_owned(), 10_000)]));
+        assert_eq!(report.last.len(), KEEP_LETTERS);
+        assert_eq!(report.last.last().map(|letter| letter.number), Some(10_000));
+        let letters = DeadLetters::default();
+        for _ in 0..40 {
+            letters.bury(&here, DeadLetter::new(None, None, Cause::Full), || Some(vec![7; KEEP_BODY_BYTES]));
+        }
+        let bytes: usize =
+            letters.report().last.iter().filter_map(|letter| letter.body.as_ref()).map(Vec::len).sum();
+        assert!(bytes <= KEEP_BYTES && bytes >= KEEP_BYTES / 2, "{bytes}");
+        letters.bury(&here, DeadLetter::new(None, None, Cause::Full), || Some(vec![7; KEEP_BODY_BYTES + 1]));
+        assert_eq!(letters.report().last.last().and_then(|letter| letter.body.clone()), None);
     }
 }

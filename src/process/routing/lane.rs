@@ -43,9 +43,10 @@ pub(super) async fn run(router: Arc<Router>, peer: Arc<Peer>) {
     let lost = finish.tell(&cause);
     if lost > 0 && !router.is_stopping() {
         let cause = cause.clone();
-        router.dead_letters().bury(&DeadLetter { target: None, message: None, count: lost, cause });
+        router.bury(DeadLetter { count: lost, ..DeadLetter::new(None, None, cause) }, || None);
     }
-    if peer.is_watched() && peer.incarnation().is_some() {
+    // Where it died, that was waited for already.
+    if peer.is_watched() && !matches!(cause, Cause::PeerDied { .. } | Cause::Unreachable { .. }) {
         peer.wait_for_exit().await;
     }
     finish.tell_watchers(&cause);
@@ -286,13 +287,8 @@ impl Lane for PeerLane<'_> {
             Event::Sent { tag: Waiter::Outcome(outcome) } => outcome.sent(),
             Event::Failed { tag: Waiter::Outcome(outcome), failure } => outcome.fail(failure),
             Event::Failed { tag: Waiter::Nobody { target, message }, failure } => {
-                let letter = DeadLetter {
-                    target: Some(target),
-                    message: Some(message),
-                    count: 1,
-                    cause: failure.cause,
-                };
-                self.router.dead_letters().bury(&letter);
+                let letter = DeadLetter::new(Some(target), Some(message.0), failure.cause);
+                self.router.bury(letter, || None);
             }
             Event::Reply { tag: Waiter::Nobody { .. }, .. } | Event::Sent { tag: Waiter::Nobody { .. } } => {}
             Event::Goodbye => {

@@ -26,13 +26,13 @@ mod ticket;
 mod watching;
 
 pub use aside::Return;
-pub use dead_letters::{DeadLetter, DeadLetters, MessageName};
+pub use dead_letters::{DeadLetter, DeadLetters, KEEP_BODY_BYTES, LetterReport, MessageName};
 pub use ends::{Ends, Observer};
 pub use gate::{Gate, Pass};
 pub use peer::{Outcome, Peer, Waiter};
 pub use registry::{Export, Exported, Refused, Registry};
 pub use route::Route;
-pub use router::{Broker, Identity, Router};
+pub use router::{Broker, Identity, Router, Subscribing};
 pub use series::{Keeper, Series};
 pub use taking::Arrival;
 pub use ticket::{Place, Start, Ticket};

@@ -244,7 +244,7 @@ impl Peer {
     pub(super) fn bury_inbound(&self, failure: &Failure) {
         if let Some(router) = self.router.upgrade() {
             let cause = failure.cause.clone();
-            router.dead_letters().bury(&DeadLetter { target: None, message: None, count: 1, cause });
+            router.bury(DeadLetter::new(None, None, cause), || None);
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 
-use super::dead_letters::DeadLetters;
+use super::dead_letters::{DeadLetter, DeadLetters};
 use super::lane;
 use super::peer::Peer;
 use super::registry::{Exported, Registry};
@@ -20,6 +20,7 @@ use crate::id::{ActorId, ActorName, BuildId, Exit, Incarnation, ProcessId, Proce
 use crate::protocol::Limits;
 use crate::protocol::connection::{Connection, ProtocolError};
 use crate::protocol::control::{Cursor, KnownActor, Medium, ToRoot, ToWorker};
+use crate::protocol::letters::{LettersToRoot, LettersToWorker};
 use crate::protocol::wire::{Cause, Hello};
 use crate::sys::ring::Side;
 use crate::transport::pipe::Pipe;
@@ -49,12 +50,16 @@ pub trait Broker: Send + Sync {
     fn say(&self, what: ToRoot);
 }
 
+/// What is done with the root's word about subscriptions.
+pub type Subscribing = fn(&Arc<Router>, &LettersToWorker);
+
 /// Knows the actors of this process and the connections with others.
 pub struct Router {
     identity: Identity,
     broker: Box<dyn Broker>,
     registry: Registry,
     dead_letters: DeadLetters,
+    subscribing: OnceLock<Subscribing>,
     names: Mutex<HashMap<ActorName, KnownActor>>,
     state: Mutex<State>,
     /// Connections whose driver must be started on the arbiter.
@@ -118,6 +123,7 @@ impl Router {
             broker,
             registry: Registry::default(),
             dead_letters: DeadLetters::default(),
+            subscribing: OnceLock::new(),
             names: Mutex::default(),
             state: Mutex::default(),
             unborn: Notify::new(),
@@ -164,6 +170,30 @@ impl Router {
     /// What could not be delivered.
     pub fn dead_letters(&self) -> &DeadLetters {
         &self.dead_letters
+    }
+
+    /// A message that could not be delivered; `body` as for [`DeadLetters::bury`].
+    pub fn bury(&self, letter: DeadLetter, body: impl FnOnce() -> Option<Vec<u8>>) {
+        self.dead_letters.bury(&self.identity.name, letter, body);
+    }
+
+    /// Who makes subscribers of subscriptions: the floor that knows recipients.
+    pub fn set_subscribing(&self, subscribing: Subscribing) {
+        let _ = self.subscribing.set(subscribing);
+    }
+
+    fn about_letters(self: &Arc<Router>, asked: LettersToWorker) {
+        match asked {
+            LettersToWorker::Report { request } => {
+                let report = self.dead_letters.report();
+                self.say(ToRoot::Letters(LettersToRoot::Report { request, report }));
+            }
+            asked => {
+                if let Some(subscribing) = self.subscribing.get() {
+                    subscribing(self, &asked);
+                }
+            }
+        }
     }
 
     /// Lets this process reach actors by name.
@@ -287,6 +317,7 @@ impl Router {
                 self.down(process, incarnation, exit, cursor);
             }
             ToWorker::Probe { number } => self.answer_probe(number),
+            ToWorker::Letters(asked) => self.about_letters(asked),
             other => return Some(other),
         }
         None

@@ -297,8 +297,9 @@ impl Series {
             (Keeper::Room(_) | Keeper::Nobody, _) => true,
         };
         if let Some(router) = self.router.upgrade().filter(|_| is_lost) {
-            let (target, message) = (Some(self.target), Some(parcel.name));
-            router.dead_letters().bury(&DeadLetter { target, message, count: 1, cause: failure.cause });
+            let letter = DeadLetter::new(Some(self.target), Some(parcel.name.0), failure.cause);
+            // Places of descriptors are of no use without them.
+            router.bury(letter, || parcel.descriptors.is_empty().then(|| parcel.bytes.clone()));
         }
     }
 }

@@ -86,6 +86,7 @@ impl Deployment {
         self.states.begun(process);
         let after = living.since.elapsed();
         self.tell(Event::Ready { process: self.name(process), incarnation, after });
+        self.introduce_to_letters(process);
         self.broker.ready(life);
         if let Some(planned) = self.plan.process_by_id(process) {
             self.hangs.begin(life, planned.hang);
@@ -116,6 +117,7 @@ impl Deployment {
             }
             _ => self.tell(Event::Exited { process: name, incarnation, death, asked }),
         }
+        self.forget_letters(process);
         self.broker.down((process, incarnation), exit, Some(&cursor));
         self.engine.handle_exit(self.child_of(process), incarnation, exit, Instant::now());
         self.starter_is_gone((process, incarnation));

@@ -31,6 +31,7 @@ impl Deployment {
                 self.accuse(life, (process, incarnation), reason);
             }
             ToRoot::Ask(ask) => self.asked(life, ask),
+            ToRoot::Letters(said) => self.letters(life, said),
             ToRoot::Keep(keep) => self.keep(life, keep),
             ToRoot::Log(record) => logs::relay_record(&name, incarnation, &record),
             ToRoot::Panic(mut report) => {
