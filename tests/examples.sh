@@ -54,6 +54,13 @@ the end of its process:
 nobody:
   actor nobody is down: nobody here knows the name \"nobody\"" "$bin/examples/monitor"
 
+same pool_at_run_time "25 primes
+168 primes
+1229 primes
+3 started; the boss dies: true
+1 more started, 4 in the pool: 4 primes
+4 processes run" "$bin/examples/pool_at_run_time"
+
 same objects_over_pipes "0 1 4 9 16 25 36 49 64 81" "$bin/examples/objects_over_pipes"
 
 # runs NAME WANTED COMMAND...: the command ends well and says, among other things, that.

@@ -142,6 +142,16 @@ impl Keeper {
         self.pump(state);
     }
 
+    /// The actor was removed: nothing is kept of it, and what was not sent is not.
+    pub fn forget(&self, slot: Slot) {
+        let mut state = self.lock();
+        if let Some(kept) = state.actors.get_mut(&slot) {
+            kept.life += 1;
+            (kept.newest, kept.pending) = (None, None);
+        }
+        state.actors.retain(|other, kept| *other != slot || kept.sent.is_some());
+    }
+
     /// The root has answered.
     pub fn handle_kept(&self, slot: Slot, number: u64, refused: Option<KeepRefusal>) {
         let mut state = self.lock();

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::{Error, Result};
 use super::spawn::Spawn;
 use crate::address::{ProcActor, ProcAddr};
-use crate::id::{ActorName, ProcessName, Slot};
+use crate::id::{ActorId, ActorName, ProcessName, Slot};
 use crate::process::asks::Asks;
 use crate::process::routing::Router;
 use crate::protocol::ActorRules;
@@ -64,10 +64,10 @@ impl Hosting {
 
 /// What the host is asked to do.
 pub(super) enum HostOrder {
-    /// Start it, and say when it has.
-    Add(ActorStart, oneshot::Sender<std::result::Result<(), String>>),
+    /// Start it, and say when it has. Its slot is not looked at.
+    Add(ActorStart, oneshot::Sender<std::result::Result<ActorId, ChangeError>>),
     /// Stop it, and say when it is gone.
-    Remove(Slot, oneshot::Sender<()>),
+    Remove(String, oneshot::Sender<std::result::Result<(), ChangeError>>),
 }
 
 /// Orders that may wait: who gives one waits for it.
@@ -160,6 +160,8 @@ impl Runtime {
     ///
     /// # Errors
     /// Nothing has changed then. [`ChangeError::InRoot`] in a root.
+    ///
+    /// Dropped while it waits, the actor is started all the same.
     pub async fn start_actor<A: Spawn>(
         &self,
         name: &str,
@@ -184,27 +186,9 @@ impl Runtime {
             serde_json::to_string(&args).map_err(|error| ChangeError::Encode(error.to_string()))?;
         let mut start = ActorStart::new(name.clone(), A::TYPE_NAME, Slot(0));
         (start.args_json, start.rules) = (args_json, rules(host.rules));
-        let id = match self.asks.ask(Request::AddActor { start: Box::new(start.clone()) }).await? {
-            Granted::Place(id) => id,
-            other => return Err(unexpected(&other)),
-        };
-        start.slot = id.slot;
-        // So that its own `spawn` may look it up.
-        let (type_name, process) = (A::TYPE_NAME.to_owned(), self.router.identity().name.clone());
         let delivery = start.rules.delivery;
-        self.router.learn([KnownActor { name: name.clone(), id, type_name, process, delivery }]);
-        match self.order(host, |reply| HostOrder::Add(start, reply)).await {
-            Some(Ok(())) => Ok(ProcAddr::of(id, Some(name.as_str().into())).delivering(delivery)),
-            refused => {
-                self.router.forget_actors([&name]);
-                // Where the root does not answer any more, there is nothing to forget.
-                let _ = self.asks.ask(Request::RemoveActor { slot: id.slot }).await;
-                match refused {
-                    Some(Err(reason)) => Err(ChangeError::NotStarted { name: name.to_string(), reason }),
-                    _ => Err(ChangeError::Stopping),
-                }
-            }
-        }
+        let id = self.order(host, |reply| HostOrder::Add(start, reply)).await?;
+        Ok(ProcAddr::of(id, Some(name.as_str().into())).delivering(delivery))
     }
 
     /// Stops an actor that was started in this process at run time, in order, and forgets it. Returns when it is gone.
@@ -213,22 +197,55 @@ impl Runtime {
     /// No such actor was started at run time.
     pub async fn stop_actor(&self, name: &str) -> std::result::Result<(), ChangeError> {
         let host = self.host.as_ref().ok_or(ChangeError::InRoot)?;
-        let ours = self.router.look_up(name).filter(|known| self.router.is_local(known.id));
-        let known = ours.ok_or_else(|| ChangeError::Unknown(name.to_owned()))?;
-        // The root knows which of them were declared.
-        self.asks.ask(Request::RemoveActor { slot: known.id.slot }).await?;
-        self.router.forget_actors([&known.name]);
-        self.order(host, |gone| HostOrder::Remove(known.id.slot, gone)).await.ok_or(ChangeError::Stopping)
+        self.order(host, |reply| HostOrder::Remove(name.to_owned(), reply)).await
     }
 
     async fn order<T>(
         &self,
         host: &Hosting,
-        order: impl FnOnce(oneshot::Sender<T>) -> HostOrder,
-    ) -> Option<T> {
+        order: impl FnOnce(oneshot::Sender<std::result::Result<T, ChangeError>>) -> HostOrder,
+    ) -> std::result::Result<T, ChangeError> {
         let (reply, done) = oneshot::channel();
-        host.orders.send(order(reply)).await.ok()?;
-        done.await.ok()
+        host.orders.send(order(reply)).await.map_err(|_| ChangeError::Stopping)?;
+        done.await.unwrap_or(Err(ChangeError::Stopping))
+    }
+
+    /// Gets name and place of a new actor of this process from the root, so that its own `spawn` may look it up.
+    pub(super) async fn reserve(&self, start: &ActorStart) -> std::result::Result<KnownActor, ChangeError> {
+        let id = match self.asks.ask(Request::AddActor { start: Box::new(start.clone()) }).await? {
+            Granted::Place(id) => id,
+            other => return Err(unexpected(&other)),
+        };
+        let known = KnownActor {
+            name: start.name.clone(),
+            id,
+            type_name: start.type_name.clone(),
+            process: self.router.identity().name.clone(),
+            delivery: start.rules.delivery,
+        };
+        self.router.learn([known.clone()]);
+        Ok(known)
+    }
+
+    /// An actor of this process that it may look up.
+    pub(super) fn own_actor(&self, name: &str) -> Option<KnownActor> {
+        self.router.look_up(name).filter(|known| self.router.is_local(known.id))
+    }
+
+    /// Gives name and place of such an actor back.
+    pub(super) async fn release(&self, known: &KnownActor) -> std::result::Result<(), ChangeError> {
+        self.asks.ask(Request::RemoveActor { slot: known.id.slot }).await?;
+        // The name may mean another by now.
+        if self.own_actor(known.name.as_str()).is_some_and(|now| now.id == known.id) {
+            self.router.forget_actors([&known.name]);
+        }
+        Ok(())
+    }
+
+    /// Such an actor is there no more; perhaps that is known already.
+    pub(super) async fn forget_actor(&self, known: &KnownActor) {
+        // Where the root does not answer any more, there is nothing to forget.
+        let _ = self.release(known).await;
     }
 }
 

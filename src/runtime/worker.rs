@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::drain::drained;
-use super::host::{Factories, Host, Orders, PANIC_CODE, Stage};
+use super::host::{Factories, Host, Orders, PANIC_CODE, Stage, take_orders};
 use super::local::{self, HostOrder, Hosting, Runtime};
 use super::spawn::Birth;
 use super::state::Keeping;
@@ -239,7 +239,7 @@ async fn serve(
         }
     });
     actix::spawn(Rc::clone(&host).run());
-    actix::spawn(change(Rc::clone(&host), changes));
+    actix::spawn(take_orders(Rc::clone(&host), changes));
     let mut ending = inbox.end.subscribe();
     let (mut stage, mut asked) = (host.stage(), inbox.end.subscribe());
     let begun = tokio::select! {
@@ -266,26 +266,6 @@ async fn serve(
     }
     stop(&host, router, end.grace).await;
     end.code
-}
-
-/// Starts and stops actors as those of this process wish.
-async fn change(host: Rc<Host>, mut changes: mpsc::Receiver<HostOrder>) {
-    while let Some(change) = changes.recv().await {
-        let host = Rc::clone(&host);
-        // One that takes long holds up no other; an actor may even start more in its `started`.
-        actix::spawn(async move {
-            match change {
-                HostOrder::Add(start, done) => {
-                    let _ = done.send(host.add(start).await.map_err(|refused| refused.to_string()));
-                }
-                HostOrder::Remove(slot, gone) => {
-                    // One that is not there is gone.
-                    let _ = host.remove(slot).await;
-                    let _ = gone.send(());
-                }
-            }
-        });
-    }
 }
 
 /// Of the grace, what is left for replies that were given to leave the process.

@@ -6,6 +6,7 @@ use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use procession::address::Cause;
 use procession::prelude::*;
+use procession::protocol::ActorRules;
 use procession::runtime::{ChangeError, Event, Events};
 
 use crate::actors::*;
@@ -28,6 +29,11 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("p4_a_start_that_waits_at_the_shutdown_is_refused", refused_at_the_end),
         story("p2_a_starter_that_dies_while_its_process_starts_leaves_no_orphan", dies_while_starting),
         story("p5_states_of_a_removed_process_are_forgotten", states_are_forgotten),
+        story("p5_an_actor_started_at_run_time_lives_with_its_process", actor_lives_with_its_process),
+        story("p5_an_actor_that_is_stopped_leaves_its_name_and_no_address", actor_is_stopped),
+        story("p5_a_temporary_actor_that_ends_is_forgotten", temporary_actor),
+        story("p5_actors_that_cant_be_started_leave_nothing", actors_refused),
+        story("p5_states_of_actors_started_at_run_time_outlive_their_process", actor_with_state),
     ]
 }
 
@@ -39,13 +45,33 @@ messages! {
     /// Starts a process that never becomes ready.
     FoundSlow { name: String, linked: bool } -> "Result<(), String>";
     Dissolve(String) -> "Result<(), String>";
+    /// Starts a probe in its own process.
+    FoundActor { name: String, temporary: bool } -> "Result<ProcAddr<Probe>, String>";
+    /// As `FoundActor`; if it is there already, gives the address that the error has.
+    FindOrFoundActor(String) -> "Result<(bool, ProcAddr<Probe>), String>";
+    FoundPicky(Mishap) -> "Result<(), String>";
+    FoundVault(String) -> "Result<ProcAddr<Vault>, String>";
+    DissolveActor(String) -> "Result<(), String>";
     /// The processes and who started them.
     Who() -> "Vec<(String, Option<String>)>";
 }
 
 /// Starts and stops processes as it is told.
 #[derive(ProcActor)]
-#[proc_actor(messages(Found, FindOrFound, FoundSlow, Dissolve, Who, WhoAreYou, Double))]
+#[proc_actor(messages(
+    Found,
+    FindOrFound,
+    FoundSlow,
+    Dissolve,
+    Who,
+    WhoAreYou,
+    Double,
+    FoundActor,
+    FindOrFoundActor,
+    FoundPicky,
+    FoundVault,
+    DissolveActor,
+))]
 pub(crate) struct Founder(Life);
 
 impl Actor for Founder {
@@ -122,6 +148,64 @@ impl Handler<Dissolve> for Founder {
         Box::pin(
             async move { Runtime::current().unwrap().stop(&name).await.map_err(|error| error.to_string()) },
         )
+    }
+}
+
+impl Handler<FoundActor> for Founder {
+    type Result = Later<Result<ProcAddr<Probe>, String>>;
+
+    fn handle(&mut self, FoundActor { name, temporary }: FoundActor, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(async move {
+            let policy = if temporary { Policy::Temporary } else { Policy::Permanent };
+            let runtime = Runtime::current().unwrap();
+            let rules = |rules| ActorRules { policy, ..rules };
+            runtime.start_actor_with::<Probe>(&name, (), rules).await.map_err(|error| error.to_string())
+        })
+    }
+}
+
+impl Handler<FindOrFoundActor> for Founder {
+    type Result = Later<Result<(bool, ProcAddr<Probe>), String>>;
+
+    fn handle(&mut self, FindOrFoundActor(name): FindOrFoundActor, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(async move {
+            match Runtime::current().unwrap().start_actor::<Probe>(&name, ()).await {
+                Ok(addr) => Ok((true, addr)),
+                Err(error) => error.addr(&name).map(|addr| (false, addr)).map_err(|_| error.to_string()),
+            }
+        })
+    }
+}
+
+impl Handler<FoundPicky> for Founder {
+    type Result = Later<Result<(), String>>;
+
+    fn handle(&mut self, FoundPicky(mishap): FoundPicky, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(async move {
+            let started = Runtime::current().unwrap().start_actor::<Picky>("picky", mishap).await;
+            started.map(drop).map_err(|error| error.to_string())
+        })
+    }
+}
+
+impl Handler<FoundVault> for Founder {
+    type Result = Later<Result<ProcAddr<Vault>, String>>;
+
+    fn handle(&mut self, FoundVault(name): FoundVault, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(async move {
+            let started = Runtime::current().unwrap().start_actor::<Vault>(&name, HandsOver::Itself).await;
+            started.map_err(|error| error.to_string())
+        })
+    }
+}
+
+impl Handler<DissolveActor> for Founder {
+    type Result = Later<Result<(), String>>;
+
+    fn handle(&mut self, DissolveActor(name): DissolveActor, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(async move {
+            Runtime::current().unwrap().stop_actor(&name).await.map_err(|error| error.to_string())
+        })
     }
 }
 
@@ -443,5 +527,111 @@ async fn states_are_forgotten(root: Root) -> procession::Result<()> {
         vault.send(Put(7)).await?.unwrap();
         running.stop("extra").await?;
     }
+    running.shutdown().await
+}
+
+/// Whether the channel to it was open or not.
+fn is_gone<M>(error: &procession::address::SendError<M>) {
+    assert!(matches!(error.cause(), Cause::NoActor(_) | Cause::ActorStopped), "{error}");
+    assert_eq!(error.verdict(), Verdict::NotExecuted);
+}
+
+async fn found_actor(founder: &ProcAddr<Founder>, name: &str, temporary: bool) -> ProcAddr<Probe> {
+    founder.send(FoundActor { name: name.into(), temporary }).await.unwrap().unwrap()
+}
+
+async fn actor_lives_with_its_process(root: Root) -> procession::Result<()> {
+    let (running, founder) = founded(&root).await?;
+    let extra = found_actor(&founder, "extra", false).await;
+    assert_eq!(extra, running.addr("extra")?);
+    // From another worker, too.
+    let a = running.addr::<Probe>("a")?;
+    assert_eq!(a.send(Ask { whom: extra.clone(), value: 5 }).await?, Ok(10));
+    let status = running.processes().await?;
+    assert_eq!(status[0].actors, ["founder", "extra"]);
+    // A panic restarts it as any other.
+    assert!(extra.send(Panic("ouch".into())).await.is_err());
+    assert_eq!((who(&extra).await.incarnation, who(&extra).await.restarts), (1, 1));
+    kill_the_founder(&founder).await;
+    assert_eq!(who(&extra).await.incarnation, 2);
+    let (is_new, again) = founder.send(FindOrFoundActor("extra".into())).await?.unwrap();
+    assert_eq!((is_new, again), (false, extra.clone()));
+    founder.send(DissolveActor("extra".into())).await?.unwrap();
+    let error = extra.send(Double(1)).await.unwrap_err();
+    is_gone(&error);
+    kill_the_founder(&founder).await;
+    assert!(running.addr::<Probe>("extra").is_err());
+    running.shutdown().await
+}
+
+async fn actor_is_stopped(root: Root) -> procession::Result<()> {
+    let (running, founder) = founded(&root).await?;
+    let mut before: Option<ProcAddr<Probe>> = None;
+    for _ in 0..3 {
+        let extra = found_actor(&founder, "extra", false).await;
+        assert_eq!(extra.send(Double(3)).await?, 6);
+        if let Some(before) = before.replace(extra) {
+            let error = before.send(Double(1)).await.unwrap_err();
+            is_gone(&error);
+        }
+        founder.send(DissolveActor("extra".into())).await?.unwrap();
+        let error = founder.send(DissolveActor("extra".into())).await?.unwrap_err();
+        assert_eq!(error, ChangeError::Unknown("extra".into()).to_string());
+    }
+    running.shutdown().await
+}
+
+async fn temporary_actor(root: Root) -> procession::Result<()> {
+    let (running, founder) = founded(&root).await?;
+    for _ in 0..2 {
+        let job = found_actor(&founder, "job", true).await;
+        assert!(job.send(Panic("done".into())).await.is_err());
+        // The name is free as soon as the root knows.
+        loop {
+            if running.addr::<Probe>("job").is_err() {
+                break;
+            }
+            running.processes().await?;
+        }
+    }
+    // It is not born again with its process.
+    found_actor(&founder, "job", true).await;
+    kill_the_founder(&founder).await;
+    assert!(running.addr::<Probe>("job").is_err());
+    running.shutdown().await
+}
+
+async fn actors_refused(root: Root) -> procession::Result<()> {
+    let (running, founder) = founded(&root).await?;
+    // Of another process: without its address.
+    let error = founder.send(FindOrFoundActor("a".into())).await?.unwrap_err();
+    assert!(error.contains("an actor called a already"), "{error}");
+    let error = founder.send(FindOrFoundActor("not a name".into())).await?.unwrap_err();
+    assert!(error.contains("a name"), "{error}");
+    for (mishap, expected) in
+        [(Mishap::Refuses, "the database is down"), (Mishap::Panics, "no database at all")]
+    {
+        let error = founder.send(FoundPicky(mishap)).await?.unwrap_err();
+        assert!(error.contains("picky did not start") && error.contains(expected), "{error}");
+    }
+    founder.send(FoundPicky(Mishap::None)).await?.unwrap();
+    // What was declared stays.
+    let error = founder.send(DissolveActor("founder".into())).await?.unwrap_err();
+    assert_eq!(error, ChangeError::Unknown("founder".into()).to_string());
+    let in_root = Runtime::current().unwrap().start_actor::<Probe>("mine", ()).await;
+    assert_eq!(in_root.unwrap_err(), ChangeError::InRoot);
+    assert_eq!(the_founder(&founder).await.restarts, 0);
+    running.shutdown().await
+}
+
+async fn actor_with_state(root: Root) -> procession::Result<()> {
+    let (running, founder) = founded(&root).await?;
+    let vault = founder.send(FoundVault("vault".into())).await?.unwrap();
+    vault.send(Put(7)).await?.unwrap();
+    kill_the_founder(&founder).await;
+    assert!(!crate::states::is_empty(&vault).await);
+    founder.send(DissolveActor("vault".into())).await?.unwrap();
+    let vault = founder.send(FoundVault("vault".into())).await?.unwrap();
+    assert!(crate::states::is_empty(&vault).await);
     running.shutdown().await
 }

@@ -76,6 +76,14 @@ impl Host {
         Ok(())
     }
 
+    /// Resolves when the actor in that place is in the tree no more, however that comes; nothing if there is none.
+    pub(in crate::runtime) fn gone(&self, slot: Slot) -> Option<oneshot::Receiver<()>> {
+        let (_, kept) = self.find(|kept| kept.start.slot == slot)?;
+        let (removed, gone) = oneshot::channel();
+        kept.removed.borrow_mut().push(removed);
+        Some(gone)
+    }
+
     /// A task of an asynchronous handler panicked: that ends its actor where it waits, or its process.
     pub(in crate::runtime) fn panicked_aside(&self, slot: Slot, text: String) {
         let Some((_, kept)) = self.find(|kept| kept.start.slot == slot) else { return };

@@ -48,7 +48,7 @@ pub(in crate::runtime) struct Host {
     /// The circumstances, but for the actor.
     birth: Birth,
     /// Where the actors keep their state.
-    keeper: Arc<Keeper>,
+    pub(super) keeper: Arc<Keeper>,
     pub(super) orders: Orders,
     pub(super) state: RefCell<State>,
     pub(super) stage: watch::Sender<Stage>,

@@ -81,6 +81,7 @@ impl Host {
         let kept = self.state.borrow_mut().actors.remove(&child)?;
         kept.hosted.bury();
         self.router.registry().remove(kept.start.slot);
+        self.keeper.forget(kept.start.slot);
         for waits in kept.removed.take() {
             let _ = waits.send(());
         }
