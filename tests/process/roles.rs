@@ -138,6 +138,7 @@ impl Part {
                 for _ in 0..count.parse().unwrap() {
                     self.say(ToRoot::Introduce { process: self.welcome.process, broken: None });
                 }
+                self.lane.flush(Duration::from_secs(20));
                 leave(&self.lane, 0);
             }
             ["log"] => {
@@ -153,6 +154,8 @@ impl Part {
                     tracing::info!(target: "demo", "record {index}");
                 }
                 self.say(ToRoot::Introduce { process: self.welcome.process, broken: None });
+                // A busy machine takes longer than the second that `leave` gives.
+                self.lane.flush(Duration::from_secs(20));
                 leave(&self.lane, 0);
             }
             ["last-words"] => {
