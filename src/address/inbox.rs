@@ -184,6 +184,9 @@ impl std::fmt::Debug for Body {
     }
 }
 
+/// What a context polls for as long as its actor lives.
+type Kept = Pin<Box<dyn Future<Output = ()>>>;
+
 /// What an inbox needs of an actor's context. Not for users: the derive asks for it.
 #[derive(Debug)]
 pub struct Serving<A: Actor> {
@@ -193,7 +196,7 @@ pub struct Serving<A: Actor> {
     /// Asks the actor to tell of its end.
     pub(super) attend: fn(&Addr<A>, Attend),
     /// Has the actor's context poll this until the actor ends.
-    pub(super) keep: fn(&mut A::Context, Pin<Box<dyn Future<Output = ()>>>),
+    pub(super) keep: fn(&mut A::Context, Kept),
 }
 
 /// Finds out whether an actor's context can serve an inbox. One that can't may be several at once, as the threads of a

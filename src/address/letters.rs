@@ -125,8 +125,11 @@ fn is_for_ever(cause: &Cause) -> bool {
     matches!(cause, Cause::NoActor(_) | Cause::ActorStopped | Cause::Stale { .. } | Cause::NotAccepted { .. })
 }
 
+/// A subscription of another process, and what ends it.
+type Theirs = ((ProcessId, u64), Arc<AtomicBool>);
+
 /// Those of other processes that are told here, to end them.
-static THEIRS: Mutex<Vec<((ProcessId, u64), Arc<AtomicBool>)>> = Mutex::new(Vec::new());
+static THEIRS: Mutex<Vec<Theirs>> = Mutex::new(Vec::new());
 
 /// What the root says about subscriptions of other processes.
 pub(super) fn subscribing(router: &Arc<Router>, asked: &LettersToWorker) {

@@ -72,7 +72,8 @@ impl Wire for LoopWire {
     }
 
     async fn writable(&self) -> io::Result<()> {
-        match self.0.borrow().bytes < MOST_BYTES {
+        let has_room = self.0.borrow().bytes < MOST_BYTES;
+        match has_room {
             true => Ok(()),
             false => std::future::pending().await,
         }

@@ -165,6 +165,7 @@ fn process() -> impl Strategy<Value = Process> {
 
 /// What is in a group: processes and groups, each kind of unique names.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // Made once for each case.
 enum Part {
     Process(Process),
     Group(Group),

@@ -44,6 +44,15 @@ struct Parcel {
 /// What descriptors count in a window: see `protocol::connection::channel`.
 const DESCRIPTOR_BYTES: u64 = 32 << 10;
 
+/// What a numbering adds to a body.
+const NUMBERING_BYTES: u32 = {
+    assert!(Numbering::LEN <= 64);
+    #[allow(clippy::cast_possible_truncation)]
+    {
+        Numbering::LEN as u32
+    }
+};
+
 /// A connection may end between being found and being used.
 const TRIES: usize = 3;
 
@@ -138,7 +147,7 @@ impl Series {
             return Err(Cause::ShuttingDown);
         }
         let limits = router.identity().limits;
-        let limit = limits.max_message_bytes.saturating_sub(Numbering::LEN as u32);
+        let limit = limits.max_message_bytes.saturating_sub(NUMBERING_BYTES);
         let mut bytes = Vec::new();
         let carried =
             codec::encode_with_descriptors(value, &mut bytes, limit as usize, limits.max_descriptors.into())

@@ -236,7 +236,8 @@ impl Deployment {
         self.additions.next_slots.remove(&id);
         self.additions.actors.retain(|(process, _), _| *process != id);
         self.states.forget_all(id);
-        (self.last_exits.remove(&id), self.violations.remove(&id));
+        self.last_exits.remove(&id);
+        self.violations.remove(&id);
         self.tell(Event::Removed { process: name });
         self.additions.stops.iter_mut().for_each(|stop| {
             stop.left.remove(&id);

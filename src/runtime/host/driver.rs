@@ -165,10 +165,11 @@ impl Host {
 
     /// Stops the actors in reverse order of their start, each as it is to be stopped, and starts none any more.
     pub(in crate::runtime) async fn stop(&self) {
-        let mut state = self.state.borrow_mut();
-        state.waits_for_drain = false;
-        state.engine.handle_stop(Instant::now());
-        drop(state);
+        {
+            let mut state = self.state.borrow_mut();
+            state.waits_for_drain = false;
+            state.engine.handle_stop(Instant::now());
+        }
         self.wake.notify_one();
         let _ = self.stage.subscribe().wait_for(|stage| matches!(stage, Stage::Over(_))).await;
         // What they handed over is with the root before this process ends.

@@ -36,6 +36,8 @@ pub struct Group {
 }
 
 /// What stands in a topology or in a group, in start order.
+// A topology has few of them, and each is moved about once.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::topology) enum DeclaredMember {
     Process(Process),
