@@ -98,6 +98,8 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+// Parsed once in a process.
+#[allow(clippy::large_enum_variant)]
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Build, check and run a topology in the foreground
