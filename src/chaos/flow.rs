@@ -283,7 +283,7 @@ mod tests {
                     Act::Bytes(count, descriptor) => {
                         let count = usize::from(count).min(flow.room(now));
                         if count == 0 { continue }
-                        let bytes: Vec<u8> = (0..count).map(|at| ((read.len() + at) * 31 % 251) as u8).collect();
+                        let bytes: Vec<u8> = (0..count).map(|at| u8::try_from((read.len() + at) * 31 % 251).expect("less than 251")).collect();
                         let along: Vec<_> = descriptor.then_some((sent, read.len())).into_iter().collect();
                         sent += u32::from(descriptor);
                         flow.handle_bytes(&bytes, along, now);

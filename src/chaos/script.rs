@@ -277,6 +277,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::reversed_empty_ranges)] // What is shown to be turned.
     fn spans_the_wrong_way_round_are_turned_and_no_pause_is_none() {
         let chaos = Chaos::new(1).every(ms(20)..=ms(10)).cut(1, 9..=3);
         let steps: Vec<Step> = chaos.script(&names(&["a"])).take(100).collect();

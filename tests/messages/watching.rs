@@ -211,7 +211,6 @@ async fn between_lives(root: Root) -> procession::Result<()> {
     let slowly = Restart::from(Policy::Permanent).backoff(Backoff {
         min: std::time::Duration::from_millis(300),
         max: std::time::Duration::from_millis(300),
-        ..Backoff::default()
     });
     let processes = [watchman("tower", "watchman"), mortal("field", "mortal").restart(slowly)];
     let running = deploy(&root, processes).await?;

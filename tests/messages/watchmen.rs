@@ -233,11 +233,11 @@ pub(crate) async fn seen(watchman: &ProcAddr<Watchman>, ends: usize) -> Vec<Sigh
 }
 
 pub(crate) fn downs(seen: &[Sight]) -> Vec<&Down> {
-    let down = |sight| match sight {
-        &Sight::Down(ref down) => Some(down),
+    let downs = seen.iter().filter_map(|sight| match sight {
+        Sight::Down(down) => Some(down),
         _ => None,
-    };
-    seen.iter().filter_map(down).collect()
+    });
+    downs.collect()
 }
 
 /// The end is behind so many notes, in order.

@@ -236,7 +236,7 @@ mod tests {
         }
         let bytes: usize =
             letters.report().last.iter().filter_map(|letter| letter.body.as_ref()).map(Vec::len).sum();
-        assert!(bytes <= KEEP_BYTES && bytes >= KEEP_BYTES / 2, "{bytes}");
+        assert!((KEEP_BYTES / 2..=KEEP_BYTES).contains(&bytes), "{bytes}");
         letters.bury(&here, DeadLetter::new(None, None, Cause::Full), || Some(vec![7; KEEP_BODY_BYTES + 1]));
         assert_eq!(letters.report().last.last().and_then(|letter| letter.body.clone()), None);
     }

@@ -52,13 +52,9 @@ fn any_event() -> impl Strategy<Value = Event> {
 fn happen(world: &mut World, event: Event) {
     let choose = |which: usize, among: Vec<ChildId>| (!among.is_empty()).then(|| among[which % among.len()]);
     // One more than there are: the last is nobody.
-    let any = |world: &World, which: usize| match world
-        .engine
-        .children()
-        .map(|(child, _)| child)
-        .collect::<Vec<_>>()
-    {
-        children => children.get(which % (children.len() + 1)).copied().unwrap_or(ChildId(u32::MAX)),
+    let any = |world: &World, which: usize| {
+        let children: Vec<ChildId> = world.engine.children().map(|(child, _)| child).collect();
+        children.get(which % (children.len() + 1)).copied().unwrap_or(ChildId(u32::MAX))
     };
     let starting = |world: &World| {
         world.living.iter().filter(|(_, process)| !process.ready).map(|(child, _)| *child).collect::<Vec<_>>()
