@@ -18,7 +18,7 @@ pub(crate) fn program() -> Program {
         .actor::<crate::postmortem::Patient>()
         .actor::<crate::states::Vault>()
         .actor::<crate::states::Strict>()
-        .actor::<crate::run_time::Founder>()
+        .actor::<crate::founder::Founder>()
         .actor::<crate::watchmen::Watchman>()
         .actor::<crate::watchmen::Mortal>()
         .actor::<crate::hangs::Hog>()

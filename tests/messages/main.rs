@@ -20,6 +20,7 @@ mod at_least_once;
 mod carrying;
 mod delivery;
 mod faults;
+mod founder;
 mod groups;
 mod hangs;
 mod letters;
