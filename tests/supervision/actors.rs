@@ -1,7 +1,5 @@
 //! The actors of the stories: those that are supervised, and one that writes down what they say.
 
-use std::time::Duration;
-
 use procession::prelude::*;
 
 pub(crate) fn program() -> Program {
@@ -15,9 +13,12 @@ messages! {
     /// To a child.
     WhoAreYou() -> "Life";
     End(How) -> "()";
-    /// Takes a while after its handler has returned, and says when it is done.
+    /// Goes on after its handler has returned until the ledger has [`GO_ON`], and says when it is done.
     Slowly() -> "()";
 }
+
+/// What the ledger has when a slow handler may end.
+pub(crate) const GO_ON: &str = "go on";
 
 /// How a child ends.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -140,11 +141,11 @@ impl Handler<Slowly> for Child {
     fn handle(&mut self, _: Slowly, _: &mut Context<Self>) -> ResponseFuture<()> {
         let (name, ledger) = (self.name.clone(), self.upbringing.ledger.clone());
         Box::pin(async move {
-            // A handler that takes its time; nobody's synchronisation.
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            if let Some(ledger) = ledger {
-                ledger.do_send(Said(format!("{name} is done")));
+            let Some(ledger) = ledger else { return };
+            while !ledger.send(Read).await.is_ok_and(|lines| lines.iter().any(|line| line == GO_ON)) {
+                tokio::task::yield_now().await;
             }
+            ledger.do_send(Said(format!("{name} is done")));
         })
     }
 }

@@ -38,8 +38,9 @@ async fn waits(root: Root) -> procession::Result<()> {
     // What was handled before this was, so that its handler has returned and its future has not.
     who(&a).await;
     running.restart("house").await?;
-    let lines = read(&running, |lines| lines.len() == 4).await?;
-    assert_eq!(lines, ["a started", "a is done", "a stopped", "a started"]);
+    running.addr::<Ledger>("ledger")?.tell(Said(GO_ON.to_owned())).await?;
+    let lines = read(&running, |lines| lines.len() == 5).await?;
+    assert_eq!(lines, ["a started", GO_ON, "a is done", "a stopped", "a started"]);
     running.shutdown().await
 }
 

@@ -21,7 +21,7 @@ use crate::protocol::watching::EndReason;
 /// Called with how the actor ended.
 pub type Observer = Box<dyn FnOnce(&EndReason) + Send>;
 
-/// See the [module](self).
+/// One life of an actor: who hears of its end, and who wants it.
 #[derive(Default)]
 pub struct Ends {
     state: Mutex<State>,
