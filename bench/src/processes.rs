@@ -17,7 +17,11 @@ pub(crate) fn memory(pid: u32) -> Result<f64, Failure> {
 pub(crate) fn time_run(pid: u32) -> Result<Duration, Failure> {
     let mut nanoseconds = 0;
     for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
-        let told = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        let told = match std::fs::read_to_string(thread?.path().join("schedstat")) {
+            // It ended meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            told => told?,
+        };
         nanoseconds += told.split(' ').next().ok_or("an empty schedstat")?.parse::<u64>()?;
     }
     Ok(Duration::from_nanos(nanoseconds))

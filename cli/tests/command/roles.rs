@@ -118,7 +118,8 @@ impl Actor for Stuck {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        context.notify(Block);
+        // A process is ready when all of this kind have run, and this is for after that.
+        context.notify_later(Block, std::time::Duration::from_millis(200));
     }
 }
 
