@@ -37,6 +37,7 @@ async fn waits(root: Root) -> procession::Result<()> {
     a.tell(Slowly).await?;
     // What was handled before this was, so that its handler has returned and its future has not.
     who(&a).await;
+    read(&running, |lines| lines == ["a started"]).await?;
     running.restart("house").await?;
     running.addr::<Ledger>("ledger")?.tell(Said(GO_ON.to_owned())).await?;
     let lines = read(&running, |lines| lines.len() == 5).await?;
