@@ -13,7 +13,7 @@
 //! in the same place kills and removes it.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -36,6 +36,7 @@ const GONE_STEPS: u32 = 9;
 #[derive(Debug)]
 pub(super) struct Cgroup {
     folder: PathBuf,
+    removed: bool,
 }
 
 impl Cgroup {
@@ -44,17 +45,15 @@ impl Cgroup {
         let roots = roots_folder()?;
         let folder = roots.join(format!("{process}.{incarnation}"));
         fs::create_dir_all(&folder).ok()?;
-        let cgroup = Cgroup { folder };
-        if cgroup.entrance().is_err() {
-            cgroup.remove();
-            return None;
-        }
+        let cgroup = Cgroup { folder, removed: false };
+        // Who may not write there puts nobody in; dropped, the group is removed.
+        fs::OpenOptions::new().write(true).open(cgroup.folder.join("cgroup.procs")).ok()?;
         Some(cgroup)
     }
 
-    /// Whoever writes `0` there is in the group.
-    pub(super) fn entrance(&self) -> io::Result<OwnedFd> {
-        Ok(fs::OpenOptions::new().write(true).open(self.folder.join("cgroup.procs"))?.into())
+    /// The folder itself, by which a child is born in the group.
+    pub(super) fn open(&self) -> io::Result<OwnedFd> {
+        Ok(fs::File::open(&self.folder)?.into())
     }
 
     /// Who is in it.
@@ -75,7 +74,7 @@ impl Cgroup {
     }
 
     /// Removes it once nobody is in it; who still is after a while is returned.
-    pub(super) async fn end(self) -> Vec<i32> {
+    pub(super) async fn end(mut self) -> Vec<i32> {
         for step in 0..GONE_STEPS {
             if self.remove() {
                 return Vec::new();
@@ -86,16 +85,19 @@ impl Cgroup {
         if self.remove() { Vec::new() } else { self.members() }
     }
 
-    fn remove(&self) -> bool {
-        let removed = match fs::remove_dir(&self.folder) {
+    fn remove(&mut self) -> bool {
+        if self.removed {
+            return true;
+        }
+        self.removed = match fs::remove_dir(&self.folder) {
             Ok(()) => true,
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
-        if let Some(roots) = self.folder.parent().filter(|_| removed) {
+        if let Some(roots) = self.folder.parent().filter(|_| self.removed) {
             // It is empty when this was the last one.
             let _ = fs::remove_dir(roots);
         }
-        removed
+        self.removed
     }
 }
 
@@ -135,7 +137,7 @@ pub(super) async fn sweep_stale() {
         let lives = fs::read_dir(entry.path()).into_iter().flatten().flatten();
         for life in lives.filter(|life| life.path().is_dir()) {
             kill(&life.path());
-            Cgroup { folder: life.path() }.end().await;
+            Cgroup { folder: life.path(), removed: false }.end().await;
         }
         let _ = fs::remove_dir(entry.path());
     }
@@ -292,8 +294,12 @@ impl Kills {
     }
 }
 
+/// More than `/proc/vmstat` has: such files have no length that could be asked for, and each read makes all of it anew.
+const COUNTS_BYTES: usize = 16 << 10;
+
 fn counted(path: PathBuf) -> Option<(PathBuf, u64)> {
-    let text = fs::read_to_string(&path).ok()?;
+    let mut text = String::with_capacity(COUNTS_BYTES);
+    fs::File::open(&path).ok()?.read_to_string(&mut text).ok()?;
     let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())?;
     Some((path, count))
 }

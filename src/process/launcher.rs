@@ -87,14 +87,14 @@ pub fn launch(launch: Launch, events: mpsc::Sender<Report>) -> Result<Worker, La
     let greeting = Outgoing { bytes: greeting(states, welcome)?, descriptors: vec![memory] };
     let (ours, theirs) = socket::pair().map_err(resources("make a control pipe"))?;
     let mut estate = estate(process, incarnation, cgroup);
-    let entrance = estate.cgroup.as_ref().and_then(|cgroup| cgroup.entrance().ok());
+    let folder = estate.cgroup.as_ref().and_then(|cgroup| cgroup.open().ok());
     let order = Order {
         program: &file,
         title: name.as_str(),
         arguments: &arguments,
         environment: &worker_environment(environment, depth + 1, &estate.mark),
         control: theirs.as_fd(),
-        cgroup: entrance.as_ref().map(AsFd::as_fd),
+        group: folder.as_ref().map(AsFd::as_fd),
         mark: estate.mark.number(),
     };
     let started = Instant::now();

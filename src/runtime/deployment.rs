@@ -154,24 +154,20 @@ impl Deployment {
 
     pub(super) fn start(&mut self) {
         self.engine.handle_start(Instant::now());
-        self.carry_out();
     }
 
     pub(super) fn stop(&mut self) {
         self.engine.handle_stop(Instant::now());
-        self.carry_out();
     }
 
     pub(super) fn kill(&mut self) {
         self.engine.handle_kill(Instant::now());
-        self.carry_out();
     }
 
     pub(super) fn restart(&mut self, name: &str) -> Result<()> {
         let process = self.plan.process(name).ok_or_else(|| Error::NoSuchProcess(name.to_owned()))?;
         let child = self.child_of(process.id);
         self.engine.handle_restart(child, Instant::now()).map_err(Error::other)?;
-        self.carry_out();
         Ok(())
     }
 
@@ -191,7 +187,6 @@ impl Deployment {
         self.broker.handle_timeout(now);
         self.answer_again(now);
         self.look_for_hangs(now);
-        self.carry_out();
     }
 
     pub(super) fn status(&self) -> Vec<ProcessStatus> {
@@ -212,7 +207,6 @@ impl Deployment {
     /// What the root's own router says.
     pub(super) fn root_says(&mut self, said: ToRoot) {
         self.frame(ROOT_LIFE, said);
-        self.carry_out();
     }
 
     /// What happened to a worker.
@@ -227,19 +221,27 @@ impl Deployment {
             }
             WorkerEvent::Exited(death) => self.exited(process, incarnation, *death),
         }
-        self.carry_out();
     }
 
-    /// Does what engine and broker have decided.
-    fn carry_out(&mut self) {
+    /// Does what engine and broker have decided. To be called after each input.
+    pub(super) async fn carry_out(&mut self) {
+        self.say_all();
         while let Some(action) = self.engine.poll_action() {
             match action {
-                Action::Start { child, incarnation } => self.launch(child, incarnation),
+                Action::Start { child, incarnation } => {
+                    // A birth holds this thread for some milliseconds. Who waits to hear of the death before it hears of it first.
+                    tokio::task::yield_now().await;
+                    self.launch(child, incarnation);
+                }
                 Action::Stop { child, incarnation, step } => self.urge(child, incarnation, step),
                 Action::Note(note) => self.note(note),
                 Action::Ended(outcome) => self.end(outcome),
             }
         }
+        self.say_all();
+    }
+
+    fn say_all(&mut self) {
         for say in self.broker.poll() {
             self.say(say);
         }

@@ -285,6 +285,9 @@ impl Loop {
                     }
                 }
             }
+            if let Some(deployment) = &mut self.deployment {
+                deployment.carry_out().await;
+            }
             if let Some(ended) = self.deployment.take_if(|deployment| deployment.is_ended()) {
                 let signal = *self.signal.borrow();
                 if signal.is_some() {

@@ -35,9 +35,8 @@ pub struct Order<'a> {
     pub environment: &'a [(OsString, OsString)],
     /// Becomes [`CONTROL_DESCRIPTOR`] in the child. The caller's is to be closed after the start (H8).
     pub control: BorrowedFd<'a>,
-    /// Where a `0` is written to put the child into a control group, before its program runs. A group that does not
-    /// take it is no failure.
-    pub cgroup: Option<BorrowedFd<'a>>,
+    /// The folder of the control group (cgroup2) in which the child shall be. A group that does not take it is no failure.
+    pub group: Option<BorrowedFd<'a>>,
     /// Becomes the child's limit of file locks, which no kernel since 2.4 looks at, and which all inherit that it starts:
     /// so they are known by it, dead ones too.
     pub mark: u64,
@@ -91,7 +90,7 @@ pub fn spawn(order: &Order<'_>) -> Result<Spawned, SpawnError> {
     let (null, child_stdout) = (null?, child_stdout?);
     let (child_stderr, child_report) = (child_stderr?, child_report?);
     let control = raised(&order.control)?;
-    let cgroup = order.cgroup.as_ref().map(raised).transpose()?;
+    let group = order.group.as_ref().map(raised).transpose()?;
     let plan = child::Plan {
         program: strings.program.as_ptr(),
         arguments: strings.arguments.pointers.as_ptr(),
@@ -101,13 +100,13 @@ pub fn spawn(order: &Order<'_>) -> Result<Spawned, SpawnError> {
         stderr: child_stderr.as_raw_fd(),
         control: control.as_raw_fd(),
         report: child_report.as_raw_fd(),
-        cgroup: cgroup.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+        group: group.as_ref().map_or(-1, AsRawFd::as_raw_fd),
         parent: nix::unistd::getpid().as_raw(),
         mark: order.mark,
     };
     let child = with_signals_blocked(|| child::start(&plan))?;
     // Our copies must go, or the pipes would never end (H8).
-    drop((null, child_stdout, child_stderr, child_report, control, cgroup));
+    drop((null, child_stdout, child_stderr, child_report, control, group));
     await_exec(report)?;
     for fd in [&stdout, &stderr] {
         fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(setup("make a pipe non-blocking"))?;

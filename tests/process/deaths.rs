@@ -234,7 +234,7 @@ async fn thread_ends(_: Stage) {
             arguments: &["60".into()],
             environment: &[],
             control: theirs.as_fd(),
-            cgroup: None,
+            group: None,
             mark: u64::MAX,
         };
         procession::sys::spawn::spawn(&order).unwrap()

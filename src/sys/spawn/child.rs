@@ -21,8 +21,8 @@ pub(super) struct Plan {
     pub(super) stderr: RawFd,
     pub(super) control: RawFd,
     pub(super) report: RawFd,
-    /// Negative if there is none.
-    pub(super) cgroup: RawFd,
+    /// The folder of its control group; negative if there is none.
+    pub(super) group: RawFd,
     pub(super) parent: i32,
     pub(super) mark: u64,
 }
@@ -67,9 +67,14 @@ pub(super) fn start(plan: &Plan) -> Result<Child, SpawnError> {
     let setup = |doing| move |error| SpawnError::Setup { doing, error };
     // SAFETY: the child calls nothing but `follow`, which keeps to async-signal-safe calls and never returns. Its
     // copy of `plan` points into the child's copy of the memory that the caller holds during this call.
-    match unsafe { libc::fork() } {
+    let (forked, born_in_group) = match unsafe { fork_into_group(plan.group) } {
+        Some(forked) => (forked, true),
+        // SAFETY: as above.
+        None => (unsafe { libc::fork() }, false),
+    };
+    match forked {
         -1 => Err(setup("fork")(io::Error::last_os_error())),
-        0 => follow(plan),
+        0 => follow(plan, born_in_group),
         pid => Child::adopt(pid).map_err(|error| {
             // No pidfd, so nobody would own it. Its pid is still its own, since only we could reap it.
             // SAFETY: both take integers, and waitpid accepts a null status.
@@ -82,8 +87,31 @@ pub(super) fn start(plan: &Plan) -> Result<Child, SpawnError> {
     }
 }
 
-fn follow(plan: &Plan) -> ! {
-    let stage = match prepare(plan) {
+/// Does not fit into the type that `libc` gives it.
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
+
+/// Forks a child that is born in a control group. To move there later takes a lock that stops every fork and every exit on the
+/// machine for some ten milliseconds; to be born there takes none. `None` where there is no group, or where the
+/// kernel or a filter of system calls refuses that: then nothing was forked.
+///
+/// # Safety
+/// As after [`libc::fork`], and beyond that the C library does not know of the child: it may make plain system calls, and must
+/// end by exec or `_exit`.
+#[allow(unsafe_code)]
+unsafe fn fork_into_group(group: RawFd) -> Option<i32> {
+    // SAFETY: plain data for which zeroes are valid: no flags, no stack of its own, nothing to be written.
+    let mut order: libc::clone_args = unsafe { std::mem::zeroed() };
+    order.flags = CLONE_INTO_CGROUP;
+    order.exit_signal = libc::SIGCHLD as u64;
+    order.cgroup = u64::try_from(group).ok()?;
+    // SAFETY: the kernel reads the order, which is as long as said. Without CLONE_VM the child has a copy of this stack
+    // and returns here on it; what it may do then is the caller's promise.
+    let forked = unsafe { libc::syscall(libc::SYS_clone3, &raw const order, size_of_val(&order)) };
+    i32::try_from(forked).ok().filter(|forked| *forked >= 0)
+}
+
+fn follow(plan: &Plan, born_in_group: bool) -> ! {
+    let stage = match prepare(plan, born_in_group) {
         Ok(()) => {
             execute(plan);
             Stage::Exec
@@ -96,11 +124,11 @@ fn follow(plan: &Plan) -> ! {
 
 /// Becomes what a worker is before its program runs.
 #[allow(unsafe_code)]
-fn prepare(plan: &Plan) -> Result<(), Stage> {
+fn prepare(plan: &Plan, born_in_group: bool) -> Result<(), Stage> {
     let check = |result: i32, stage: Stage| if result < 0 { Err(stage) } else { Ok(()) };
-    // SAFETY: all of these take integers, or pointers to plain data on the stack, and are async-signal-safe; write is told of one byte that is there, and refuses
-    // a negative descriptor. The descriptors were open in the parent at the
-    // fork, and all are above CONTROL_DESCRIPTOR, so that no dup2 closes a source of a later one.
+    // SAFETY: all of these take integers, or pointers to plain data on the stack, and are async-signal-safe; openat reads a
+    // literal, write is told of one byte that is there, and both refuse a negative descriptor. The descriptors were open
+    // in the parent at the fork, and all are above CONTROL_DESCRIPTOR, so that no dup2 closes a source of a later one.
     unsafe {
         check(libc::setpgid(0, 0), Stage::Group)?;
         check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), Stage::DeathSignal)?;
@@ -114,7 +142,11 @@ fn prepare(plan: &Plan) -> Result<(), Stage> {
             locks.rlim_cur = plan.mark.min(locks.rlim_max);
             libc::setrlimit(libc::RLIMIT_LOCKS, &raw const locks);
         }
-        libc::write(plan.cgroup, c"0".as_ptr().cast(), 1);
+        if !born_in_group {
+            let flags = libc::O_WRONLY | libc::O_CLOEXEC;
+            let entrance = libc::openat(plan.group, c"cgroup.procs".as_ptr(), flags);
+            libc::write(entrance, c"0".as_ptr().cast(), 1);
+        }
         check(libc::dup2(plan.stdin, 0), Stage::Descriptors)?;
         check(libc::dup2(plan.stdout, 1), Stage::Descriptors)?;
         check(libc::dup2(plan.stderr, 2), Stage::Descriptors)?;
