@@ -14,7 +14,7 @@ use procession::runtime::{Event, Events, HangKind};
 use procession::topology::OnHang;
 
 use crate::actors::{Nothing, Probe, Wait, WhoAreYou};
-use crate::stage::{deploy, event, probe, release, signal, story, who};
+use crate::stage::{PATIENCE, deploy, event, long_story, probe, release, signal, story, who};
 
 pub(crate) fn stories() -> Vec<Trial> {
     vec![
@@ -25,7 +25,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("p3_by_policy_a_hung_process_is_aborted", aborted),
         story("p3_by_policy_a_stopped_process_is_aborted_too", aborted_while_stopped),
         story("p3_what_waits_asynchronously_is_no_hang", waiting),
-        story("h51_no_false_alarm_while_every_core_is_busy", busy_machine),
+        long_story("h51_no_false_alarm_while_every_core_is_busy", busy_time() + PATIENCE, busy_machine),
         story("p3_watching_wakes_no_idle_worker", idle),
     ]
 }

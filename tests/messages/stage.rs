@@ -42,10 +42,19 @@ pub(crate) fn story<F: Future<Output = procession::Result<()>>>(
     name: &'static str,
     play: impl FnOnce(Root) -> F + Send + 'static,
 ) -> Trial {
+    long_story(name, PATIENCE, play)
+}
+
+/// One that may take longer than others.
+pub(crate) fn long_story<F: Future<Output = procession::Result<()>>>(
+    name: &'static str,
+    patience: Duration,
+    play: impl FnOnce(Root) -> F + Send + 'static,
+) -> Trial {
     let transport = transport();
     checked(name, move || {
         set_transport(transport);
-        played(program(), PATIENCE, play)
+        played(program(), patience, play)
     })
 }
 
