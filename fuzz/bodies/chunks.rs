@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use procession::id::{ActorId, BuildId, Incarnation, ProcessId, Slot};
+use procession::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, Slot};
 use procession::protocol::Limits;
 use procession::protocol::connection::{Connection, Event, ProtocolError};
 use procession::protocol::frame::{CHUNKED, Frame, Header, Kind};
@@ -38,7 +38,7 @@ impl Model {
         };
         model.give(Header::new(Kind::Hello), &encoded(&hello(2))).expect("an honest hello");
         for channel in 0..CHANNELS {
-            let open = Open { target: ActorId::declared(ProcessId(1), Slot(channel)) };
+            let open = Open { target: Capability::unsealed(ActorId::declared(ProcessId(1), Slot(channel))) };
             model
                 .give(Header { channel, ..Header::new(Kind::Open) }, &encoded(&open))
                 .expect("an honest open");

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use procession::id::{ActorId, BuildId, Incarnation, ProcessId, Slot};
+use procession::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, Slot};
 use procession::protocol::Limits;
 use procession::protocol::connection::{Begin, Connection, Event, Mode, ProtocolError, Submit, Waiting};
 use procession::protocol::control::Preamble;
@@ -78,7 +78,7 @@ impl Victim {
     /// Opens channels to three actors of the other process, and sends what there is to send: small and large.
     pub(crate) fn speak(&mut self) {
         for slot in 0..3 {
-            let target = ActorId::declared(ProcessId(2), Slot(slot));
+            let target = Capability::unsealed(ActorId::declared(ProcessId(2), Slot(slot)));
             self.connection.open(&Open { target });
         }
         let small = Bytes::from(vec![7; 20]);
@@ -97,7 +97,7 @@ impl Victim {
             (9, Mode::Call, 2),
         ] {
             let body = if tag % 6 == 0 { &large } else { &small };
-            let submit = Submit { channel, message: tag, mode, timeout_ms: 9_000 };
+            let submit = Submit { channel, message: tag, mode, timeout_ms: 9_000, right: 0 };
             match self.connection.submit(submit, body, || Waiting { tag, deadline }) {
                 Ok(Some(_)) if mode != Mode::Outbox => self.waiting.push(tag),
                 Ok(_) => {}
@@ -105,7 +105,7 @@ impl Victim {
             }
         }
         for slot in 0..3 {
-            let target = ActorId::declared(ProcessId(2), Slot(slot));
+            let target = Capability::unsealed(ActorId::declared(ProcessId(2), Slot(slot)));
             let watcher = (slot > 0).then(|| ActorId::declared(ProcessId(1), Slot(slot)));
             let watched = self.connection.watch(&Watch { target, watcher }, slot == 2);
             self.watched.insert(watched.expect("nothing was wrong yet"));
@@ -182,6 +182,7 @@ impl Victim {
                 self.connection.notify(*reference, true, *watcher, &EndReason::NoActor);
             }
             Respond::Watch { .. } => {}
+            Respond::Present { channel, right } => self.connection.deny(*channel, *right, &Cause::Full),
             Respond::Notice { channel } => {
                 self.connection.begin_notice(*channel);
             }
@@ -228,6 +229,7 @@ enum Respond {
     Deliver { channel: u32, bytes: u64, correlation: Option<u64>, deadline: Option<Instant> },
     Goodbye,
     Watch { reference: Reference, slot: u32, watcher: Option<u32> },
+    Present { channel: u32, right: u32 },
     Notice { channel: u32 },
 }
 
@@ -239,7 +241,7 @@ impl Victim {
             // Whom the peer's channel led to is not remembered here, and none of ours is ever closed.
             Event::Closed { .. } | Event::Shut { .. } => return,
             Event::Open { channel, open } => {
-                *respond = Some(Respond::Open { channel, slot: open.target.slot.0 });
+                *respond = Some(Respond::Open { channel, slot: open.target.slot().0 });
                 return;
             }
             Event::Deliver { channel, body, weight, correlation, deadline, .. } => {
@@ -251,7 +253,7 @@ impl Victim {
             }
             Event::Watch { reference, watch, .. } => {
                 let watcher = watch.watcher.map(|watcher| watcher.slot.0);
-                *respond = Some(Respond::Watch { reference, slot: watch.target.slot.0, watcher });
+                *respond = Some(Respond::Watch { reference, slot: watch.target.slot().0, watcher });
                 return;
             }
             Event::Unwatch { reference, back } => {
@@ -265,6 +267,11 @@ impl Victim {
                     assert!(self.told.insert(reference), "N-5: {reference:?} was told twice");
                 }
                 *respond = channel.map(|channel| Respond::Notice { channel });
+                return;
+            }
+            Event::Present { channel, right, .. } => {
+                // Every other one is good for nothing.
+                *respond = (right % 2 == 0).then_some(Respond::Present { channel, right });
                 return;
             }
             Event::Goodbye => {

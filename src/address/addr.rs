@@ -16,8 +16,7 @@ use super::export::ActorExport;
 use super::recipient::ProcRecipient;
 use super::request::{Request, Tell};
 use super::target::Target;
-use crate::id::{ActorId, Incarnation};
-use crate::process::routing::Router;
+use crate::id::Capability;
 use crate::protocol::Delivery;
 use crate::protocol::connection::Mode;
 use crate::protocol::wire::{Cause, Failure};
@@ -50,7 +49,7 @@ impl<A: ProcActor> ProcAddr<A> {
     }
 
     /// The actor with this number, of which the topology or the runtime says that it is an `A`.
-    pub(crate) fn of(id: ActorId, name: Option<Arc<str>>) -> ProcAddr<A> {
+    pub(crate) fn of(id: Capability, name: Option<Arc<str>>) -> ProcAddr<A> {
         ProcAddr::new(Target::of(id, name))
     }
 
@@ -71,9 +70,7 @@ impl<A: ProcActor> ProcAddr<A> {
         let router = context::current().ok_or(Failure::not_executed(Cause::NoRuntime))?;
         let identity = router.identity();
         let export = ActorExport::new(Some(addr));
-        let (slot, key) = router.registry().export(export, identity.limits.window_messages);
-        let id = ActorId { process: identity.process, incarnation: identity.incarnation, slot, key };
-        Ok(ProcAddr::of(id, None))
+        Ok(ProcAddr::of(router.registry().export(export, identity.limits.window_messages), None))
     }
 
     /// Sends a message and waits for the reply (an ask). Waits for room first, if need be.
@@ -157,10 +154,10 @@ impl<A: ProcActor> ProcAddr<A> {
     pub fn connected(&self) -> bool {
         let Some(router) = context::current() else { return false };
         match self.target.resolve(&router) {
-            Ok(id) if router.is_local(id) => {
-                router.find_local(id).is_ok_and(|exported| exported.actor.is_alive())
+            Ok(id) if router.is_local(id.process()) => {
+                router.find_local(&id).is_ok_and(|exported| exported.actor.is_alive())
             }
-            Ok(id) => router.is_reachable(id.process),
+            Ok(id) => router.is_reachable(id.process()),
             Err(_) => false,
         }
     }
@@ -172,16 +169,7 @@ impl<A: ProcActor> ProcAddr<A> {
     /// The address can't be resolved, or nothing was sent there yet, so that no life is known.
     pub fn pin(&self) -> Result<ProcAddr<A>, Failure> {
         let router = context::current().ok_or(Failure::not_executed(Cause::NoRuntime))?;
-        let id = self.target.resolve(&router).map_err(Failure::not_executed)?;
-        let life = self.life(&router, id).ok_or(Failure::not_executed(Cause::NoActor(id)))?;
-        Ok(ProcAddr::new(self.target.pinned(id, life)))
-    }
-
-    fn life(&self, router: &Router, id: ActorId) -> Option<Incarnation> {
-        match router.is_local(id) {
-            true => Some(router.identity().incarnation),
-            false => router.connected_life(id.process),
-        }
+        self.target.pinned(&router).map(ProcAddr::new).map_err(Failure::not_executed)
     }
 
     /// The name that the topology gave the actor, where it is known here.

@@ -13,7 +13,7 @@ use super::request::{Pending, Route};
 use super::slot::CallSlot;
 use super::target::Target;
 use crate::codec;
-use crate::id::ActorId;
+use crate::id::Capability;
 use crate::process::handling::Taken;
 use crate::process::routing::{
     self, DeadLetter, Exported, KEEP_BODY_BYTES, MessageName, Pass, Peer, Router, Waiter,
@@ -35,14 +35,14 @@ pub(super) fn submit<M: ProcMessage>(target: &Target, which: Which, message: M, 
     };
     let id = match target.resolve_fully(&router) {
         Ok((id, false)) => id,
-        Ok((id, true)) => return kept::submit(&router, id, which, message, mode),
+        Ok((id, true)) => return kept::submit(&router, &id, which, message, mode),
         Err(cause) => return Pending::failed(cause, Some(message)),
     };
-    if !router.is_local(id) {
-        return submit_remote(&router, id, which, message, mode);
+    if !router.is_local(id.process()) {
+        return submit_remote(&router, &id, which, message, mode);
     }
     let deadline = Instant::now() + router.ask_timeout();
-    match router.find_local(id) {
+    match router.find_local_for(&id, which.id) {
         Ok(exported) => submit_local(&router, exported, which, message, mode, deadline),
         Err(cause) => Pending::failed(cause, Some(message)),
     }
@@ -54,7 +54,7 @@ const TRIES: usize = 3;
 
 fn submit_remote<M: ProcMessage>(
     router: &Arc<Router>,
-    id: ActorId,
+    id: &Capability,
     which: Which,
     message: M,
     mode: Mode,
@@ -78,17 +78,21 @@ fn submit_remote<M: ProcMessage>(
 /// one later, and then there is a key.
 fn put<M: ProcMessage>(
     router: &Arc<Router>,
-    id: ActorId,
+    id: &Capability,
     which: Which,
     message: &M,
     (mode, timeout): (Mode, Duration),
     mut waiting: impl FnMut() -> Waiting<Waiter>,
 ) -> Result<(Arc<Peer>, Option<u64>), Cause> {
+    // By an address for other messages it would be refused, and this process blamed for it.
+    if !id.is_full() && id.message().is_some_and(|only| only != which.id.0) {
+        return Err(Cause::NotGranted { actor: id.id(), message: which.name.to_owned() });
+    }
     let mut cause = Cause::ShuttingDown;
     for _ in 0..TRIES {
-        let routing::Route { peer, channel, uses } = router.route(id)?;
+        let routing::Route { peer, channel, uses, right } = router.route(id)?;
         let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
-        let submit = Submit { channel, message: which.id.0, mode, timeout_ms };
+        let submit = Submit { channel, message: which.id.0, mode, timeout_ms, right };
         let sent = peer.with(|connection| {
             // The channel was closed since it was looked up, and may lead to another actor by now.
             if connection.uses_of(channel) != uses {
@@ -197,19 +201,24 @@ pub(super) fn do_send<M: ProcMessage>(target: &Target, which: Which, message: M)
         tracing::warn!(target: "procession::dead_letters", message = which.name, "dead letter: {cause}");
         return;
     };
-    let target = target.resolve(&router).ok();
+    let target = target.resolve(&router).ok().map(|target| target.id());
     let letter = DeadLetter::new(target, Some(which.name), cause);
     router.bury(letter, || message.and_then(|message| codec::encode(&message, KEEP_BODY_BYTES).ok()));
 }
 
 /// Sends a message that waits for room as long as it takes, whoever sent it: there are few of them, and each is owed.
-pub(super) fn tell_and_forget<M: ProcMessage>(router: &Arc<Router>, id: ActorId, which: Which, message: &M) {
+pub(super) fn tell_and_forget<M: ProcMessage>(
+    router: &Arc<Router>,
+    id: &Capability,
+    which: Which,
+    message: &M,
+) {
     let nobody = || {
-        let tag = Waiter::Nobody { target: id, message: MessageName(which.name) };
+        let tag = Waiter::Nobody { target: id.id(), message: MessageName(which.name) };
         Waiting { tag, deadline: None }
     };
     if let Err(cause) = put(router, id, which, message, (Mode::Tell, Duration::ZERO), nobody) {
-        let letter = DeadLetter::new(Some(id), Some(which.name), cause);
+        let letter = DeadLetter::new(Some(id.id()), Some(which.name), cause);
         router.bury(letter, || codec::encode(message, KEEP_BODY_BYTES).ok());
     }
 }
@@ -223,20 +232,20 @@ fn send_now<M: ProcMessage>(
     let Some(router) = context::current() else { return Err((Cause::NoRuntime, Some(message))) };
     let id = match target.resolve_fully(&router) {
         Ok((id, false)) => id,
-        Ok((id, true)) => return kept::send_now(&router, id, which, message, mode),
+        Ok((id, true)) => return kept::send_now(&router, &id, which, message, mode),
         Err(cause) => return Err((cause, Some(message))),
     };
-    if router.is_local(id) {
-        return match router.find_local(id) {
+    if router.is_local(id.process()) {
+        return match router.find_local_for(&id, which.id) {
             Ok(exported) => send_local_now(&router, exported, which, message, mode),
             Err(cause) => Err((cause, Some(message))),
         };
     }
     let nobody = || {
-        let tag = Waiter::Nobody { target: id, message: MessageName(which.name) };
+        let tag = Waiter::Nobody { target: id.id(), message: MessageName(which.name) };
         Waiting { tag, deadline: None }
     };
-    match put(&router, id, which, &message, (mode, Duration::ZERO), nobody) {
+    match put(&router, &id, which, &message, (mode, Duration::ZERO), nobody) {
         Ok(_) => Ok(()),
         Err(cause) => Err((cause, Some(message))),
     }

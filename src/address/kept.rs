@@ -7,7 +7,7 @@ use super::actor::ProcMessage;
 use super::dispatch::Which;
 use super::request::{Pending, Route};
 use super::slot::CallSlot;
-use crate::id::ActorId;
+use crate::id::Capability;
 use crate::process::routing::{Keeper, MessageName, Router};
 use crate::protocol::connection::Mode;
 use crate::protocol::series::Wanted;
@@ -16,7 +16,7 @@ use crate::protocol::wire::Cause;
 /// Sends a message whose outcome somebody waits for: `mode` is `Call` or `Tell`.
 pub(super) fn submit<M: ProcMessage>(
     router: &Arc<Router>,
-    id: ActorId,
+    id: &Capability,
     which: Which,
     message: M,
     mode: Mode,
@@ -41,7 +41,7 @@ pub(super) fn submit<M: ProcMessage>(
 /// Sends a message that nobody waits for: `mode` is `Try` or `Outbox`.
 pub(super) fn send_now<M: ProcMessage>(
     router: &Arc<Router>,
-    id: ActorId,
+    id: &Capability,
     which: Which,
     message: M,
     mode: Mode,

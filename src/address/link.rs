@@ -20,7 +20,7 @@ use super::addr::ProcAddr;
 use super::context;
 use super::export::ActorExport;
 use super::inbound::{Inbound, Notice};
-use crate::id::{ActorId, Incarnation, Slot};
+use crate::id::{ActorId, Capability, Incarnation, Slot};
 use crate::process::routing::{Behind, Ends, Export, Exported, Watched, Watcher};
 use crate::process::text::cut;
 use crate::protocol::watching::EndReason;
@@ -87,7 +87,7 @@ impl Half {
             Watched::Here(ends, key) => {
                 // Where the other has ended as well it has nobody to tell.
                 if ends.forget(*key)
-                    && let Ok(other) = router.find_local(self.with)
+                    && let Ok(other) = router.find_own(self.with)
                 {
                     pass_on(&other, self.me, reason, Behind::Here);
                 }
@@ -128,19 +128,20 @@ impl<A: ProcActor> ProcAddr<A> {
         let router = context::current().ok_or(Failure::not_executed(Cause::NoRuntime))?;
         let resolve = |target: &super::target::Target| target.resolve(&router).map_err(Failure::not_executed);
         let (mut me, mut with) = (resolve(self.target())?, resolve(other.target())?);
-        if !router.is_local(me) {
+        if !router.is_local(me.process()) {
             std::mem::swap(&mut me, &mut with);
         }
-        link(me, with).map_err(Failure::not_executed)
+        link(&me, &with).map_err(Failure::not_executed)
     }
 }
 
-fn link(me: ActorId, with: ActorId) -> Result<Link, Cause> {
+fn link(ours: &Capability, other: &Capability) -> Result<Link, Cause> {
     let router = context::current().ok_or(Cause::NoRuntime)?;
-    if !router.is_local(me) {
+    let (me, with) = (ours.id(), other.id());
+    if !router.is_local(me.process) {
         return Err(Cause::NoActor(me));
     }
-    let exported = router.find_local(me)?;
+    let exported = router.find_local(ours)?;
     let ends = exported.actor.life().ok_or(Cause::NoActor(me))?;
     if !exported.actor.can_be_ended() {
         return Err(Cause::NotAccepted { actor: exported.actor.type_name().to_owned() });
@@ -151,7 +152,7 @@ fn link(me: ActorId, with: ActorId) -> Result<Link, Cause> {
     let key = ends.observe(move |reason| observer.we_ended(reason));
     *half.key.lock().unwrap_or_else(PoisonError::into_inner) = key;
     let watcher: Arc<dyn Watcher> = Arc::new(Other(Arc::clone(&half)));
-    match router.watch(with, &watcher, true) {
+    match router.watch(other, &watcher, true) {
         Ok(watched) => *half.watched.lock().unwrap_or_else(PoisonError::into_inner) = Some(watched),
         Err(cause) => {
             ends.forget(key);

@@ -24,7 +24,7 @@ use super::dispatch;
 use super::inbound::{Inbound, Notice};
 use super::recipient::ProcRecipient;
 use super::target::Target;
-use crate::id::{ActorId, Incarnation, ProcessId};
+use crate::id::{ActorId, Capability, Incarnation, ProcessId};
 use crate::process::routing::{Behind, Pass, Router, Watched, Watcher};
 use crate::protocol::watching::EndReason;
 use crate::protocol::wire::{Cause, Failure};
@@ -206,7 +206,8 @@ impl Watcher for Telling {
         let router = context::current()?;
         match &self.0.told {
             Told::Recipient(recipient) => {
-                recipient.target().resolve(&router).ok().filter(|id| router.is_local(*id))
+                let target = recipient.target().resolve(&router).ok()?;
+                router.is_local(target.process()).then(|| target.id())
             }
             Told::Local(_) => None,
         }
@@ -241,28 +242,28 @@ pub(super) fn tell<M: ProcMessage>(
 ) {
     let (Some(router), Ok(which)) = (context::current(), recipient.which()) else { return };
     let Ok(id) = recipient.target().resolve(&router) else { return };
-    if !router.is_local(id) {
+    if !router.is_local(id.process()) {
         if may_be_told() {
-            dispatch::tell_and_forget(&router, id, which, &message);
+            dispatch::tell_and_forget(&router, &id, which, &message);
         }
         return;
     }
-    let Ok(exported) = router.find_local(id) else { return };
+    let Ok(exported) = router.find_local_for(&id, which.id) else { return };
     let actor = Arc::clone(&exported.actor);
     match behind {
         Behind::Arrived(ticket) => {
-            let notice = Notice { ticket, actor: id.slot, pass: None, may_be_told };
+            let notice = Notice { ticket, actor: id.slot(), pass: None, may_be_told };
             let mut envelope = Some(Inbound::notice(message, notice));
             actor.deliver_behind(which.id, &mut envelope);
         }
         Behind::Passed(pass) => {
-            let notice = Notice { ticket: None, actor: id.slot, pass: Some(pass), may_be_told };
+            let notice = Notice { ticket: None, actor: id.slot(), pass: Some(pass), may_be_told };
             let mut envelope = Some(Inbound::notice(message, notice));
             actor.deliver_local(which.id, &mut envelope);
         }
         Behind::Here => {
             exported.gate.wait(move |pass: Pass| {
-                let notice = Notice { ticket: None, actor: id.slot, pass: Some(pass), may_be_told };
+                let notice = Notice { ticket: None, actor: id.slot(), pass: Some(pass), may_be_told };
                 let mut envelope = Some(Inbound::notice(message, notice));
                 actor.deliver_local(which.id, &mut envelope);
             });
@@ -305,11 +306,10 @@ pub(super) fn of_actor(target: &Target, told: ToTell) -> Result<Monitor, Failure
     let router = context::current().ok_or(Failure::not_executed(Cause::NoRuntime))?;
     let name = target.name().map(|name| name.to_string());
     let found = target.resolve(&router);
-    set(Who::Actor { id: found.as_ref().ok().copied(), name: name.clone() }, told, |router, watcher| {
-        match found {
-            Ok(id) => Ok(router.watch(id, watcher, false)),
-            Err(_) => Err(EndReason::UnknownName(name.unwrap_or_default())),
-        }
+    let id = found.as_ref().ok().map(Capability::id);
+    set(Who::Actor { id, name: name.clone() }, told, |router, watcher| match found {
+        Ok(target) => Ok(router.watch(&target, watcher, false)),
+        Err(_) => Err(EndReason::UnknownName(name.unwrap_or_default())),
     })
 }
 
@@ -323,19 +323,20 @@ pub(super) fn of_actor(target: &Target, told: ToTell) -> Result<Monitor, Failure
 pub fn monitor_process(process: &str, watcher: impl IntoWatcher) -> Result<Monitor, Failure> {
     let router = context::current().ok_or(Failure::not_executed(Cause::NoRuntime))?;
     let id = router.look_up_process(process);
-    let who = Who::Process { id, name: Some(process.to_owned()) };
+    let who = Who::Process { id: id.map(|id| id.process()), name: Some(process.to_owned()) };
     set(who, watcher.into_watcher(), |router, watcher| match id {
-        Some(id) => Ok(router.watch_process(id, watcher)),
+        Some(id) => Ok(router.watch_process(&id, watcher)),
         None => Err(EndReason::UnknownName(process.to_owned())),
     })
 }
 
 pub(super) fn of_process_of(target: &Target, told: ToTell) -> Result<Monitor, Failure> {
     let router = context::current().ok_or(Failure::not_executed(Cause::NoRuntime))?;
-    let found = target.resolve(&router).map(|id| id.process);
+    let found = target.resolve(&router);
     let name = target.name().and_then(|name| router.look_up(name)).map(|known| known.process.to_string());
-    set(Who::Process { id: found.as_ref().ok().copied(), name }, told, |router, watcher| match found {
-        Ok(id) => Ok(router.watch_process(id, watcher)),
+    let id = found.as_ref().ok().map(Capability::process);
+    set(Who::Process { id, name }, told, |router, watcher| match found {
+        Ok(target) => Ok(router.watch_process(&target, watcher)),
         Err(cause) => Err(EndReason::UnknownName(cause.to_string())),
     })
 }

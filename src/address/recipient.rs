@@ -125,19 +125,14 @@ impl<M> fmt::Debug for ProcRecipient<M> {
 
 impl<M> Serialize for ProcRecipient<M> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match serializer.is_human_readable() {
-            true => self.target.serialize(serializer),
-            false => (&self.target, self.id).serialize(serializer),
-        }
+        self.target.serialize_for(self.id, serializer)
     }
 }
 
 impl<'de, M> Deserialize<'de> for ProcRecipient<M> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (target, id) = match deserializer.is_human_readable() {
-            true => (Target::deserialize(deserializer)?, None),
-            false => <(Target, Option<MessageId>)>::deserialize(deserializer)?,
-        };
+        let target = Target::deserialize(deserializer)?;
+        let id = target.message();
         Ok(ProcRecipient { target, id, message: PhantomData })
     }
 }

@@ -4,16 +4,18 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use serde::de::Error as _;
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::context;
-use crate::id::{ActorId, Incarnation};
+use crate::id::{
+    ADDRESS_PREFIX, ActorName, AddressTextError, Capability, Condition, of_text, serialize_head, to_text,
+};
 use crate::process::routing::Router;
 use crate::protocol::Delivery;
-use crate::protocol::wire::Cause;
+use crate::protocol::wire::{Cause, MessageId};
 
-/// An actor by its number, or by a name that was not yet looked up; and how messages are delivered to it.
+/// An actor by its address, or by a name that was not yet looked up; and how messages are delivered to it.
 #[derive(Clone)]
 pub(super) struct Target {
     whom: Whom,
@@ -23,12 +25,12 @@ pub(super) struct Target {
 
 #[derive(Clone, PartialEq, Eq)]
 enum Whom {
-    Id { id: ActorId, name: Option<Arc<str>> },
+    Id { id: Capability, name: Option<Arc<str>> },
     Name(Arc<str>),
 }
 
 impl Target {
-    pub(super) fn of(id: ActorId, name: Option<Arc<str>>) -> Target {
+    pub(super) fn of(id: Capability, name: Option<Arc<str>>) -> Target {
         Target { whom: Whom::Id { id, name }, is_at_least_once: false }
     }
 
@@ -53,12 +55,12 @@ impl Target {
         self.is_at_least_once
     }
 
-    pub(super) fn resolve(&self, router: &Router) -> Result<ActorId, Cause> {
+    pub(super) fn resolve(&self, router: &Router) -> Result<Capability, Cause> {
         self.resolve_fully(router).map(|(id, _)| id)
     }
 
     /// Which actor, and whether its messages are delivered at least once.
-    pub(super) fn resolve_fully(&self, router: &Router) -> Result<(ActorId, bool), Cause> {
+    pub(super) fn resolve_fully(&self, router: &Router) -> Result<(Capability, bool), Cause> {
         match &self.whom {
             Whom::Id { id, .. } => Ok((*id, self.is_at_least_once)),
             Whom::Name(name) => match router.look_up(name) {
@@ -70,10 +72,44 @@ impl Target {
         }
     }
 
+    /// The same actor with one more condition.
+    pub(super) fn narrowed(&self, router: &Router, condition: Condition) -> Result<Target, Cause> {
+        let (id, is_at_least_once) = self.resolve_fully(router)?;
+        let id = id.narrowed(condition).map_err(|error| Cause::NotNarrowed(error.to_string()))?;
+        Ok(Target { whom: Whom::Id { id, name: self.name().cloned() }, is_at_least_once })
+    }
+
     /// The same actor in its present life alone.
-    pub(super) fn pinned(&self, id: ActorId, incarnation: Incarnation) -> Target {
-        let whom = Whom::Id { id: ActorId { incarnation, ..id }, name: self.name().cloned() };
-        Target { whom, ..self.clone() }
+    pub(super) fn pinned(&self, router: &Router) -> Result<Target, Cause> {
+        let id = self.resolve(router)?;
+        if id.life().is_some() {
+            return Ok(self.clone());
+        }
+        let life = match router.is_local(id.process()) {
+            true => Some(router.identity().incarnation),
+            false => router.connected_life(id.process()),
+        };
+        self.narrowed(router, Condition::Life(life.ok_or(Cause::NoActor(id.id()))?))
+    }
+
+    /// The same, for one message alone, as it leaves this process.
+    fn for_message(&self, message: Option<MessageId>) -> Result<Target, Cause> {
+        match (&self.whom, message) {
+            (Whom::Id { id, name }, Some(MessageId(message))) if id.message() != Some(message) => {
+                let narrowed = id.narrowed(Condition::Message(message));
+                let id = narrowed.map_err(|error| Cause::NotNarrowed(error.to_string()))?;
+                Ok(Target { whom: Whom::Id { id, name: name.clone() }, ..self.clone() })
+            }
+            _ => Ok(self.clone()),
+        }
+    }
+
+    /// The message that it is for, if for one alone.
+    pub(super) fn message(&self) -> Option<MessageId> {
+        match &self.whom {
+            Whom::Id { id, .. } => id.message().map(MessageId),
+            Whom::Name(_) => None,
+        }
     }
 
     pub(super) fn name(&self) -> Option<&Arc<str>> {
@@ -82,11 +118,70 @@ impl Target {
             Whom::Name(name) => Some(name),
         }
     }
+
+    /// The name by which whoever reads it here finds the same right again.
+    fn readable_name(&self) -> Option<ActorName> {
+        let (id, router) = match (&self.whom, context::current()) {
+            (Whom::Name(name), _) => return ActorName::new(name).ok(),
+            (Whom::Id { name, .. }, None) => return ActorName::new(name.as_ref()?).ok(),
+            (Whom::Id { id, .. }, Some(router)) => (id, router),
+        };
+        router.name_of(id)
+    }
+
+    /// A name where that says everything, else the whole address.
+    pub(super) fn to_text(&self, message: Option<MessageId>) -> Result<String, Cause> {
+        if let Some(name) = self.readable_name() {
+            return Ok(name.to_string());
+        }
+        let run = context::current().map_or(0, |router| router.identity().run);
+        let narrowed = self.for_message(message)?;
+        match &narrowed.whom {
+            Whom::Id { id, .. } => {
+                Ok(to_text(run, if self.is_at_least_once { AT_LEAST_ONCE } else { 0 }, id))
+            }
+            Whom::Name(name) => Ok(name.to_string()),
+        }
+    }
+
+    /// What `to_text` wrote.
+    pub(super) fn of_text(text: &str) -> Result<Target, AddressTextError> {
+        if !text.starts_with(ADDRESS_PREFIX) {
+            let name = ActorName::new(text).map_err(|_| {
+                AddressTextError::NotAnAddress(text.chars().take(crate::id::MAX_NAME_BYTES).collect())
+            })?;
+            return Ok(Target::named(name.as_str().into()));
+        }
+        let (run, head, id) = of_text(text)?;
+        if context::current().is_some_and(|router| router.identity().run != run) {
+            return Err(AddressTextError::OtherRun);
+        }
+        Ok(Target { whom: Whom::Id { id, name: None }, is_at_least_once: head & AT_LEAST_ONCE != 0 })
+    }
+
+    /// Writes it; where it is for one message alone, it is so for whoever reads it.
+    pub(super) fn serialize_for<S: Serializer>(
+        &self,
+        message: Option<MessageId>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let failed = |cause: Cause| serde::ser::Error::custom(cause);
+        if serializer.is_human_readable() {
+            let delivery = self.is_at_least_once.then_some(Delivery::AtLeastOnce);
+            let addr = self.to_text(message).map_err(failed)?;
+            return Readable { addr, delivery }.serialize(serializer);
+        }
+        let head = if self.is_at_least_once { AT_LEAST_ONCE } else { 0 };
+        match &self.for_message(message).map_err(failed)?.whom {
+            Whom::Id { id, .. } => id.serialize_with(head, serializer),
+            Whom::Name(name) => serialize_head(head | NAME, &**name, serializer),
+        }
+    }
 }
 
 impl PartialEq for Target {
-    /// Names of the same actor are equal, however messages are delivered; a name is not equal to a number, as long as
-    /// it was not looked up.
+    /// Addresses of the same actor with the same conditions are equal, however messages are delivered; a name is not equal
+    /// to an address, as long as it was not looked up.
     fn eq(&self, other: &Target) -> bool {
         match (&self.whom, &other.whom) {
             (Whom::Id { id: left, .. }, Whom::Id { id: right, .. }) => left == right,
@@ -110,14 +205,15 @@ impl Hash for Target {
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.whom {
-            Whom::Id { id, name: Some(name) } => write!(f, "{name} ({id})"),
-            Whom::Id { id, name: None } => write!(f, "{id}"),
+            Whom::Id { id, name: Some(name) } => write!(f, "{name} ({id:?})"),
+            Whom::Id { id, name: None } => write!(f, "{id:?}"),
             Whom::Name(name) => write!(f, "{name}"),
         }
     }
 }
 
-/// In files: `{ addr = "name" }`, and `delivery = "at_least_once"` beside it where the address asks for it.
+/// In files: `{ addr = "name" }`, and `delivery = "at_least_once"` beside it where the address asks for it. Where a name
+/// does not say everything, the text of the address stands in its place.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Readable {
@@ -126,51 +222,52 @@ struct Readable {
     delivery: Option<Delivery>,
 }
 
-/// Between processes.
-#[derive(Serialize, Deserialize)]
-enum Compact {
-    Id(ActorId),
-    Name(String),
-    IdAtLeastOnce(ActorId),
-    NameAtLeastOnce(String),
-}
+/// Between processes: bits of the head, beside the length of the conditions.
+const AT_LEAST_ONCE: u8 = 32;
+const NAME: u8 = 128;
 
 impl Serialize for Target {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            let delivery = self.is_at_least_once.then_some(Delivery::AtLeastOnce);
-            return match self.name() {
-                Some(name) => Readable { addr: name.to_string(), delivery }.serialize(serializer),
-                None => Err(serde::ser::Error::custom(format!(
-                    "the actor at {self:?} has no name, so its address can't be written to a file"
-                ))),
-            };
-        }
-        let compact = match (&self.whom, self.is_at_least_once) {
-            (Whom::Id { id, .. }, false) => Compact::Id(*id),
-            (Whom::Id { id, .. }, true) => Compact::IdAtLeastOnce(*id),
-            (Whom::Name(name), false) => Compact::Name(name.to_string()),
-            (Whom::Name(name), true) => Compact::NameAtLeastOnce(name.to_string()),
-        };
-        compact.serialize(serializer)
+        self.serialize_for(None, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Target {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Target, D::Error> {
-        if deserializer.is_human_readable() {
-            let Readable { addr, delivery } = Readable::deserialize(deserializer)?;
-            let target = Target::named(addr.into());
-            return Ok(match delivery {
-                Some(Delivery::AtLeastOnce) => target.at_least_once(),
-                _ => target,
-            });
+        if !deserializer.is_human_readable() {
+            return deserializer.deserialize_tuple(2, Compact);
         }
-        Ok(match Compact::deserialize(deserializer).map_err(D::Error::custom)? {
-            Compact::Id(id) => Target::of(id, None),
-            Compact::Name(name) => Target::named(name.into()),
-            Compact::IdAtLeastOnce(id) => Target::of(id, None).at_least_once(),
-            Compact::NameAtLeastOnce(name) => Target::named(name.into()).at_least_once(),
+        let Readable { addr, delivery } = Readable::deserialize(deserializer)?;
+        let target = Target::of_text(&addr).map_err(D::Error::custom)?;
+        Ok(match delivery {
+            Some(Delivery::AtLeastOnce) => target.at_least_once(),
+            _ => target,
         })
+    }
+}
+
+struct Compact;
+
+impl<'de> Visitor<'de> for Compact {
+    type Value = Target;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address")
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Target, S::Error> {
+        let head: u8 = seq.next_element()?.ok_or_else(|| S::Error::invalid_length(0, &self))?;
+        let mut target = match head & NAME {
+            0 => {
+                let id = seq.next_element_seed(Capability::rest_of(head))?;
+                Target::of(id.ok_or_else(|| S::Error::invalid_length(1, &self))?, None)
+            }
+            _ => {
+                let name: Option<String> = seq.next_element()?;
+                Target::named(name.ok_or_else(|| S::Error::invalid_length(1, &self))?.into())
+            }
+        };
+        target.is_at_least_once |= head & AT_LEAST_ONCE != 0;
+        Ok(target)
     }
 }

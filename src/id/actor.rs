@@ -23,11 +23,10 @@ impl Slot {
     }
 }
 
-/// What an address holds: 20 bytes on the wire.
+/// Which actor: a name, not a right. The right to send to it is a [`Capability`](super::Capability).
 ///
 /// `incarnation` is [`Incarnation::ANY`] for an address that follows its actor through restarts, and a life of
-/// the process for one that is pinned or that names an actor outside the topology. `key` is 0 for declared actors
-/// and a random number for exported ones, so that they can't be guessed.
+/// the process for one that is pinned or that names an actor outside the topology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ActorId {
     /// The process that owns the actor.
@@ -36,14 +35,12 @@ pub struct ActorId {
     pub incarnation: Incarnation,
     /// The place in that process.
     pub slot: Slot,
-    /// What an exported actor asks of those who address it.
-    pub key: u64,
 }
 
 impl ActorId {
     /// The address of a declared actor, whichever life it is in.
     pub fn declared(process: ProcessId, slot: Slot) -> ActorId {
-        ActorId { process, incarnation: Incarnation::ANY, slot, key: 0 }
+        ActorId { process, incarnation: Incarnation::ANY, slot }
     }
 }
 

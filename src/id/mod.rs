@@ -4,12 +4,18 @@
 
 mod actor;
 mod build;
+mod capability;
 mod exit;
 mod name;
 mod process;
+mod seal;
+mod text;
 
 pub use actor::{ActorId, Slot};
 pub use build::BuildId;
+pub use capability::{Capability, Condition, RestOf, TooManyConditions, serialize_head};
 pub use exit::{Exit, Signal};
 pub use name::{ActorName, ChildName, GroupName, MAX_NAME_BYTES, NameError, ProcessName, TopologyName};
 pub use process::{Incarnation, ProcessId};
+pub use seal::{Key, Seal};
+pub use text::{ADDRESS_PREFIX, AddressTextError, of_text, to_text};

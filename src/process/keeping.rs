@@ -269,6 +269,8 @@ mod tests {
             limits: Default::default(),
             ask_timeout: Duration::from_secs(1),
             serialise_always: false,
+            key: crate::id::Key::new([1; crate::id::Key::BYTES]),
+            run: 1,
         };
         (Keeper::new(Router::new(identity, Box::new(root.clone())), u64::MAX, states), root)
     }

@@ -281,7 +281,13 @@ mod tests {
     #[test]
     fn ready_comes_first_urgent_frames_before_logs() {
         let lane = lane();
-        let introduce = ToRoot::Introduce { process: ProcessId(2), broken: None };
+        let introduce = ToRoot::Introduce {
+            target: crate::id::Capability::unsealed(crate::id::ActorId::declared(
+                ProcessId(2),
+                crate::id::Slot(0),
+            )),
+            broken: None,
+        };
         for frame in [log("a"), introduce.clone()] {
             lane.send(frame).expect("room");
         }
@@ -306,7 +312,13 @@ mod tests {
     #[test]
     fn a_full_lane_and_a_closed_one_give_the_frame_back() {
         let lane = lane();
-        let frame = ToRoot::Introduce { process: ProcessId(2), broken: None };
+        let frame = ToRoot::Introduce {
+            target: crate::id::Capability::unsealed(crate::id::ActorId::declared(
+                ProcessId(2),
+                crate::id::Slot(0),
+            )),
+            broken: None,
+        };
         let error = std::iter::repeat_with(|| lane.send(frame.clone())).find_map(Result::err);
         assert!(matches!(error, Some(LaneError::Full(back)) if *back == frame));
         assert!(!lane.flush(Duration::from_secs(60)), "nothing may be written before Ready");

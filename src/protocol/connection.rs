@@ -40,6 +40,7 @@ mod large;
 mod outbound;
 mod pumping;
 mod receiving;
+mod rights;
 mod sending;
 mod transmit;
 mod watching;
@@ -59,6 +60,7 @@ use slab::Slab;
 use self::channel::{Channel, Served};
 use self::large::{Assemblies, LargeSends};
 use self::outbound::{Outbound, Rank};
+use self::rights::Presented;
 use self::watching::Watches;
 use super::control::Preamble;
 use super::frame::{Header, Kind};
@@ -68,9 +70,11 @@ use super::watching::{EndReason, Reference, Watch};
 use super::wire::{Cause, Failure, Hello, Open};
 use crate::codec::Encoded;
 use crate::codec::descriptor::Carried;
+use crate::id::Capability;
 
 pub use self::answering::Begin;
 pub use self::error::ProtocolError;
+pub use self::rights::MAX_PRESENTED;
 pub use self::sending::{Mode, Submit, Waiting};
 pub use self::transmit::Transmit;
 pub use self::watching::MAX_WATCHES;
@@ -110,6 +114,8 @@ pub struct Connection<T> {
     /// Channels of the peer whose credits are withheld.
     withheld: Vec<u32>,
     watches: Watches,
+    /// How many rights were presented, by us and by the peer, on channels that are not closed.
+    presented: Presented,
     events: VecDeque<Event<'static, T>>,
     we_left: bool,
     they_left: bool,
@@ -144,6 +150,8 @@ struct Outgoing<T> {
     reply_announced: bool,
     /// Of its frame.
     flags: u8,
+    /// By which it is sent.
+    right: u32,
     stage: Stage,
 }
 
@@ -198,6 +206,17 @@ pub enum Event<'a, T> {
         deadline: Option<Instant>,
         /// Which message of its series it is, if of any.
         numbering: Option<Numbering>,
+        /// The right by which it comes: that of the `Open`, 0, or one that was presented.
+        right: u32,
+    },
+    /// The peer shows another right to send on one of its channels. Its messages come behind it.
+    Present {
+        /// The channel.
+        channel: u32,
+        /// Its number.
+        right: u32,
+        /// What it shows.
+        capability: Capability,
     },
     /// The peer closed one of its channels: what it led to is needed no more.
     Closed {
@@ -301,6 +320,7 @@ impl<T> Connection<T> {
             stalled: Vec::new(),
             withheld: Vec::new(),
             watches: Watches::default(),
+            presented: Presented::default(),
             events: VecDeque::new(),
             we_left: false,
             they_left: false,

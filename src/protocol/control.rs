@@ -21,14 +21,17 @@ use super::keeping::{Keep, KeepRefusal, KeptState};
 use super::letters::{LettersToRoot, LettersToWorker};
 use super::limits::Limits;
 use super::requests::{Ask, ChangeError, Granted};
+use super::rights::{Denial, Edge};
 use super::rules::{ActorGroup, ActorRules, DEFAULT_SNAPSHOT_LIMIT, Delivery};
-use crate::id::{ActorId, ActorName, BuildId, Exit, Incarnation, ProcessId, ProcessName, Slot, TopologyName};
+use crate::id::{
+    ActorName, BuildId, Capability, Exit, Incarnation, Key, ProcessId, ProcessName, Seal, Slot, TopologyName,
+};
 
 /// Identifies Procession on a control or data pipe.
 pub const MAGIC: [u8; 8] = *b"prcssion";
 
 /// Raised with each change that an older side can't read.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 
 /// The first twelve bytes of each direction: magic, version (u16 LE), two zero bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +97,13 @@ pub enum ToWorker {
         /// What the pipe is made of.
         medium: Medium,
     },
+    /// What [`ToRoot::Introduce`] showed is no right to send there.
+    Denied {
+        /// What it showed.
+        target: Capability,
+        /// Why not.
+        why: Denial,
+    },
     /// No life of this process can be introduced, now or ever.
     Unreachable {
         /// Who was asked for.
@@ -128,6 +138,8 @@ pub enum ToWorker {
         /// What is granted, or why nothing was changed.
         answer: Result<Granted, ChangeError>,
     },
+    /// Who else may send only some messages to actors of this process, before they are introduced.
+    Edges(Vec<Edge>),
     /// About dead letters.
     Letters(LettersToWorker),
     /// Close intake, drain, end with code 0 before the time is up.
@@ -149,10 +161,10 @@ pub enum ToRoot {
     Ready(Ready),
     /// This worker can't be what it is asked to be. The first and last frame.
     Refused(Refusal),
-    /// This process wants to send to that one.
+    /// This process wants to send to an actor of another.
     Introduce {
-        /// Whom.
-        process: ProcessId,
+        /// Whom, and what proves that it may.
+        target: Capability,
         /// Its life with which this process had a connection that broke, if any: then the same pair needs
         /// another pipe.
         broken: Option<Incarnation>,
@@ -166,6 +178,8 @@ pub enum ToRoot {
         /// How.
         reason: String,
     },
+    /// This address of an actor of this process, and whatever was made from it, is good for nothing any more.
+    Revoke(Seal),
     /// Keep this state of an actor for its next life. Answered by [`ToWorker::Kept`].
     Keep(Keep),
     /// Change what runs, or tell of it. Answered by [`ToWorker::Answer`].
@@ -226,6 +240,14 @@ pub struct Welcome {
     pub actors: Vec<ActorStart>,
     /// The actors that it may reach by name: its wiring.
     pub names: Vec<KnownActor>,
+    /// What the addresses of its actors are sealed with.
+    pub key: Key,
+    /// Which run of the root this is.
+    pub run: u64,
+    /// Who may send only some messages to its actors.
+    pub edges: Vec<Edge>,
+    /// What earlier lives revoked.
+    pub revoked: Vec<Seal>,
 }
 
 impl Welcome {
@@ -247,6 +269,10 @@ impl Welcome {
             group: ActorGroup::default(),
             actors: Vec::new(),
             names: Vec::new(),
+            key: Key::new([0; Key::BYTES]),
+            run: 0,
+            edges: Vec::new(),
+            revoked: Vec::new(),
         }
     }
 }
@@ -283,7 +309,7 @@ pub struct KnownActor {
     /// Its name.
     pub name: ActorName,
     /// Its address.
-    pub id: ActorId,
+    pub id: Capability,
     /// Its type.
     pub type_name: String,
     /// The name of its process.

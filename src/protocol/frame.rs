@@ -54,11 +54,16 @@ pub enum Kind {
     /// `u32::MAX`, nothing that waits. With [`BACK`] the receiver of this frame gave the reference. Needs no credit.
     /// Body: [`super::watching::EndReason`].
     Down = 16,
+    /// Another right to send on `channel`, with the number `correlation`: the next after the last of that channel, from 1.
+    /// That of the `Open` is 0. Body: [`crate::id::Capability`].
+    Present = 17,
+    /// The right `correlation` of `channel` is good for nothing, or for nothing any more. Body: [`super::wire::Cause`].
+    Denied = 18,
 }
 
 impl Kind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 18] = [
         Kind::Hello,
         Kind::Open,
         Kind::Opened,
@@ -75,6 +80,8 @@ impl Kind {
         Kind::Monitor,
         Kind::Demonitor,
         Kind::Down,
+        Kind::Present,
+        Kind::Denied,
     ];
 
     fn of(byte: u8) -> Option<Kind> {
@@ -92,6 +99,8 @@ pub const LINK: u8 = 4;
 pub const BACK: u8 = 8;
 /// Flag of a call: the body ends with a [`super::series::Numbering`].
 pub const NUMBERED: u8 = 16;
+/// Flag of a call or cast: the body ends, before its numbering, with the number of the right by which it comes, u32.
+pub const RIGHT: u8 = 32;
 
 /// A frame's fixed part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +109,7 @@ pub struct Header {
     pub length: u32,
     /// What the frame is.
     pub kind: Kind,
-    /// [`CHUNKED`], [`FAILED`], [`LINK`], [`BACK`], [`NUMBERED`].
+    /// [`CHUNKED`], [`FAILED`], [`LINK`], [`BACK`], [`NUMBERED`], [`RIGHT`].
     pub flags: u8,
     /// How many descriptors belong to it.
     pub descriptors: u16,
@@ -343,6 +352,6 @@ mod tests {
         for kind in Kind::ALL {
             assert_eq!(Kind::of(kind as u8), Some(kind));
         }
-        assert_eq!((Kind::of(0), Kind::of(17)), (None, None));
+        assert_eq!((Kind::of(0), Kind::of(19)), (None, None));
     }
 }

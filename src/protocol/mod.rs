@@ -10,6 +10,7 @@ pub mod keeping;
 pub mod letters;
 mod limits;
 pub mod requests;
+pub mod rights;
 mod rules;
 pub mod series;
 pub mod watching;

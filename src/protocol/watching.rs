@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::control::Unreachable;
-use crate::id::{ActorId, Exit};
+use crate::id::{ActorId, Capability, Exit};
 
 /// Names one monitor or link of a connection, for both sides: given by the side that asked for it, rising, never used
 /// twice.
@@ -16,8 +16,8 @@ pub struct Reference(pub u64);
 /// Asks to be told of an actor's end. The body of `Monitor`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watch {
-    /// Whose end: an actor of the receiver.
-    pub target: ActorId,
+    /// Whose end: an actor of the receiver, and what proves that one may ask.
+    pub target: Capability,
     /// Who is told, if it is an actor with an address: behind everything that the target's process has sent it.
     pub watcher: Option<ActorId>,
 }
@@ -55,6 +55,9 @@ pub enum EndReason {
     /// The address is pinned to a life of its process that is over.
     #[error("the address is for another life of its process")]
     Stale,
+    /// The address gives no right to ask, or none any more.
+    #[error("the address gives no right to watch it")]
+    NoRight,
     /// Its process can't be reached, and will not be.
     #[error("its process can't be reached: {0}")]
     Unreachable(Unreachable),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::control::PROTOCOL_VERSION;
 use super::limits::Limits;
-use crate::id::{ActorId, BuildId, Exit, Incarnation, ProcessId, ProcessName};
+use crate::id::{ActorId, BuildId, Capability, Exit, Incarnation, ProcessId, ProcessName};
 
 /// What each side says first on a data pipe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,8 +31,8 @@ impl Hello {
 /// Asks for a channel to an actor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Open {
-    /// The actor.
-    pub target: ActorId,
+    /// The actor, and what proves that one may send to it.
+    pub target: Capability,
 }
 
 /// A message's identity: a hash of the stable names of its actor type and of itself within it (H52).
@@ -148,6 +148,37 @@ pub enum Cause {
     /// No actor lives at that address.
     #[error("no actor lives at {0}")]
     NoActor(ActorId),
+    /// The seal of the address is wrong.
+    #[error(
+        "the address of {0} was made up or changed, or is of another run of the topology: it gives no right to send"
+    )]
+    NoRight(ActorId),
+    /// The owner of the actor took the address back.
+    #[error("the address of {0} was revoked")]
+    Revoked(ActorId),
+    /// The address was good for a time that is over.
+    #[error("the address of {0} was good for a time that is over")]
+    Expired(ActorId),
+    /// The address was good for so many messages.
+    #[error("the address was good for {most} messages, and so many were sent")]
+    UsedUp {
+        /// How many.
+        most: u32,
+    },
+    /// The address, or the topology, lets its holder send other messages alone.
+    #[error("{message} may not be sent to {actor} by this address: it is good for other messages alone")]
+    NotGranted {
+        /// To whom.
+        actor: ActorId,
+        /// The message, by its name where that is known, else by its identity.
+        message: String,
+    },
+    /// The address can't bear another condition, or this process can't give it this one.
+    #[error("the address can't be narrowed: {0}")]
+    NotNarrowed(String),
+    /// Only a process of the actor itself may do this.
+    #[error("only the process in which {0} lives can do this")]
+    NotOwner(ActorId),
     /// The actor that lives there is of another type than the address, or its program's message list is another.
     #[error(
         "the actor there is a {actor} and does not know this message: the address is of another type, or the programs' message lists differ"

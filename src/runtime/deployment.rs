@@ -26,6 +26,7 @@ use super::catalog::UnaskedCatalog;
 use super::disturb::Interpose;
 use super::error::{Error, Result};
 use super::event::{Event, ProcessStatus};
+use super::keys::{Keys, Revoked};
 use super::launching;
 use super::root_thread::Number;
 use crate::id::{Exit, Incarnation, ProcessId, ProcessName};
@@ -67,6 +68,9 @@ pub(super) struct Deployment {
     numbered: u32,
     /// What the deploying program hosts.
     catalog: UnaskedCatalog,
+    /// What addresses are sealed with.
+    keys: Keys,
+    revoked: Revoked,
     /// The plan, for those who look at it.
     shown: watch::Sender<Arc<Plan>>,
     /// Who stands between processes that are given a pipe.
@@ -91,6 +95,7 @@ pub(super) struct Ways {
     pub(super) started: oneshot::Sender<Result<()>>,
     pub(super) ended: watch::Sender<Option<Ending>>,
     pub(super) shown: watch::Sender<Arc<Plan>>,
+    pub(super) keys: Keys,
 }
 
 /// The life of the root: there is one.
@@ -98,7 +103,7 @@ const ROOT_LIFE: Life = (ProcessId::ROOT, Incarnation::FIRST);
 
 impl Deployment {
     pub(super) fn new(plan: Arc<Plan>, base: u32, catalog: UnaskedCatalog, ways: Ways) -> Deployment {
-        let Ways { router, asks, reports, events, started, ended, shown } = ways;
+        let Ways { router, asks, reports, events, started, ended, shown, keys } = ways;
         let mut broker = Broker::default();
         broker.ready(ROOT_LIFE);
         plan.processes.iter().for_each(|process| broker.expect(process.id));
@@ -121,6 +126,8 @@ impl Deployment {
             additions: Additions::default(),
             numbered,
             catalog,
+            keys,
+            revoked: Revoked::default(),
             shown,
             interposer: None,
             hangs: hangs::Hangs::default(),

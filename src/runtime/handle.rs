@@ -8,6 +8,7 @@ use super::catalog::FileCatalog;
 use super::deployment::Ending;
 use super::error::{Error, Result};
 use super::event::{Event, Events, ProcessStatus};
+use super::keys::Keys;
 use super::local::{ChangeError, Runtime, Started};
 use super::root_thread::{Command, Deployed, Number};
 use crate::address::{ProcActor, ProcAddr};
@@ -72,12 +73,12 @@ impl Root {
         let (reply, deployed) = oneshot::channel();
         let command = Command::Deploy { plan: Box::new(plan), reply };
         self.commands.send(command).await.map_err(|_| Error::Ended)?;
-        let Deployed { number, plan, started, ended, events } =
+        let Deployed { number, plan, keys, started, ended, events } =
             deployed.await.map_err(|_| Error::Ended)??;
         // Of this thread, which is the one whose actors and asks the plan's setting is about.
         crate::transport::polling::set(plan.borrow().busy_poll);
         let (commands, runtime) = (self.commands.clone(), self.runtime.clone());
-        Ok((Running { number, plan, commands, runtime, ended, events }, started))
+        Ok((Running { number, plan, keys, commands, runtime, ended, events }, started))
     }
 
     /// Shows each dead letter of this process to `subscriber`, until it returns false.
@@ -108,6 +109,7 @@ impl Drop for StopOnDrop {
 pub struct Running {
     pub(super) number: Number,
     plan: watch::Receiver<Arc<Plan>>,
+    keys: Keys,
     pub(super) commands: mpsc::Sender<Command>,
     runtime: Runtime,
     ended: watch::Receiver<Option<Ending>>,
@@ -126,7 +128,7 @@ impl Running {
             let found = actor.type_name.clone();
             return Err(Error::WrongType { actor: name.to_owned(), wanted: A::TYPE_NAME, found });
         }
-        let addr = ProcAddr::of(actor.id, Some(actor.name.as_str().into()));
+        let addr = ProcAddr::of(self.keys.mint(actor.id), Some(actor.name.as_str().into()));
         Ok(addr.delivering(actor.rules.delivery))
     }
 

@@ -3,13 +3,16 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::id::{ActorId, Exit, Incarnation, ProcessId, ProcessName};
+use super::keys::Keys;
+use crate::id::{ActorId, Capability, Condition, Exit, Incarnation, ProcessId, ProcessName};
 use crate::process::launcher::{Launch, Program};
 use crate::protocol::control::{ActorStart, KnownActor, Welcome};
 use crate::protocol::keeping::KeptState;
+use crate::protocol::rights::Edge;
+use crate::protocol::wire::MessageId;
 use crate::protocol::{Limits, MAX_DESCRIPTORS};
 use crate::supervision::Shutdown;
-use crate::topology::{MessageLimits, Plan, PlannedActor, PlannedProcess, ResolvedProgram};
+use crate::topology::{MessageLimits, Plan, PlannedActor, PlannedProcess, ResolvedProgram, WiredActor};
 
 /// Test switch: serialise also what stays in a process, in every worker and the root.
 pub(super) const SERIALISE_ALWAYS: &str = "PROCESSION_SERIALISE_ALWAYS";
@@ -33,7 +36,7 @@ pub(super) fn rebase(plan: &mut Plan, base: u32) {
 pub(super) const DEADLINE_SLACK: Duration = Duration::from_secs(1);
 
 pub(super) fn launch(
-    plan: &Plan,
+    (plan, keys): (&Plan, &Keys),
     process: &PlannedProcess,
     incarnation: Incarnation,
     last_exit: Option<Exit>,
@@ -49,7 +52,7 @@ pub(super) fn launch(
         program,
         arguments: process.args.iter().map(OsString::from).collect(),
         environment,
-        welcome: welcome(plan, process, incarnation, last_exit),
+        welcome: welcome((plan, keys), process, incarnation, last_exit),
         states,
         start_deadline: process.child.start_deadline,
         cgroup: true,
@@ -57,7 +60,7 @@ pub(super) fn launch(
 }
 
 fn welcome(
-    plan: &Plan,
+    (plan, keys): (&Plan, &Keys),
     process: &PlannedProcess,
     incarnation: Incarnation,
     last_exit: Option<Exit>,
@@ -84,21 +87,51 @@ fn welcome(
         states: 0,
         group: process.actor_group,
         actors: actors.collect(),
-        names: process.wired.iter().filter_map(|wired| known(plan, wired.id)).collect(),
+        names: process.wired.iter().filter_map(|wired| wired_to(plan, keys, process, wired)).collect(),
+        key: keys.of_process(process.id),
+        run: keys.run,
+        edges: edges_to(plan, process.id),
+        revoked: Vec::new(),
     }
 }
 
 /// An actor of the plan, as others know it.
-pub(super) fn known(plan: &Plan, id: ActorId) -> Option<KnownActor> {
+pub(super) fn known(plan: &Plan, keys: &Keys, id: ActorId) -> Option<KnownActor> {
     let (process, actor) = plan.actor_by_id(id)?;
-    Some(known_of(&process.name, actor))
+    Some(known_of(&process.name, keys, actor))
+}
+
+/// An actor as this process knows it, whom the topology may let send it some messages alone.
+fn wired_to(plan: &Plan, keys: &Keys, process: &PlannedProcess, wired: &WiredActor) -> Option<KnownActor> {
+    let mut known = known(plan, keys, wired.id)?;
+    if wired.messages.is_some() {
+        // The first condition always has room.
+        known.id = known.id.narrowed(Condition::Edge(process.id)).unwrap_or(Capability::unsealed(wired.id));
+    }
+    Some(known)
+}
+
+/// Who may send only some messages to actors of this process.
+fn edges_to(plan: &Plan, process: ProcessId) -> Vec<Edge> {
+    plan.processes.iter().flat_map(edges_of).filter(|(to, _)| *to == process).map(|(_, edge)| edge).collect()
+}
+
+/// To whom a process may send only some messages: the process, and what that must know.
+pub(super) fn edges_of(process: &PlannedProcess) -> impl Iterator<Item = (ProcessId, Edge)> + '_ {
+    process.wired.iter().filter_map(|wired| {
+        let names = wired.messages.as_ref()?;
+        let mut messages: Vec<u32> =
+            names.iter().map(|name| MessageId::of(&wired.type_name, name).0).collect();
+        messages.sort_unstable();
+        Some((wired.id.process, Edge { from: process.id, to: wired.id.slot, messages }))
+    })
 }
 
 /// An actor of a process of this name, as others know it.
-pub(super) fn known_of(process: &ProcessName, actor: &PlannedActor) -> KnownActor {
+pub(super) fn known_of(process: &ProcessName, keys: &Keys, actor: &PlannedActor) -> KnownActor {
     KnownActor {
         name: actor.name.clone(),
-        id: actor.id,
+        id: keys.mint(actor.id),
         type_name: actor.type_name.clone(),
         process: process.clone(),
         delivery: actor.rules.delivery,
@@ -106,8 +139,8 @@ pub(super) fn known_of(process: &ProcessName, actor: &PlannedActor) -> KnownActo
 }
 
 /// Every actor of the plan: what the root may reach.
-pub(super) fn everybody(plan: &Plan) -> impl Iterator<Item = KnownActor> {
-    plan.actors().filter_map(|(_, actor)| known(plan, actor.id))
+pub(super) fn everybody(plan: &Plan, keys: &Keys) -> impl Iterator<Item = KnownActor> {
+    plan.actors().filter_map(|(_, actor)| known(plan, keys, actor.id))
 }
 
 pub(super) fn limits(planned: &MessageLimits) -> Limits {

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::{Error, Result};
 use super::spawn::Spawn;
 use crate::address::{ProcActor, ProcAddr};
-use crate::id::{ActorId, ActorName, ProcessName, Slot};
+use crate::id::{ActorName, Capability, ProcessName, Slot};
 use crate::process::asks::Asks;
 use crate::process::routing::Router;
 use crate::protocol::ActorRules;
@@ -65,7 +65,7 @@ impl Hosting {
 /// What the host is asked to do.
 pub(super) enum HostOrder {
     /// Start it, and say when it has. Its slot is not looked at.
-    Add(ActorStart, oneshot::Sender<std::result::Result<ActorId, ChangeError>>),
+    Add(ActorStart, oneshot::Sender<std::result::Result<Capability, ChangeError>>),
     /// Stop it, and say when it is gone.
     Remove(String, oneshot::Sender<std::result::Result<(), ChangeError>>),
 }
@@ -218,7 +218,7 @@ impl Runtime {
         };
         let known = KnownActor {
             name: start.name.clone(),
-            id,
+            id: self.router.rights().mint(id.slot),
             type_name: start.type_name.clone(),
             process: self.router.identity().name.clone(),
             delivery: start.rules.delivery,
@@ -229,12 +229,12 @@ impl Runtime {
 
     /// An actor of this process that it may look up.
     pub(super) fn own_actor(&self, name: &str) -> Option<KnownActor> {
-        self.router.look_up(name).filter(|known| self.router.is_local(known.id))
+        self.router.look_up(name).filter(|known| self.router.is_local(known.id.process()))
     }
 
     /// Gives name and place of such an actor back.
     pub(super) async fn release(&self, known: &KnownActor) -> std::result::Result<(), ChangeError> {
-        self.asks.ask(Request::RemoveActor { slot: known.id.slot }).await?;
+        self.asks.ask(Request::RemoveActor { slot: known.id.slot() }).await?;
         // The name may mean another by now.
         if self.own_actor(known.name.as_str()).is_some_and(|now| now.id == known.id) {
             self.router.forget_actors([&known.name]);

@@ -25,6 +25,7 @@ mod event_text;
 mod handle;
 mod host;
 mod introduction;
+mod keys;
 mod launching;
 mod local;
 mod program;

@@ -16,6 +16,7 @@ use super::disturb::Disturbance;
 use super::error::{Error, Result};
 use super::event::{EVENTS, Event, ProcessStatus};
 use super::handle::Root;
+use super::keys::Keys;
 use super::launching;
 use super::local::{self, Runtime};
 use crate::address;
@@ -71,6 +72,7 @@ pub(super) type Number = u32;
 pub(super) struct Deployed {
     pub(super) number: Number,
     pub(super) plan: watch::Receiver<Arc<Plan>>,
+    pub(super) keys: Keys,
     pub(super) started: oneshot::Receiver<Result<()>>,
     pub(super) ended: watch::Receiver<Option<Ending>>,
     pub(super) events: broadcast::Sender<Event>,
@@ -136,6 +138,7 @@ impl RootThread {
     pub(super) fn start(hosted: Vec<HostedType>) -> Result<RootThread> {
         let (commands, queue) = mpsc::channel(COMMANDS);
         let build = executable::build_id().map_err(Error::io("read its own executable"))?;
+        let keys = Keys::random().map_err(Error::io("make its keys"))?;
         let identity = Identity {
             process: ProcessId::ROOT,
             incarnation: Incarnation::FIRST,
@@ -144,6 +147,8 @@ impl RootThread {
             limits: Limits::default(),
             ask_timeout: DEFAULT_ASK_TIMEOUT,
             serialise_always: launching::serialise_always(),
+            key: keys.of_process(ProcessId::ROOT),
+            run: keys.run,
         };
         let router = Router::new(identity, Box::new(Say(commands.clone())));
         let asks = Asks::new(&router);
@@ -161,7 +166,7 @@ impl RootThread {
                 let serve = async {
                     let signals = Signals::listen();
                     let _ = listening.send(());
-                    Loop::new(queue, routing, answers, catalog, interrupt, signal).run(signals).await;
+                    Loop::new(queue, routing, answers, (catalog, keys), interrupt, signal).run(signals).await;
                 };
                 local.block_on(&runtime, serve);
                 // What is left of attendants finishes: they reap the last workers.
@@ -238,6 +243,7 @@ struct Loop {
     router: Arc<Router>,
     asks: Arc<Asks>,
     catalog: UnaskedCatalog,
+    keys: Keys,
     interrupt: watch::Sender<Option<Signal>>,
     reports: mpsc::Receiver<Report>,
     report: mpsc::Sender<Report>,
@@ -254,13 +260,26 @@ impl Loop {
         commands: mpsc::Receiver<Command>,
         router: Arc<Router>,
         asks: Arc<Asks>,
-        catalog: UnaskedCatalog,
+        (catalog, keys): (UnaskedCatalog, Keys),
         interrupt: watch::Sender<Option<Signal>>,
         signal: watch::Sender<Option<Signal>>,
     ) -> Loop {
         let (report, reports) = mpsc::channel(REPORTS);
         let (deployment, used, ending) = (None, 0, false);
-        Loop { commands, router, asks, catalog, interrupt, reports, report, deployment, used, signal, ending }
+        Loop {
+            commands,
+            router,
+            asks,
+            catalog,
+            keys,
+            interrupt,
+            reports,
+            report,
+            deployment,
+            used,
+            signal,
+            ending,
+        }
     }
 
     async fn run(mut self, signals: Signals) {
@@ -355,14 +374,15 @@ impl Loop {
         launching::rebase(&mut plan, base);
         self.used += u32::try_from(plan.processes.len()).unwrap_or(u32::MAX);
         self.router.forget_names();
-        self.router.learn(launching::everybody(&plan));
+        self.router.learn(launching::everybody(&plan, &self.keys));
         self.router.set_ask_timeout(plan.ask_timeout);
         let plan = Arc::new(plan);
         let (shown, show) = watch::channel(Arc::clone(&plan));
         let (events, _) = broadcast::channel(EVENTS);
         let (start, started) = oneshot::channel();
         let (end, ended) = watch::channel(None);
-        let deployed = Deployed { number: base, plan: show, started, ended, events: events.clone() };
+        let keys = self.keys.clone();
+        let deployed = Deployed { number: base, plan: show, keys, started, ended, events: events.clone() };
         if reply.send(Ok(deployed)).is_err() {
             return;
         }
@@ -374,6 +394,7 @@ impl Loop {
             started: start,
             ended: end,
             shown,
+            keys: self.keys.clone(),
         };
         let deployment = Deployment::new(plan, base, self.catalog.clone(), ways);
         self.deployment.insert(deployment).start();
@@ -408,9 +429,9 @@ impl Loop {
         if let ToRoot::Ask(ask) = said {
             self.asks.handle_answer(ask.number, Err(ChangeError::NoRuntime));
         }
-        if let ToRoot::Introduce { process, .. } = said {
+        if let ToRoot::Introduce { target, .. } = said {
             let why = crate::protocol::control::Unreachable::Stopping;
-            let frame = crate::protocol::control::ToWorker::Unreachable { process: *process, why };
+            let frame = crate::protocol::control::ToWorker::Unreachable { process: target.process(), why };
             self.router.handle_control(frame, Vec::new());
         }
     }

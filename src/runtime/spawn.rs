@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::state::{Handover, Keeping};
 use crate::address::{ProcActor, ProcAddr};
-use crate::id::{ActorId, ActorName, Exit, Incarnation, ProcessName, TopologyName};
+use crate::id::{ActorName, Capability, Exit, Incarnation, ProcessName, TopologyName};
 use crate::protocol::Delivery;
 
 /// An actor that a topology can place in a process.
@@ -66,7 +66,7 @@ pub struct Birth {
     /// What earlier lives left, and where this one keeps its state.
     pub(super) keeping: Keeping,
     /// The actor's address, whichever life it is in.
-    pub(super) id: ActorId,
+    pub(super) id: Capability,
     /// How messages to it are delivered.
     pub(super) delivery: Delivery,
 }

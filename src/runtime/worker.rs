@@ -13,7 +13,7 @@ use super::local::{self, HostOrder, Hosting, Runtime};
 use super::spawn::Birth;
 use super::state::Keeping;
 use crate::address;
-use crate::id::{ActorId, ActorName, BuildId, Slot};
+use crate::id::{ActorName, BuildId, Capability, Slot};
 use crate::process::asks::Asks;
 use crate::process::bootstrap::{self, BOOTSTRAP_CODE, Takeover};
 use crate::process::control::{
@@ -23,7 +23,7 @@ use crate::process::handling;
 use crate::process::keeping::Keeper;
 use crate::process::routing::{Broker, Identity, Router};
 use crate::protocol::Delivery;
-use crate::protocol::control::{Ready, Refusal, ToRoot, ToWorker, Welcome};
+use crate::protocol::control::{KnownActor, Ready, Refusal, ToRoot, ToWorker, Welcome};
 use crate::transport::polling;
 
 /// The runtime of every arbiter of ours.
@@ -172,6 +172,16 @@ pub(super) fn live(factories: &Factories, duplicate: Option<&'static str>, mut t
     };
     let router = Router::new(identity(&welcome, build), Box::new(Lane(lane.clone())));
     router.learn(welcome.names.iter().cloned());
+    // A process may look up its own.
+    router.learn(welcome.actors.iter().map(|actor| KnownActor {
+        name: actor.name.clone(),
+        id: router.rights().mint(actor.slot),
+        type_name: actor.type_name.clone(),
+        process: welcome.name.clone(),
+        delivery: actor.rules.delivery,
+    }));
+    router.rights().learn_edges(&welcome.edges);
+    router.rights().learn_revoked(&welcome.revoked);
     address::enter(Arc::clone(&router));
     let keeper = Keeper::new(Arc::clone(&router), welcome.snapshot_limit, states);
     let asks = Asks::new(&router);
@@ -211,6 +221,8 @@ fn identity(welcome: &Welcome, build: BuildId) -> Identity {
         limits: welcome.limits,
         ask_timeout: Duration::from_millis(welcome.ask_timeout_ms),
         serialise_always: welcome.serialise_always,
+        key: welcome.key.clone(),
+        run: welcome.run,
     }
 }
 
@@ -294,7 +306,7 @@ fn birth(welcome: &Welcome) -> Birth {
         actor: ActorName::new("unborn").expect("a name"),
         restarts: 0,
         keeping: Keeping::default(),
-        id: ActorId::declared(welcome.process, Slot(0)),
+        id: Capability::mint(&welcome.key, welcome.process, Slot(0)),
         delivery: Delivery::default(),
     }
 }

@@ -157,6 +157,9 @@ pub struct WiredActor {
     /// The name under which its program knows its type.
     #[serde(rename = "type")]
     pub type_name: String,
+    /// The messages that the process may send it; none if it may send all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages: Option<Vec<String>>,
 }
 
 /// What the actors of a process accept.

@@ -7,6 +7,7 @@ use procession::protocol::control_frames::{self, Decoder};
 use procession::protocol::keeping::{Keep, KeepRefusal, Keeping, KeptState};
 use procession::protocol::letters::{LetterReport, LettersToRoot, LettersToWorker};
 use procession::protocol::requests::{Ask, ChangeError, Granted, Request};
+use procession::protocol::rights::{Denial, Edge};
 use procession::protocol::{Delivery, Limits};
 use serde::de::DeserializeOwned;
 
@@ -57,7 +58,10 @@ pub(crate) fn from_workers() -> Vec<u8> {
     stream(&[
         ToRoot::Ready(Ready { process, incarnation, build: BuildId(1), limits: Limits::default() }),
         ToRoot::Refused(Refusal::Handshake("no".to_owned())),
-        ToRoot::Introduce { process, broken: Some(incarnation) },
+        ToRoot::Introduce {
+            target: Capability::unsealed(ActorId::declared(process, Slot(0))),
+            broken: Some(incarnation),
+        },
         ToRoot::Letters(LettersToRoot::Subscribe { number: 3, to: vec![1, 0, 0, 0] }),
         ToRoot::Letters(LettersToRoot::Report { request: 7, report: LetterReport::default() }),
         ToRoot::Blame { process, incarnation, reason: "it lies".to_owned() },
@@ -113,7 +117,7 @@ pub(crate) fn from_the_root() -> Vec<u8> {
             actors: vec![ActorStart::new(ActorName::new("counter").unwrap(), "Counter", Slot(0))],
             names: vec![KnownActor {
                 name: ActorName::new("counter").unwrap(),
-                id: ActorId::declared(process, Slot(0)),
+                id: Capability::unsealed(ActorId::declared(process, Slot(0))),
                 type_name: "Counter".to_owned(),
                 process: name.clone(),
                 delivery: Delivery::AtLeastOnce,
@@ -124,6 +128,11 @@ pub(crate) fn from_the_root() -> Vec<u8> {
             peer: Peer { process, incarnation, name },
             medium: Medium::Shared { first: true },
         },
+        ToWorker::Denied {
+            target: Capability::unsealed(ActorId::declared(process, Slot(0))),
+            why: Denial::Revoked,
+        },
+        ToWorker::Edges(vec![Edge { from: process, to: Slot(0), messages: vec![7, 9] }]),
         ToWorker::Unreachable { process, why: Unreachable::Ended(exit) },
         ToWorker::Down { process, incarnation, exit, cursor: Some(cursor) },
         ToWorker::Kept { slot: Slot(0), number: 7, refused: Some(KeepRefusal::TooLarge { limit: 9 }) },
@@ -133,7 +142,7 @@ pub(crate) fn from_the_root() -> Vec<u8> {
                 processes: vec![ProcessName::new("left").unwrap()],
                 actors: vec![KnownActor {
                     name: ActorName::new("counter").unwrap(),
-                    id: ActorId::declared(process, Slot(0)),
+                    id: Capability::unsealed(ActorId::declared(process, Slot(0))),
                     type_name: "Counter".to_owned(),
                     process: ProcessName::new("left").unwrap(),
                     delivery: Delivery::AtMostOnce,

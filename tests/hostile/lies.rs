@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use libtest_mimic::Trial;
 use procession::codec;
-use procession::id::{ActorId, BuildId, Incarnation, ProcessId, Slot};
+use procession::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, Slot};
 use procession::protocol::connection::ProtocolError;
 use procession::protocol::control::PreambleError;
 use procession::protocol::frame::{
@@ -49,7 +49,10 @@ fn close(channel: u32) -> Vec<u8> {
 }
 
 fn open(channel: u32) -> Vec<u8> {
-    of(on(Kind::Open, channel), &Open { target: ActorId::declared(ProcessId(1), Slot(channel)) })
+    of(
+        on(Kind::Open, channel),
+        &Open { target: Capability::unsealed(ActorId::declared(ProcessId(1), Slot(channel))) },
+    )
 }
 
 fn opened(channel: u32) -> Vec<u8> {
@@ -98,7 +101,8 @@ fn no_sense(kind: Kind) -> ProtocolError {
 }
 
 fn monitor(reference: u64) -> Vec<u8> {
-    let watch = Watch { target: ActorId::declared(ProcessId(1), Slot(1)), watcher: None };
+    let watch =
+        Watch { target: Capability::unsealed(ActorId::declared(ProcessId(1), Slot(1))), watcher: None };
     of(Header { correlation: reference, ..bare(Kind::Monitor) }, &watch)
 }
 

@@ -79,7 +79,13 @@ pub(crate) fn play_hostile() {
             let reason = "it broke my heart".to_owned();
             say(ToRoot::Blame { process: accused, incarnation: Incarnation::FIRST, reason });
         }
-        say(ToRoot::Introduce { process: ProcessId(1), broken: None });
+        say(ToRoot::Introduce {
+            target: procession::id::Capability::unsealed(procession::id::ActorId::declared(
+                ProcessId(1),
+                procession::id::Slot(0),
+            )),
+            broken: None,
+        });
     }
     let mut pipes = Vec::new();
     loop {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bytes::Bytes;
-use procession::id::{ActorId, ProcessId, Slot};
+use procession::id::{ActorId, Capability, ProcessId, Slot};
 use procession::protocol::connection::{Mode, Submit, Waiting};
 use procession::protocol::control::Preamble;
 use procession::protocol::frame::Header;
@@ -29,7 +29,7 @@ pub(crate) fn conversation() -> Recorded {
     victim.speak();
     let mut stream = Vec::new();
     for slot in 0..3 {
-        let target = ActorId::declared(ProcessId(1), Slot(slot));
+        let target = Capability::unsealed(ActorId::declared(ProcessId(1), Slot(slot)));
         peer.connection.open(&Open { target });
     }
     let mut read = 0;
@@ -43,7 +43,7 @@ pub(crate) fn conversation() -> Recorded {
         };
         if bytes > 0 {
             let mode = if round == 5 { Mode::Try } else { Mode::Call };
-            let submit = Submit { channel: round % 2, message: tag, mode, timeout_ms: 0 };
+            let submit = Submit { channel: round % 2, message: tag, mode, timeout_ms: 0, right: 0 };
             let sent = peer
                 .connection
                 .submit(submit, &Bytes::from(vec![5; bytes]), || Waiting { tag, deadline: None });
@@ -53,7 +53,7 @@ pub(crate) fn conversation() -> Recorded {
         }
         if round == 20 {
             // It watches, takes one back, and ends the link that the victim made.
-            let target = ActorId::declared(ProcessId(1), Slot(0));
+            let target = Capability::unsealed(ActorId::declared(ProcessId(1), Slot(0)));
             let watcher = Some(ActorId::declared(ProcessId(2), Slot(1)));
             let one = peer.connection.watch(&Watch { target, watcher }, false).unwrap();
             let two = peer.connection.watch(&Watch { target, watcher: None }, true).unwrap();

@@ -88,8 +88,10 @@ async fn files(root: Root) -> procession::Result<()> {
     let recipient: ProcRecipient<Double> = serde_json::from_str(&recipient).unwrap();
     assert_eq!(recipient.send(Double(3)).await?, 6);
     let nameless = a.send(GiveMeYourAddress).await?;
-    let error = serde_json::to_string(&nameless).unwrap_err();
-    assert!(error.to_string().contains("has no name"), "{error}");
+    let text = serde_json::to_string(&nameless).unwrap();
+    assert!(text.starts_with(r#"{"addr":"procession:1#1/+0:"#), "{text}");
+    let back: ProcAddr<Probe> = serde_json::from_str(&text).unwrap();
+    assert_eq!((back.send(Double(4)).await?, back == nameless), (8, true));
     running.shutdown().await
 }
 

@@ -88,7 +88,7 @@ fn office() -> Process {
 fn nobody() -> ProcAddr<Probe> {
     let slot = procession::id::Slot(0);
     let id = procession::id::ActorId::declared(procession::id::ProcessId(4000), slot);
-    let bytes = procession::codec::encode(&(0_u32, id), 1 << 10).unwrap();
+    let bytes = procession::codec::encode(&procession::id::Capability::unsealed(id), 1 << 10).unwrap();
     procession::codec::decode(&bytes).unwrap()
 }
 

@@ -3,9 +3,10 @@
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use procession::address::{Cause, Down, EndReason, Who, monitor_process};
-use procession::id::ActorId;
+use procession::id::{ActorId, Capability};
 use procession::prelude::*;
 use procession::protocol::control::Unreachable;
+use procession::runtime::Event;
 use procession::topology::Restart;
 
 use crate::actors::{Probe, Release};
@@ -165,9 +166,20 @@ async fn never_was(root: Root) -> procession::Result<()> {
     // An address that nobody was given: the last actor of its process, and one more.
     let there = bincode_address(&mortal);
     let beyond = ActorId { slot: procession::id::Slot(there.slot.0 + 1), ..there };
-    assert_eq!(told_of(&address_of(beyond)).await.reason, EndReason::NoActor);
-    let stale = ActorId { incarnation: procession::id::Incarnation(7), ..there };
-    assert_eq!(told_of(&address_of(stale)).await.reason, EndReason::Stale);
+    assert_eq!(told_of(&address_of(beyond)).await.reason, EndReason::NoRight);
+    let pid = mortal.send(Life1).await?.pid;
+    assert_eq!(told_of(&address_of(beyond)).await.reason, EndReason::NoRight, "over a pipe");
+    let (stale, mut events) = (mortal.pin()?, running.events());
+    signal(pid, Signal::SIGKILL);
+    event(&mut events, |event| matches!(event, Event::Ready { .. }).then_some(())).await;
+    assert_eq!(told_of(&stale).await.reason, EndReason::Stale);
+    let stopped = Watchman::new(None, 0, 0).start();
+    let gone = ProcAddr::export(stopped.clone())?;
+    stopped.do_send(procession::address::StopActor);
+    crate::stage::until(|| !gone.connected()).await;
+    let mine = ProcAddr::export(Watchman::new(None, 0, 0).start())?;
+    let _monitor = gone.monitor(mine.recipient())?;
+    assert_eq!(downs(&seen(&mine, 1).await)[0].reason, EndReason::NoActor);
     let nowhere = ActorId { process: procession::id::ProcessId(4000), ..there };
     let down = told_of(&address_of(nowhere)).await;
     assert_eq!(down.reason, EndReason::Unreachable(Unreachable::NoSuchProcess));
@@ -198,12 +210,11 @@ fn watchman_process() -> Process {
 
 fn bincode_address(whom: &ProcAddr<Mortal>) -> ActorId {
     let bytes = procession::codec::encode(whom, 1 << 10).unwrap();
-    // A variant, and then the id.
-    procession::codec::decode(&bytes[4..]).unwrap()
+    procession::codec::decode::<Capability>(&bytes).unwrap().id()
 }
 
 fn address_of(id: ActorId) -> ProcAddr<Mortal> {
-    let bytes = procession::codec::encode(&(0_u32, id), 1 << 10).unwrap();
+    let bytes = procession::codec::encode(&Capability::unsealed(id), 1 << 10).unwrap();
     procession::codec::decode(&bytes).unwrap()
 }
 

@@ -136,7 +136,13 @@ impl Part {
             ["flood", bytes] => flood(bytes.parse().unwrap()),
             ["introduce-many", count] => {
                 for _ in 0..count.parse().unwrap() {
-                    self.say(ToRoot::Introduce { process: self.welcome.process, broken: None });
+                    self.say(ToRoot::Introduce {
+                        target: procession::id::Capability::unsealed(procession::id::ActorId::declared(
+                            self.welcome.process,
+                            procession::id::Slot(0),
+                        )),
+                        broken: None,
+                    });
                 }
                 self.lane.flush(Duration::from_secs(20));
                 leave(&self.lane, 0);
@@ -153,7 +159,13 @@ impl Part {
                 for index in 0..count.parse::<u32>().unwrap() {
                     tracing::info!(target: "demo", "record {index}");
                 }
-                self.say(ToRoot::Introduce { process: self.welcome.process, broken: None });
+                self.say(ToRoot::Introduce {
+                    target: procession::id::Capability::unsealed(procession::id::ActorId::declared(
+                        self.welcome.process,
+                        procession::id::Slot(0),
+                    )),
+                    broken: None,
+                });
                 // A busy machine takes longer than the second that `leave` gives.
                 self.lane.flush(Duration::from_secs(20));
                 leave(&self.lane, 0);

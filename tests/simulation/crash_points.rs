@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use procession::id::{ActorId, BuildId, Incarnation, ProcessId, ProcessName, Slot};
+use procession::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, ProcessName, Slot};
 use procession::protocol::Limits;
 use procession::protocol::connection::{Begin, Connection, Event, Mode, Submit, Waiting};
 use procession::protocol::control::Preamble;
@@ -100,7 +100,7 @@ impl Talk {
             0 => {
                 for slot in 0..2 {
                     let target = ActorId::declared(ProcessId(2), Slot(slot));
-                    self.channels.push(self.client.open(&Open { target }));
+                    self.channels.push(self.client.open(&Open { target: Capability::unsealed(target) }));
                 }
             }
             3 | 10..=16 => self.submit(id, 0, Mode::Call, 10),
@@ -118,7 +118,7 @@ impl Talk {
     }
 
     fn submit(&mut self, id: u32, channel: usize, mode: Mode, bytes: usize) {
-        let submit = Submit { channel: self.channels[channel], message: id, mode, timeout_ms: 0 };
+        let submit = Submit { channel: self.channels[channel], message: id, mode, timeout_ms: 0, right: 0 };
         let submitted =
             self.client.submit(submit, &Payload::message(id, bytes), || Waiting { tag: id, deadline: None });
         match submitted {

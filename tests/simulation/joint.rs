@@ -127,16 +127,17 @@ impl World {
                 assert_eq!((hello.process, hello.incarnation.0), (link::id(end.peer.0), end.peer.1));
             }
             Event::Open { channel, open } => {
-                let actor = open.target.slot.0 as usize;
+                let actor = open.target.slot().0 as usize;
                 let exists = actor < self.scenario.actors;
                 end.unbounded_bytes += 128;
                 match exists {
                     true => end.connection.grant(channel),
-                    false => end.connection.refuse(channel, &Cause::NoActor(open.target)),
+                    false => end.connection.refuse(channel, &Cause::NoActor(open.target.id())),
                 }
                 assert_eq!(channel as usize, end.served.len());
                 end.served.push(Served { actor: exists.then_some(actor), ..Served::default() });
             }
+            Event::Present { .. } => {}
             Event::Deliver { channel, message, body, weight, correlation, deadline, .. } => {
                 assert_eq!(payload::message(&body.bytes), message, "W-5: the body of another message");
                 let bytes = usize::try_from(weight).unwrap();
@@ -212,14 +213,15 @@ fn own(event: Event<'_, u32>) -> Event<'static, u32> {
     match event {
         Event::Greeted(hello) => Event::Greeted(hello),
         Event::Open { channel, open } => Event::Open { channel, open },
-        Event::Deliver { channel, message, body, weight, correlation, deadline, numbering } => {
+        Event::Deliver { channel, message, body, weight, correlation, deadline, numbering, right } => {
             let body = body.into_owned();
-            Event::Deliver { channel, message, body, weight, correlation, deadline, numbering }
+            Event::Deliver { channel, message, body, weight, correlation, deadline, numbering, right }
         }
         Event::Reply { tag, body } => Event::Reply { tag, body: body.into_owned() },
         Event::Sent { tag } => Event::Sent { tag },
         Event::Failed { tag, failure } => Event::Failed { tag, failure },
         Event::Resume { channel } => Event::Resume { channel },
+        Event::Present { channel, right, capability } => Event::Present { channel, right, capability },
         Event::Closed { channel } => Event::Closed { channel },
         Event::Shut { channel } => Event::Shut { channel },
         Event::Watch { reference, watch, linked } => Event::Watch { reference, watch, linked },

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use procession::id::{ActorId, Slot};
+use procession::id::{ActorId, Capability, Slot};
 use procession::protocol::connection::{Mode, Submit, Waiting};
 use procession::protocol::wire::Open;
 
@@ -53,7 +53,7 @@ impl World {
             Some(channel) => *channel,
             None => {
                 end.unbounded_bytes += 128;
-                let channel = end.connection.open(&Open { target });
+                let channel = end.connection.open(&Open { target: Capability::unsealed(target) });
                 end.channels.insert(actor, channel);
                 channel
             }
@@ -61,7 +61,7 @@ impl World {
         let message = self.ledger.next_id();
         self.ledger.submit(mode, (link, side, channel), deadline);
         let left = deadline.map_or(0, |deadline| (deadline - now).as_micros().div_ceil(1000));
-        let submit = Submit { channel, message, mode, timeout_ms: u32::try_from(left).unwrap() };
+        let submit = Submit { channel, message, mode, timeout_ms: u32::try_from(left).unwrap(), right: 0 };
         let payload = Payload::message(message, bytes);
         let sent = end.connection.submit(submit, &payload, || Waiting { tag: message, deadline });
         self.say(|| {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use procession::codec::Encoded;
-use procession::id::{ActorId, BuildId, Exit, Incarnation, ProcessId, ProcessName, Slot};
+use procession::id::{ActorId, BuildId, Capability, Exit, Incarnation, ProcessId, ProcessName, Slot};
 use procession::protocol::Limits;
 use procession::protocol::connection::{Begin, Connection, Event};
 use procession::protocol::frame::FrameReader;
@@ -52,7 +52,8 @@ fn connection<T>(process: u32, life: u32) -> Connection<T> {
 impl Pipe {
     fn new(life: u32) -> Pipe {
         let mut sender = connection(1, 1);
-        let channel = sender.open(&Open { target: ActorId::declared(ProcessId(2), Slot(0)) });
+        let channel =
+            sender.open(&Open { target: Capability::unsealed(ActorId::declared(ProcessId(2), Slot(0))) });
         Pipe {
             sender,
             receiver: connection(2, life),
@@ -123,7 +124,7 @@ impl Story {
     fn pump(&mut self) {
         while let Some((numbering, value)) = self.keeping.poll_send(self.now) {
             let body = Encoded { bytes: payload(value).into(), descriptors: Vec::new() };
-            let channel = (self.pipe.channel, 9);
+            let channel = (self.pipe.channel, 9, 0);
             self.pipe.sender.submit_numbered(channel, &numbering, body, numbering.number).unwrap();
         }
         if let Some(at) = self.keeping.poll_timeout() {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use procession::id::{ActorId, Slot};
+use procession::id::{ActorId, Capability, Slot};
 use procession::protocol::watching::{EndReason, Reference, Watch};
 
 use super::link::id;
@@ -71,8 +71,10 @@ impl World {
         let (link, side) = self.link_to(process, other);
         let watcher = (self.dice.u8(..5) > 0).then(|| self.dice.usize(..self.scenario.actors));
         let linked = watcher.is_some() && self.dice.bool();
-        let watch =
-            Watch { target: actor(whom, other), watcher: watcher.map(|watcher| actor(watcher, process)) };
+        let watch = Watch {
+            target: Capability::unsealed(actor(whom, other)),
+            watcher: watcher.map(|watcher| actor(watcher, process)),
+        };
         let end = self.links[link].end(side);
         end.unbounded_bytes += 256;
         let Ok(reference) = end.connection.watch(&watch, linked) else { return };
@@ -176,7 +178,7 @@ impl World {
         let watcher = watch.watcher.map(|watcher| watcher.slot.0 as usize);
         let observed = Observed { key: (link, 1 - side, reference), watcher, linked };
         let process = self.links[link].end(side).process;
-        let exists = (watch.target.slot.0 as usize) < self.scenario.actors;
+        let exists = (watch.target.slot().0 as usize) < self.scenario.actors;
         match exists && self.processes[process].state == State::Up {
             true => self.watches.observed.push(observed),
             false => self.tell(observed),

@@ -187,6 +187,10 @@ fn reason(cause: &Cause) -> &'static str {
         Cause::Panicked(_) | Cause::NoReply => "handler",
         Cause::Poison { .. } => "poison",
         Cause::Early => "early",
+        Cause::NoRight(_) | Cause::NotGranted { .. } | Cause::NotOwner(_) => "no_right",
+        Cause::Revoked(_) => "revoked",
+        Cause::Expired(_) | Cause::UsedUp { .. } => "used_up",
+        Cause::NotNarrowed(_) => "not_narrowed",
     }
 }
 

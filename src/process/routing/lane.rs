@@ -12,7 +12,7 @@ use crate::codec::{DecodeError, Encoded};
 use crate::id::{ActorId, Incarnation};
 use crate::protocol::connection::{Connection, Event, ProtocolError};
 use crate::protocol::series::{Numbering, SeriesId};
-use crate::protocol::wire::{Cause, Failure, MessageId, Open};
+use crate::protocol::wire::{Cause, Failure, MessageId};
 use crate::transport::driver::{self, Ended, Lane};
 use crate::transport::looped::LoopWire;
 use crate::transport::pipe::{AgreedWire, Pipe};
@@ -176,24 +176,6 @@ impl PeerLane<'_> {
         self.peer.death()
     }
 
-    fn open(&self, channel: u32, open: &Open) {
-        let target = open.target;
-        let found = self.router.find_local(target);
-        let mut served = self.peer.served.lock().unwrap_or_else(PoisonError::into_inner);
-        let channels = served.len().max(channel as usize + 1);
-        served.resize(channels, None);
-        match found {
-            Ok(exported) => {
-                served[channel as usize] = Some(exported);
-                self.peer.with(|connection| connection.grant(channel));
-            }
-            Err(cause) => {
-                served[channel as usize] = None;
-                self.peer.with(|connection| connection.refuse(channel, &cause));
-            }
-        }
-    }
-
     /// Gives a message its place in its series, unless it has killed its actor as often as it may (H47).
     fn number(&self, channel: u32, numbering: &Numbering, ticket: Ticket) -> Option<Ticket> {
         let Some(exported) = self.peer.served_on(channel) else { return Some(ticket) };
@@ -210,13 +192,17 @@ impl PeerLane<'_> {
         Some(ticket.numbered(exported.takings.numbered(id, *numbering, in_order)))
     }
 
-    fn deliver(&self, channel: u32, message: MessageId, body: Encoded<'_>, mut ticket: Ticket) {
+    fn deliver(&self, way: (u32, u32), message: MessageId, body: Encoded<'_>, mut ticket: Ticket) {
         if self.router.is_stopping() {
             return ticket.fail(&Failure::not_executed(Cause::Stopping(self.router.identity().name.clone())));
         }
-        let Some(exported) = self.peer.served_on(channel) else {
-            let target = ActorId::declared(self.router.identity().process, crate::id::Slot(0));
-            return ticket.fail(&Failure::not_executed(Cause::NoActor(target)));
+        let exported = match self.peer.admitted(self.router, way, message) {
+            Ok(exported) => exported,
+            Err(cause) => {
+                let nobody = ActorId::declared(self.router.identity().process, crate::id::Slot(0));
+                let cause = cause.unwrap_or(Cause::NoActor(nobody));
+                return ticket.fail(&Failure::not_executed(cause));
+            }
         };
         ticket.set_slot(exported.slot);
         match exported.actor.deliver(message, body, ticket) {
@@ -256,15 +242,18 @@ impl Lane for PeerLane<'_> {
                     return Err(ProtocolError::Identity { process, incarnation });
                 }
             }
-            Event::Open { channel, open } => self.open(channel, &open),
-            Event::Deliver { channel, message, body, weight, correlation, deadline, numbering } => {
+            Event::Open { channel, open } => self.peer.opened(self.router, channel, &open.target),
+            Event::Present { channel, right, capability } => {
+                self.peer.presented(self.router, channel, right, &capability);
+            }
+            Event::Deliver { channel, message, body, weight, correlation, deadline, numbering, right } => {
                 let ticket = Ticket::new(Arc::clone(self.peer), channel, weight, correlation, deadline);
                 let ticket = match numbering {
                     None => Some(ticket),
                     Some(numbering) => self.number(channel, &numbering, ticket),
                 };
                 if let Some(ticket) = ticket {
-                    self.deliver(channel, MessageId(message), body, ticket);
+                    self.deliver((channel, right), MessageId(message), body, ticket);
                 }
             }
             Event::Closed { channel } => {

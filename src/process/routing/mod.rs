@@ -11,6 +11,7 @@
 //! ```
 
 mod aside;
+mod asking;
 mod bell;
 mod dead_letters;
 mod ends;
@@ -18,9 +19,11 @@ mod gate;
 mod lane;
 mod peer;
 mod registry;
+mod rights;
 mod route;
 mod router;
 mod series;
+mod serving;
 mod taking;
 mod ticket;
 mod watching;
@@ -31,6 +34,7 @@ pub use ends::{Ends, Observer};
 pub use gate::{Gate, Pass};
 pub use peer::{Outcome, Peer, Waiter};
 pub use registry::{Export, Exported, Refused, Registry};
+pub use rights::Rights;
 pub use route::Route;
 pub use router::{Broker, Identity, Router, Subscribing};
 pub use series::{Keeper, Series};

@@ -1,20 +1,22 @@
 //! One connection with one life of another process, shared by those who send on it and the task that drives it.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 use super::aside::{Aside, Return};
+use super::asking::Asking;
 use super::bell::Bell;
 use super::dead_letters::{DeadLetter, MessageName};
 use super::registry::Exported;
 use super::router::Router;
+use super::serving::Serving;
 use super::watching::PeerWatches;
 use crate::codec::Encoded;
-use crate::id::{ActorId, Exit, Incarnation, ProcessId, ProcessName};
+use crate::id::{ActorId, Capability, Exit, Incarnation, ProcessId, ProcessName, Slot};
 use crate::protocol::connection::{Connection, MAX_CHANNELS};
 use crate::protocol::control::{self, Cursor, Unreachable};
 use crate::protocol::wire::{Cause, Failure, Open};
@@ -43,6 +45,16 @@ pub enum Waiter {
     },
 }
 
+/// The way to an actor: its channel, and which rights there stand for which addresses.
+struct Way {
+    channel: u32,
+    /// How many actors the number led to before.
+    uses: u32,
+    /// Right 0.
+    first: Capability,
+    others: Option<Box<FxHashMap<Capability, u32>>>,
+}
+
 /// A connection, its driver and those who send on it meet here.
 pub struct Peer {
     /// Whom we want to reach, or were introduced to.
@@ -52,10 +64,14 @@ pub struct Peer {
     pub(super) tickets: Arc<AtomicU64>,
     pub(super) born: Instant,
     connection: Mutex<Connection<Waiter>>,
-    /// Channels by the actor that they lead to, and how many others each led to before. Locked before the connection.
-    pub(super) channels: Mutex<FxHashMap<ActorId, (u32, u32)>>,
-    /// What the peer's channels lead to, by their number. Changed by the driver alone.
-    pub(super) served: Mutex<Vec<Option<Exported>>>,
+    /// Channels by the actor that they lead to. Locked before the connection.
+    channels: Mutex<FxHashMap<Slot, Way>>,
+    /// With what the root is asked, until this is introduced. Locked under the router.
+    asking: Mutex<Asking>,
+    /// What the peer's channels lead to, by their number.
+    pub(super) served: Mutex<Vec<Option<Serving>>>,
+    /// Whether the root was told what the peer tried that it may not.
+    pub(super) is_blamed: AtomicBool,
     /// Who watches whom over it. Locked before the connection.
     pub(super) watches: Mutex<PeerWatches>,
     /// Messages that may not begin yet.
@@ -81,7 +97,9 @@ impl Peer {
             born: Instant::now(),
             connection: Mutex::new(Connection::new(router.hello())),
             channels: Mutex::default(),
+            asking: Mutex::default(),
             served: Mutex::default(),
+            is_blamed: AtomicBool::new(false),
             watches: Mutex::default(),
             aside: Aside::default(),
             wake: Bell::default(),
@@ -118,31 +136,64 @@ impl Peer {
         act(&mut connection)
     }
 
-    /// The channel to an actor, opened when first asked for, and how many others its number led to before.
-    pub(super) fn channel(&self, target: ActorId) -> (u32, u32) {
-        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = || {
-            self.with(|connection| {
-                let channel = connection.open(&Open { target });
-                (channel, connection.uses_of(channel))
-            })
-        };
-        if let Some(known) = channels.get(&target) {
-            return *known;
+    fn lock_channels(&self) -> MutexGuard<'_, FxHashMap<Slot, Way>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn asking(&self) -> MutexGuard<'_, Asking> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The channel to an actor, opened when first asked for, how many others its number led to before, and which right the
+    /// address is there.
+    pub(super) fn channel(&self, target: &Capability) -> Result<(u32, u32, u32), Cause> {
+        let mut channels = self.lock_channels();
+        if let Some(way) = channels.get_mut(&target.slot()) {
+            if way.first == *target {
+                return Ok((way.channel, way.uses, 0));
+            }
+            let others = way.others.get_or_insert_default();
+            if let Some(right) = others.get(target) {
+                return Ok((way.channel, way.uses, *right));
+            }
+            let right = self.with(|connection| connection.present(way.channel, target))?;
+            others.insert(*target, right);
+            return Ok((way.channel, way.uses, right));
         }
-        let opened = open();
+        let (channel, uses) = self.with(|connection| {
+            let channel = connection.open(&Open { target: *target });
+            (channel, connection.uses_of(channel))
+        });
         // One past the last refuses everything; the next message may find a place.
-        if (opened.0 as usize) < MAX_CHANNELS {
-            channels.insert(target, opened);
+        if (channel as usize) < MAX_CHANNELS {
+            channels.insert(target.slot(), Way { channel, uses, first: *target, others: None });
         }
-        opened
+        Ok((channel, uses, 0))
+    }
+
+    /// The channel to an actor, if something was sent there.
+    pub(super) fn known_channel(&self, target: ActorId) -> Option<(u32, u32)> {
+        self.lock_channels().get(&target.slot).map(|way| (way.channel, way.uses))
+    }
+
+    /// An address is no right to send there.
+    pub(super) fn denied(&self, target: &Capability, cause: &Cause) {
+        let channels = self.lock_channels();
+        let Some(way) = channels.get(&target.slot()) else { return };
+        let right = match way.first == *target {
+            true => Some(0),
+            false => way.others.as_ref().and_then(|others| others.get(target).copied()),
+        };
+        if let Some(right) = right {
+            self.with(|connection| connection.handle_denied(way.channel, right, cause));
+        }
     }
 
     /// A channel was closed: the next who asks for its actor opens another, unless somebody waits for this one.
     pub(super) fn release(&self, channel: u32) {
-        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut channels = self.lock_channels();
         if let Some(target) = self.with_silently(|connection| connection.release(channel)) {
-            channels.remove(&target);
+            channels.remove(&target.slot());
             super::route::invalidate();
         }
     }
@@ -169,7 +220,7 @@ impl Peer {
     /// What a channel of the peer leads to.
     pub(super) fn served_on(&self, channel: u32) -> Option<Exported> {
         let served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        served.get(channel as usize).cloned().flatten()
+        served.get(channel as usize)?.as_ref().map(|serving| serving.exported.clone())
     }
 
     pub(super) fn introduce(&self, peer: &control::Peer, pipe: Pipe) {

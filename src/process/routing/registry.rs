@@ -2,18 +2,19 @@
 
 use std::any::Any;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustc_hash::FxHashMap;
 
 use super::ends::Ends;
 use super::gate::Gate;
+use super::rights::Rights;
 use super::taking::Takings;
 use super::ticket::Ticket;
 use super::watching::Behind;
 use crate::codec::{DecodeError, Encoded};
-use crate::id::{ActorId, ActorName, Slot};
+use crate::id::{ActorId, ActorName, Capability, Condition, Slot};
 use crate::process::handling;
 use crate::protocol::DEFAULT_ATTEMPTS;
 use crate::protocol::watching::EndReason;
@@ -84,7 +85,12 @@ pub struct Entry {
     /// What arrived for it at least once.
     pub(super) takings: Takings,
     attempts: AtomicU16,
-    key: u64,
+    /// The addresses that are good for everything: for each life of the process, and for this one alone. What is sent
+    /// here by one of these needs no other look.
+    full: Capability,
+    pinned: Capability,
+    /// Whether the first was revoked, and with it the second; or the second alone.
+    is_revoked: AtomicBool,
 }
 
 impl Exported {
@@ -95,6 +101,21 @@ impl Exported {
 }
 
 impl Entry {
+    /// Whether an address is one of those that are good for everything.
+    pub(super) fn is_full(&self, capability: &Capability) -> bool {
+        !self.is_revoked.load(Ordering::Relaxed) && (*capability == self.full || *capability == self.pinned)
+    }
+
+    /// The address that is good for everything in every life of the process.
+    pub(super) fn full(&self) -> &Capability {
+        &self.full
+    }
+
+    /// From now on addresses are looked at one by one.
+    pub(super) fn set_revoked(&self) {
+        self.is_revoked.store(true, Ordering::Relaxed);
+    }
+
     /// Of how many deaths of the actor a message may be held for the cause before it is parked (H47).
     pub(super) fn attempts(&self) -> u16 {
         self.attempts.load(Ordering::Relaxed)
@@ -110,8 +131,8 @@ impl Deref for Exported {
 }
 
 /// Who lives in this process, by slot.
-#[derive(Default)]
 pub struct Registry {
+    rights: Arc<Rights>,
     slots: RwLock<Slots>,
 }
 
@@ -131,26 +152,38 @@ const ATTEMPTS: u16 = DEFAULT_ATTEMPTS as u16;
 const SWEEP_FROM: usize = 64;
 
 impl Registry {
-    /// Gives an actor of the topology its place, or its next life the same place.
-    pub fn declare(&self, slot: Slot, name: ActorName, actor: Arc<dyn Export>, window: u32) {
-        handling::know_actor(slot, &name);
-        let entry = Entry {
+    /// An empty one, of the process with these rights.
+    pub fn new(rights: Arc<Rights>) -> Registry {
+        Registry { rights, slots: RwLock::default() }
+    }
+
+    fn entry(&self, actor: Arc<dyn Export>, name: Option<ActorName>, slot: Slot, window: u32) -> Exported {
+        let full = self.rights.mint(slot);
+        // The first condition always has room.
+        let pinned = full.narrowed(Condition::Life(self.rights.incarnation())).unwrap_or(full);
+        let is_revoked = self.rights.is_revoked(full.seal()) || self.rights.is_revoked(pinned.seal());
+        Exported(Arc::new(Entry {
             actor,
-            name: Some(name),
+            name,
             slot,
             gate: Gate::new(window),
             takings: Takings::default(),
             attempts: AtomicU16::new(ATTEMPTS),
-            key: 0,
-        };
-        self.write().by_slot.insert(slot, Exported(Arc::new(entry)));
+            full,
+            pinned,
+            is_revoked: AtomicBool::new(is_revoked),
+        }))
     }
 
-    /// Gives any other actor a place and a key that can't be guessed.
-    pub fn export(&self, actor: Arc<dyn Export>, window: u32) -> (Slot, u64) {
-        // The keys of std's hash maps come from the operating system's random source, once a thread; a hash of
-        // a counter under them can't be guessed by who has not seen them.
-        let key = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id()).max(1);
+    /// Gives an actor of the topology its place, or its next life the same place.
+    pub fn declare(&self, slot: Slot, name: ActorName, actor: Arc<dyn Export>, window: u32) {
+        handling::know_actor(slot, &name);
+        let entry = self.entry(actor, Some(name), slot, window);
+        self.write().by_slot.insert(slot, entry);
+    }
+
+    /// Gives any other actor a place, and the address of that in this life of the process.
+    pub fn export(&self, actor: Arc<dyn Export>, window: u32) -> Capability {
         let mut slots = self.write();
         if slots.by_slot.len() >= slots.sweep_at.max(SWEEP_FROM) {
             slots.by_slot.retain(|slot, exported| slot.is_declared() || exported.actor.is_alive());
@@ -158,17 +191,10 @@ impl Registry {
         }
         let slot = Slot(Slot::FIRST_DYNAMIC.0 + slots.next_dynamic);
         slots.next_dynamic += 1;
-        let entry = Entry {
-            actor,
-            name: None,
-            slot,
-            gate: Gate::new(window),
-            takings: Takings::default(),
-            attempts: AtomicU16::new(ATTEMPTS),
-            key,
-        };
-        slots.by_slot.insert(slot, Exported(Arc::new(entry)));
-        (slot, key)
+        let entry = self.entry(actor, None, slot, window);
+        let address = entry.pinned;
+        slots.by_slot.insert(slot, entry);
+        address
     }
 
     /// Says how often a message that kills an actor is delivered at least once.
@@ -191,10 +217,10 @@ impl Registry {
         drop(slots);
     }
 
-    /// Who lives at an address of this process and this life of it.
-    pub fn find(&self, id: ActorId) -> Option<Exported> {
+    /// Who lives in a place, whoever may send there.
+    pub fn find(&self, slot: Slot) -> Option<Exported> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
-        slots.by_slot.get(&id.slot).filter(|exported| exported.key == id.key).cloned()
+        slots.by_slot.get(&slot).cloned()
     }
 
     /// Whether this process has nothing under way to its own actors.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use super::peer::Peer;
 use super::router::Router;
-use crate::id::ActorId;
+use crate::id::Capability;
 use crate::protocol::wire::Cause;
 
 /// The connection with an actor's process, and the channel to the actor.
@@ -17,6 +17,8 @@ pub struct Route {
     pub channel: u32,
     /// How many other actors its number led to before: it means this one while the connection counts the same.
     pub uses: u32,
+    /// Which right on it the address is.
+    pub right: u32,
 }
 
 /// Raised whenever what a thread remembers may be wrong: a connection came or went, a process closes.
@@ -39,10 +41,11 @@ struct Known {
 /// Keeps no connection alive: its thread may never send again.
 #[derive(Clone)]
 struct Entry {
-    target: ActorId,
+    target: Capability,
     peer: Weak<Peer>,
     channel: u32,
     uses: u32,
+    right: u32,
 }
 
 thread_local! {
@@ -54,39 +57,41 @@ impl Router {
     ///
     /// # Errors
     /// It can't be reached; nothing was sent.
-    pub fn route(self: &Arc<Router>, target: ActorId) -> Result<Route, Cause> {
+    pub fn route(self: &Arc<Router>, target: &Capability) -> Result<Route, Cause> {
         // Read before the router is asked: what changes meanwhile makes the answer old.
         let epoch = EPOCH.load(Ordering::Acquire);
         if let Some(route) = KNOWN.try_with(|known| known.borrow_mut().find(epoch, target)).ok().flatten() {
             return Ok(route);
         }
         let peer = self.peer_for(target)?;
-        let (channel, uses) = peer.channel(target);
-        let entry = Entry { target, peer: Arc::downgrade(&peer), channel, uses };
+        let (channel, uses, right) = peer.channel(target)?;
+        let entry = Entry { target: *target, peer: Arc::downgrade(&peer), channel, uses, right };
         let _ = KNOWN.try_with(|known| known.borrow_mut().remember(epoch, entry));
-        Ok(Route { peer, channel, uses })
+        Ok(Route { peer, channel, uses, right })
     }
 }
 
 impl Known {
-    fn find(&mut self, epoch: u64, target: ActorId) -> Option<Route> {
+    fn find(&mut self, epoch: u64, target: &Capability) -> Option<Route> {
         if self.epoch != epoch {
             self.epoch = epoch;
             self.routes.clear();
         }
-        let entry = self.routes.get(place(target))?.as_ref().filter(|entry| entry.target == target)?;
-        Some(Route { peer: entry.peer.upgrade()?, channel: entry.channel, uses: entry.uses })
+        let entry = self.routes.get(place(target))?.as_ref().filter(|entry| entry.target == *target)?;
+        let (channel, uses, right) = (entry.channel, entry.uses, entry.right);
+        Some(Route { peer: entry.peer.upgrade()?, channel, uses, right })
     }
 
     fn remember(&mut self, epoch: u64, entry: Entry) {
         if self.epoch == epoch {
             self.routes.resize(ROUTES, None);
-            let place = place(entry.target);
+            let place = place(&entry.target);
             self.routes[place] = Some(entry);
         }
     }
 }
 
-fn place(target: ActorId) -> usize {
-    (target.slot.0 ^ target.process.0.rotate_left(3)) as usize % ROUTES
+/// A seal is as good as random, and differs for each actor and each address of it.
+fn place(target: &Capability) -> usize {
+    usize::from(target.seal().to_bytes()[0]) % ROUTES
 }

@@ -14,14 +14,15 @@ use super::dead_letters::{DeadLetter, DeadLetters};
 use super::lane;
 use super::peer::Peer;
 use super::registry::{Exported, Registry};
+use super::rights::Rights;
 use super::route;
 use super::series::AllSeries;
-use crate::id::{ActorId, ActorName, BuildId, Exit, Incarnation, ProcessId, ProcessName};
+use crate::id::{ActorId, ActorName, BuildId, Capability, Exit, Incarnation, Key, ProcessId, ProcessName};
 use crate::protocol::Limits;
 use crate::protocol::connection::{Connection, ProtocolError};
 use crate::protocol::control::{Cursor, KnownActor, Medium, ToRoot, ToWorker};
 use crate::protocol::letters::{LettersToRoot, LettersToWorker};
-use crate::protocol::wire::{Cause, Hello};
+use crate::protocol::wire::{Cause, Hello, MessageId};
 use crate::sys::ring::Side;
 use crate::transport::pipe::Pipe;
 
@@ -42,6 +43,10 @@ pub struct Identity {
     pub ask_timeout: Duration,
     /// Serialise also what stays here.
     pub serialise_always: bool,
+    /// What the addresses of its actors are sealed with.
+    pub key: Key,
+    /// Which run of the root this is.
+    pub run: u64,
 }
 
 /// The way to the root: the control pipe of a worker; within the root, its supervisor. Must not block.
@@ -58,6 +63,7 @@ pub struct Router {
     identity: Identity,
     broker: Box<dyn Broker>,
     registry: Registry,
+    rights: Arc<Rights>,
     dead_letters: DeadLetters,
     subscribing: OnceLock<Subscribing>,
     names: Mutex<HashMap<ActorName, KnownActor>>,
@@ -118,10 +124,13 @@ impl Router {
     pub fn new(identity: Identity, broker: Box<dyn Broker>) -> Arc<Router> {
         let ask_timeout_ms = to_ms(identity.ask_timeout);
         route::invalidate();
+        let rights = Rights::new(identity.key.clone(), identity.process, identity.incarnation);
+        let rights = Arc::new(rights);
         Arc::new(Router {
             identity,
             broker,
-            registry: Registry::default(),
+            registry: Registry::new(Arc::clone(&rights)),
+            rights,
             dead_letters: DeadLetters::default(),
             subscribing: OnceLock::new(),
             names: Mutex::default(),
@@ -230,51 +239,93 @@ impl Router {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
+    /// The name by which this process may look up this very address.
+    pub fn name_of(&self, id: &Capability) -> Option<ActorName> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.values().find(|known| known.id == *id).map(|known| known.name.clone())
+    }
+
     /// The process of a name, if some actor of it may be reached by name.
-    pub fn look_up_process(&self, name: &str) -> Option<ProcessId> {
+    ///
+    /// With an address by which it may be watched; its own is none of its business.
+    pub fn look_up_process(&self, name: &str) -> Option<Capability> {
         if name == self.identity.name.as_str() {
-            return Some(self.identity.process);
+            return Some(self.rights.mint(crate::id::Slot(0)));
         }
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.values().find(|known| known.process.as_str() == name).map(|known| known.id.process)
+        names.values().find(|known| known.process.as_str() == name).map(|known| known.id)
     }
 
-    /// Who lives here at this address.
-    pub fn find_local(&self, target: ActorId) -> Result<Exported, Cause> {
-        let ours = target.incarnation == Incarnation::ANY || target.incarnation == self.identity.incarnation;
+    /// What the addresses of this process's actors are good for.
+    pub fn rights(&self) -> &Rights {
+        &self.rights
+    }
+
+    /// Who lives here in this place, for whom this process itself wants to find; not for who shows an address.
+    pub fn find_own(&self, id: ActorId) -> Result<Exported, Cause> {
+        let ours = id.incarnation == Incarnation::ANY || id.incarnation == self.identity.incarnation;
         if !ours {
-            return Err(Cause::Stale { process: target.process });
+            return Err(Cause::Stale { process: id.process });
         }
-        self.registry.find(target).ok_or(Cause::NoActor(target))
+        self.registry.find(id.slot).ok_or(Cause::NoActor(id))
     }
 
-    /// Whether an address is of this process.
-    pub fn is_local(&self, target: ActorId) -> bool {
-        target.process == self.identity.process
+    /// Who lives here at this address, if it is good for anything.
+    pub fn find_local(&self, target: &Capability) -> Result<Exported, Cause> {
+        match self.registry.find(target.slot()) {
+            Some(exported) if exported.is_full(target) => Ok(exported),
+            found => {
+                self.rights.check_local(target)?;
+                found.ok_or(Cause::NoActor(target.id()))
+            }
+        }
+    }
+
+    /// As `find_local`, to send it this message.
+    pub fn find_local_for(&self, target: &Capability, message: MessageId) -> Result<Exported, Cause> {
+        match self.registry.find(target.slot()) {
+            Some(exported) if exported.is_full(target) => Ok(exported),
+            found => {
+                let right = self.rights.check_local(target)?;
+                let exported = found.ok_or(Cause::NoActor(target.id()))?;
+                right.admit(message)?;
+                Ok(exported)
+            }
+        }
+    }
+
+    /// Whether an actor is of this process.
+    pub fn is_local(&self, process: ProcessId) -> bool {
+        process == self.identity.process
     }
 
     /// The connection for new messages to an actor of another process; asks the root for one if there is none.
-    pub(super) fn peer_for(self: &Arc<Router>, target: ActorId) -> Result<Arc<Peer>, Cause> {
+    pub(super) fn peer_for(self: &Arc<Router>, target: &Capability) -> Result<Arc<Peer>, Cause> {
         // A process that stops still handles what it has taken, and what handlers send then is part of that (P-4).
         if self.may_close() {
             return Err(Cause::ShuttingDown);
         }
+        let process = target.process();
         let mut state = self.lock();
-        if let Some(peer) = state.current.get(&target.process) {
-            let wanted = target.incarnation;
-            let stale = wanted != Incarnation::ANY && peer.incarnation().is_some_and(|life| life != wanted);
-            return if stale { Err(Cause::Stale { process: target.process }) } else { Ok(Arc::clone(peer)) };
+        let broken = state.broken.get(&process).copied();
+        if let Some(peer) = state.current.get(&process) {
+            let stale =
+                target.life().is_some_and(|wanted| peer.incarnation().is_some_and(|life| life != wanted));
+            if stale {
+                return Err(Cause::Stale { process });
+            }
+            self.ask_with(peer, target, broken);
+            return Ok(Arc::clone(peer));
         }
-        let peer = Peer::new(target.process, self);
-        state.current.insert(target.process, Arc::clone(&peer));
-        if self.is_local(target) {
+        let peer = Peer::new(process, self);
+        state.current.insert(process, Arc::clone(&peer));
+        if self.is_local(process) {
             peer.is_own(self.identity.incarnation, self.identity.name.clone());
             self.start(state, Arc::clone(&peer));
             return Ok(peer);
         }
-        let broken = state.broken.get(&target.process).copied();
+        self.ask_with(&peer, target, broken);
         self.start(state, Arc::clone(&peer));
-        self.broker.say(ToRoot::Introduce { process: target.process, broken });
         Ok(peer)
     }
 
@@ -286,6 +337,17 @@ impl Router {
     /// Which life of a process this one is connected with.
     pub fn connected_life(&self, process: ProcessId) -> Option<Incarnation> {
         self.lock().current.get(&process).and_then(|peer| peer.incarnation())
+    }
+
+    /// The connection with a process that the root has not yet introduced.
+    pub(super) fn unintroduced(&self, process: ProcessId) -> Option<Arc<Peer>> {
+        let state = self.lock();
+        state.current.get(&process).filter(|peer| peer.incarnation().is_none()).cloned()
+    }
+
+    /// Every connection that has not ended.
+    pub(super) fn peers(&self) -> Vec<Arc<Peer>> {
+        self.lock().all.clone()
     }
 
     fn start(&self, mut state: MutexGuard<'_, State>, peer: Arc<Peer>) {
@@ -306,6 +368,8 @@ impl Router {
                 Some(pipe) => self.introduced(&peer, pipe),
                 None => return Some(ToWorker::Introduce { peer, medium }),
             },
+            ToWorker::Denied { target, why } => self.denied(&target, why),
+            ToWorker::Edges(edges) => self.rights.learn_edges(&edges),
             ToWorker::Unreachable { process, why } => {
                 let mut state = self.lock();
                 state.unreachable.insert(process);
@@ -377,7 +441,11 @@ impl Router {
 
     /// Tells the root that a peer broke the protocol (X-1, H59).
     pub(super) fn blame(&self, peer: &Peer, error: &ProtocolError) {
-        let reason = error.to_string();
+        self.blame_for(peer, error.to_string());
+    }
+
+    /// Tells the root that a peer did what it may not.
+    pub(super) fn blame_for(&self, peer: &Peer, reason: String) {
         tracing::error!(target: "procession", peer = %peer.name(), %reason, "the peer broke the protocol");
         let incarnation = peer.incarnation().unwrap_or(Incarnation::FIRST);
         self.broker.say(ToRoot::Blame { process: peer.process, incarnation, reason });

@@ -16,7 +16,7 @@ use super::peer::{Outcome, Peer, Waiter};
 use super::router::Router;
 use crate::codec::descriptor::Carried;
 use crate::codec::{self, EncodeError, Encoded};
-use crate::id::{ActorId, Incarnation};
+use crate::id::Capability;
 use crate::protocol::series::{
     Culprit, Keeping, Numbering, Return, Room, Settled, Submitted, Wanted, culprit, judge,
 };
@@ -44,12 +44,12 @@ struct Parcel {
 /// What descriptors count in a window: see `protocol::connection::channel`.
 const DESCRIPTOR_BYTES: u64 = 32 << 10;
 
-/// What a numbering adds to a body.
+/// What a numbering, and the number of a right, add to a body.
 const NUMBERING_BYTES: u32 = {
     assert!(Numbering::LEN <= 64);
     #[allow(clippy::cast_possible_truncation)]
     {
-        Numbering::LEN as u32
+        Numbering::LEN as u32 + 4
     }
 };
 
@@ -58,7 +58,7 @@ const TRIES: usize = 3;
 
 /// The messages of this process to one actor that are delivered at least once.
 pub struct Series {
-    target: ActorId,
+    target: Capability,
     router: Weak<Router>,
     /// Locked before a peer and its connection. No code of users runs under it.
     keeping: Mutex<Keeping<Arc<Parcel>>>,
@@ -70,7 +70,7 @@ pub(super) struct AllSeries(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    by_target: FxHashMap<ActorId, Arc<Series>>,
+    by_target: FxHashMap<Capability, Arc<Series>>,
     last: u32,
     /// The number at which those with nothing in them are looked for.
     sweep_at: usize,
@@ -102,9 +102,9 @@ impl AllSeries {
 
 impl Router {
     /// The series to an actor; another if there is none.
-    pub fn series(self: &Arc<Router>, target: ActorId) -> Arc<Series> {
+    pub fn series(self: &Arc<Router>, target: &Capability) -> Arc<Series> {
         let mut state = self.all_series().lock();
-        if let Some(series) = state.by_target.get(&target) {
+        if let Some(series) = state.by_target.get(target) {
             return Arc::clone(series);
         }
         if state.by_target.len() >= state.sweep_at.max(SWEEP_FROM) {
@@ -117,11 +117,11 @@ impl Router {
         // What the consumer grants is learned from it; until then what this process grants.
         let room = Room { messages: limits.window_messages.into(), bytes: limits.window_bytes.into() };
         let series = Arc::new(Series {
-            target,
+            target: *target,
             router: Arc::downgrade(self),
             keeping: Mutex::new(Keeping::new(state.last, room)),
         });
-        state.by_target.insert(target, Arc::clone(&series));
+        state.by_target.insert(*target, Arc::clone(&series));
         series
     }
 }
@@ -217,7 +217,7 @@ impl Series {
         parcel: &Arc<Parcel>,
     ) -> Result<Option<Room>, Cause> {
         for _ in 0..TRIES {
-            let super::Route { peer, channel, uses } = router.route(self.target)?;
+            let super::Route { peer, channel, uses, right } = router.route(&self.target)?;
             let sent = peer.with(|connection| {
                 if connection.uses_of(channel) != uses {
                     return Err((Cause::ShuttingDown, false));
@@ -232,7 +232,12 @@ impl Series {
                     descriptors: parcel.descriptors.iter().map(Carried::shared).collect(),
                 };
                 connection
-                    .submit_numbered((channel, parcel.message.0), numbering, body, Waiter::Outcome(delivery))
+                    .submit_numbered(
+                        (channel, parcel.message.0, right),
+                        numbering,
+                        body,
+                        Waiter::Outcome(delivery),
+                    )
                     .map(|()| connection.window_of(channel))
                     .map_err(|cause| (cause, connection.is_over()))
             });
@@ -263,7 +268,7 @@ impl Series {
 
     /// A message was not acknowledged.
     fn came_back(self: &Arc<Series>, number: u64, failure: &Failure, culprit: Culprit) {
-        let follows = self.target.incarnation == Incarnation::ANY;
+        let follows = self.target.life().is_none();
         let what = judge(failure, follows, culprit);
         let settled = self.lock().handle_return(number, what);
         if let Some(settled) = settled {
@@ -306,7 +311,7 @@ impl Series {
             (Keeper::Room(_) | Keeper::Nobody, _) => true,
         };
         if let Some(router) = self.router.upgrade().filter(|_| is_lost) {
-            let letter = DeadLetter::new(Some(self.target), Some(parcel.name.0), failure.cause);
+            let letter = DeadLetter::new(Some(self.target.id()), Some(parcel.name.0), failure.cause);
             // Places of descriptors are of no use without them.
             router.bury(letter, || parcel.descriptors.is_empty().then(|| parcel.bytes.clone()));
         }
@@ -320,6 +325,10 @@ fn concerns_all(cause: &Cause) -> bool {
         Cause::NoActor(_)
             | Cause::ActorStopped
             | Cause::Stale { .. }
+            | Cause::NoRight(_)
+            | Cause::Revoked(_)
+            | Cause::Expired(_)
+            | Cause::UsedUp { .. }
             | Cause::Unreachable { .. }
             | Cause::ShuttingDown
             | Cause::NoRuntime
@@ -339,7 +348,7 @@ impl Delivered {
         let (Some(peer), Some(router)) = (self.peer.upgrade(), self.series.router.upgrade()) else {
             return Culprit::Unknown;
         };
-        let ours = (router.identity().process, self.series.target.slot, self.number);
+        let ours = (router.identity().process, self.series.target.slot(), self.number);
         peer.cursor().map_or(Culprit::Unknown, |cursor| culprit(cursor, ours))
     }
 }

@@ -25,8 +25,8 @@ use super::peer::Peer;
 use super::registry::Exported;
 use super::router::Router;
 use super::ticket::Ticket;
-use crate::id::{ActorId, Incarnation, ProcessId};
-use crate::protocol::connection::{Connection, MAX_CHANNELS};
+use crate::id::{ActorId, Capability, Incarnation};
+use crate::protocol::connection::Connection;
 use crate::protocol::control::Unreachable;
 use crate::protocol::watching::{EndReason, Reference, Watch};
 use crate::protocol::wire::Cause;
@@ -94,14 +94,14 @@ impl Router {
     /// [`Cause::Full`]: as many are watched in that process as may be.
     pub fn watch(
         self: &Arc<Router>,
-        target: ActorId,
+        target: &Capability,
         watcher: &Arc<dyn Watcher>,
         linked: bool,
     ) -> Result<Watched, Cause> {
-        if self.is_local(target) {
+        if self.is_local(target.process()) {
             return Ok(self.watch_here(target, watcher));
         }
-        let watch = Watch { target, watcher: watcher.place() };
+        let watch = Watch { target: *target, watcher: watcher.place() };
         self.watch_there(target, watcher, |peer| {
             let mut watches = peer.watches.lock().unwrap_or_else(PoisonError::into_inner);
             let reference = peer.with(|connection| connection.watch(&watch, linked))?;
@@ -111,20 +111,19 @@ impl Router {
         })
     }
 
-    /// Tells `watcher` of the end of a process: of the life that lives now, or of the next.
+    /// Tells `watcher` of the end of the process of an address: of the life that lives now, or of the next.
     ///
     /// # Errors
     /// As [`watch`](Self::watch).
     pub fn watch_process(
         self: &Arc<Router>,
-        process: ProcessId,
+        target: &Capability,
         watcher: &Arc<dyn Watcher>,
     ) -> Result<Watched, Cause> {
-        if process == self.identity().process {
+        if self.is_local(target.process()) {
             // Who would be told dies with it.
             return Ok(Watched::Nowhere);
         }
-        let target = ActorId::declared(process, crate::id::Slot(0));
         self.watch_there(target, watcher, |peer| {
             let mut watches = peer.watches.lock().unwrap_or_else(PoisonError::into_inner);
             let is_over = peer.with_silently(|connection| connection.is_over());
@@ -140,7 +139,7 @@ impl Router {
 
     fn watch_there(
         self: &Arc<Router>,
-        target: ActorId,
+        target: &Capability,
         watcher: &Arc<dyn Watcher>,
         watch: impl Fn(&Arc<Peer>) -> Result<Watched, Cause>,
     ) -> Result<Watched, Cause> {
@@ -164,14 +163,14 @@ impl Router {
         Ok(Watched::Nowhere)
     }
 
-    fn watch_here(self: &Arc<Router>, target: ActorId, watcher: &Arc<dyn Watcher>) -> Watched {
+    fn watch_here(self: &Arc<Router>, target: &Capability, watcher: &Arc<dyn Watcher>) -> Watched {
         let incarnation = Some(self.identity().incarnation);
         let found = self.find_local(target).map(|exported| exported.actor.life());
         let told = match found {
             Ok(Some(ends)) => {
                 let observer = Arc::clone(watcher);
                 let key = ends.observe(move |reason| observer.ended(reason, incarnation, Behind::Here));
-                self.attend(target);
+                self.attend(target.id());
                 return Watched::Here(ends, key);
             }
             Ok(None) => EndReason::NoActor,
@@ -183,7 +182,7 @@ impl Router {
 
     /// Has the actor's own context tell of its end.
     pub fn attend(&self, target: ActorId) {
-        if let Ok(exported) = self.find_local(target) {
+        if let Ok(exported) = self.find_own(target) {
             exported.actor.attend();
         }
     }
@@ -222,6 +221,10 @@ fn reason_of(cause: &Cause) -> EndReason {
     match cause {
         Cause::NoActor(_) | Cause::ActorStopped => EndReason::NoActor,
         Cause::Stale { .. } => EndReason::Stale,
+        Cause::NoRight(_)
+        | Cause::Revoked(_)
+        | Cause::Expired(_)
+        | Cause::Unreachable { why: Unreachable::NotAllowed, .. } => EndReason::NoRight,
         Cause::Unreachable { why: Unreachable::Ended(exit), .. } => {
             EndReason::Unreachable(Unreachable::Ended(*exit))
         }
@@ -234,17 +237,6 @@ fn reason_of(cause: &Cause) -> EndReason {
 }
 
 impl Peer {
-    /// The channel to an actor, if something was sent there.
-    fn known_channel(&self, target: ActorId) -> Option<(u32, u32)> {
-        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |id: &ActorId| id.slot == target.slot && id.key == target.key;
-        // The same actor may have two: for its address, and for a pinned one that was used before its life was known.
-        let known = channels
-            .get(&target)
-            .or_else(|| channels.iter().filter(|(id, _)| same(id)).map(|(_, channel)| channel).max());
-        known.copied().filter(|(channel, _)| (*channel as usize) < MAX_CHANNELS)
-    }
-
     /// Tells the peer that an actor here has ended, behind what was sent to `watcher`.
     pub(super) fn notify(
         &self,
@@ -269,7 +261,8 @@ impl Peer {
         linked: bool,
     ) {
         let watcher = watch.watcher;
-        let found = router.find_local(watch.target);
+        let checked = router.rights().check(&watch.target, self.process);
+        let found = checked.and_then(|_| router.find_own(watch.target.id()));
         let (exported, ends) = match found.map(|exported| (exported.actor.life(), exported)) {
             Ok((Some(ends), exported)) => (exported, ends),
             Ok((None, _)) => return self.notify(reference, true, watcher, &EndReason::NoActor),
@@ -350,7 +343,7 @@ impl Peer {
     fn leads_to(&self, channel: u32, place: Option<ActorId>) -> bool {
         let (Some(place), Some(router)) = (place, self.router.upgrade()) else { return false };
         let served = self.served_on(channel);
-        match (served, router.find_local(place)) {
+        match (served, router.find_own(place)) {
             (Some(served), Ok(found)) => served.is_same(&found),
             _ => false,
         }
@@ -359,10 +352,9 @@ impl Peer {
     /// A channel of the peer that leads to this actor: what the peer sent may still stand aside there.
     fn channel_to(&self, place: Option<ActorId>) -> Option<u32> {
         let router = self.router.upgrade()?;
-        let found = router.find_local(place?).ok()?;
+        let found = router.find_own(place?).ok()?;
         let served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        let at =
-            served.iter().position(|served| served.as_ref().is_some_and(|served| served.is_same(&found)));
+        let at = served.iter().position(|one| one.as_ref().is_some_and(|one| one.exported.is_same(&found)));
         at.and_then(|at| u32::try_from(at).ok())
     }
 
@@ -409,7 +401,7 @@ impl Peer {
 
     fn place_behind(self: &Arc<Peer>, exported: &Exported) -> Option<Ticket> {
         let served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = served.iter().position(|served| served.as_ref().is_some_and(|one| one.is_same(exported)));
+        let at = served.iter().position(|one| one.as_ref().is_some_and(|one| one.exported.is_same(exported)));
         drop(served);
         self.place(u32::try_from(at?).ok()?)
     }

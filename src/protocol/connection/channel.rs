@@ -14,8 +14,9 @@
 
 use std::collections::VecDeque;
 
+use super::rights::More;
 use crate::codec::Encoded;
-use crate::id::ActorId;
+use crate::id::Capability;
 use crate::protocol::wire::Cause;
 
 /// What a message counts in its window.
@@ -71,8 +72,10 @@ pub(super) enum ChannelState {
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) state: ChannelState,
-    /// Whom it leads to.
-    pub(super) target: ActorId,
+    /// Whom it leads to, and by which right it was opened.
+    pub(super) target: Capability,
+    /// Other rights to send on it, and those that are none.
+    pub(super) more: Option<Box<More>>,
     /// How many targets the number had before: who remembers it from then must not reach another.
     pub(super) uses: u32,
     /// Whether something was sent on it since it was last looked at.
@@ -95,10 +98,11 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    pub(super) fn opening(target: ActorId) -> Channel {
+    pub(super) fn opening(target: Capability) -> Channel {
         Channel {
             state: ChannelState::Opening,
             target,
+            more: None,
             uses: 0,
             is_used: true,
             queue: VecDeque::new(),
@@ -115,7 +119,7 @@ impl Channel {
     }
 
     /// The same number for a target, as if nothing had been sent on it. Its place in the list of those to look at stays.
-    pub(super) fn renewed(&self, target: ActorId) -> Channel {
+    pub(super) fn renewed(&self, target: Capability) -> Channel {
         Channel { uses: self.uses, is_ready: self.is_ready, ..Channel::opening(target) }
     }
 
@@ -187,6 +191,8 @@ pub(super) struct Served {
     pub(super) is_returning: bool,
     /// Whether its credits are withheld.
     pub(super) is_withheld: bool,
+    /// How many rights were presented on it.
+    pub(super) presented: u32,
     received_messages: u64,
     received_bytes: u64,
     taken_messages: u64,
@@ -209,6 +215,7 @@ impl Served {
             notices: 0,
             is_returning: false,
             is_withheld: false,
+            presented: 0,
             received_messages: 0,
             received_bytes: 0,
             taken_messages: 0,
@@ -277,7 +284,7 @@ impl Served {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::ProcessId;
+    use crate::id::{ActorId, ProcessId};
 
     #[test]
     fn c1_and_c2_hold_and_an_oversized_message_passes_alone() {
@@ -291,7 +298,8 @@ mod tests {
 
     #[test]
     fn x1_a_credit_for_what_was_never_sent_is_refused() {
-        let mut channel = Channel::opening(ActorId::declared(ProcessId(1), crate::id::Slot(0)));
+        let target = ActorId::declared(ProcessId(1), crate::id::Slot(0));
+        let mut channel = Channel::opening(Capability::unsealed(target));
         channel.send(10);
         assert!(!channel.credit(2, 10));
         assert!(!channel.credit(1, 11));

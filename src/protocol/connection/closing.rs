@@ -15,7 +15,7 @@
 use super::channel::{Channel, ChannelState, Served};
 use super::outbound::Rank;
 use super::{Connection, Event, MAX_CHANNELS, ProtocolError};
-use crate::id::ActorId;
+use crate::id::Capability;
 use crate::protocol::frame::{Header, Kind};
 use crate::protocol::wire::{Cause, Open};
 
@@ -91,7 +91,7 @@ impl<T> Connection<T> {
     }
 
     /// Frees a channel that was shut, and says whom it led to; or opens it again, if somebody waits for it.
-    pub fn release(&mut self, number: u32) -> Option<ActorId> {
+    pub fn release(&mut self, number: u32) -> Option<Capability> {
         let waits = self.first_waiting(number).is_some();
         let channel = self.channels.get_mut(number as usize)?;
         if !matches!(channel.state, ChannelState::Shut) {
@@ -99,7 +99,9 @@ impl<T> Connection<T> {
         }
         self.closing -= 1;
         let target = channel.target;
+        let more = channel.more.take();
         if !waits {
+            self.presented.ours -= more.map_or(0, |more| more.rights.len());
             *channel = channel.renewed(target);
             channel.uses = channel.uses.wrapping_add(1);
             channel.state = ChannelState::Free;
@@ -109,9 +111,11 @@ impl<T> Connection<T> {
         let fresh = channel.renewed(target);
         let shut = std::mem::replace(channel, fresh);
         channel.queue = shut.queue;
+        channel.more = more;
         (channel.outbox_messages, channel.outbox_bytes) = (shut.outbox_messages, shut.outbox_bytes);
         let open = Open { target };
         self.out.frame_of(Rank::Messages, Header { channel: number, ..Header::new(Kind::Open) }, &open);
+        self.present_again(number);
         None
     }
 
@@ -135,6 +139,7 @@ impl<T> Connection<T> {
         if !served.is_closing || !served.is_taken() {
             return;
         }
+        self.presented.theirs -= served.presented as usize;
         *served = Served::new(served.window);
         served.is_free = true;
         self.out.bare(Rank::Control, Header { channel: number, ..Header::new(Kind::Closed) });
@@ -165,8 +170,8 @@ mod tests {
         pair.left.open(&Open { target: target(slot) })
     }
 
-    fn target(slot: u32) -> ActorId {
-        ActorId::declared(ProcessId(2), Slot(slot))
+    fn target(slot: u32) -> Capability {
+        Capability::unsealed(crate::id::ActorId::declared(ProcessId(2), Slot(slot)))
     }
 
     /// Opens a channel to each of so many actors and sends one message on each, and has it taken.
@@ -187,7 +192,7 @@ mod tests {
     }
 
     /// As the owner of the left connection does, with those that were shut.
-    fn release(pair: &mut Pair) -> Vec<ActorId> {
+    fn release(pair: &mut Pair) -> Vec<Capability> {
         let shut: Vec<u32> = (0..u32::try_from(pair.left.channels.len()).expect("few"))
             .filter(|number| matches!(pair.left.channels[*number as usize].state, ChannelState::Shut))
             .collect();
@@ -251,7 +256,7 @@ mod tests {
         assert_eq!(release(&mut pair), [target(0)]);
         // A call that has no reply yet keeps its channel.
         let channel = visit(&mut pair, 1..2)[0];
-        let submit = Submit { channel, message: 8, mode: Mode::Call, timeout_ms: 0 };
+        let submit = Submit { channel, message: 8, mode: Mode::Call, timeout_ms: 0, right: 0 };
         pair.left.submit(submit, &(), || Waiting { tag: 8, deadline: None }).expect("sent");
         pair.left.sweep_channels();
         pair.left.sweep_channels();

@@ -10,7 +10,7 @@ use super::pair_tests::take_outcomes;
 use super::{Connection, Event, Mode, ProtocolError, Submit, Waiting};
 use crate::codec::Encoded;
 use crate::codec::descriptor::{Carried, Descriptor};
-use crate::id::{ActorId, BuildId, Incarnation, ProcessId, Slot};
+use crate::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, Slot};
 use crate::protocol::Limits;
 use crate::protocol::frame::{Frame, FrameReader, Header, Kind};
 use crate::protocol::wire::{Cause, Failure, Hello, Open, Verdict};
@@ -59,7 +59,8 @@ impl Line {
             to.advance(bytes.len());
             assert!(to.take_preamble().expect("preamble"));
         }
-        let opened = line.left.open(&Open { target: ActorId::declared(ProcessId(2), Slot(0)) });
+        let opened =
+            line.left.open(&Open { target: Capability::unsealed(ActorId::declared(ProcessId(2), Slot(0))) });
         assert_eq!(opened, 0);
         line.step();
         line.right.grant(0);
@@ -68,7 +69,7 @@ impl Line {
     }
 
     fn submit<M: Serialize>(&mut self, mode: Mode, tag: u32, message: &M) -> Result<Option<u64>, Cause> {
-        let submit = Submit { channel: 0, message: tag, mode, timeout_ms: 0 };
+        let submit = Submit { channel: 0, message: tag, mode, timeout_ms: 0, right: 0 };
         self.left.submit(submit, message, || Waiting { tag, deadline: None })
     }
 
@@ -208,8 +209,9 @@ fn h14_the_receiver_says_how_many() {
 
     // Nobody has said so yet.
     let mut early = connection(1, 5);
-    let channel = early.open(&Open { target: ActorId::declared(ProcessId(2), Slot(0)) });
-    let submit = Submit { channel, message: 9, mode: Mode::Call, timeout_ms: 0 };
+    let channel =
+        early.open(&Open { target: Capability::unsealed(ActorId::declared(ProcessId(2), Slot(0))) });
+    let submit = Submit { channel, message: 9, mode: Mode::Call, timeout_ms: 0, right: 0 };
     early.submit(submit, &three, || Waiting { tag: 9, deadline: None }).expect("waits");
     let mut line = Line { left: early, ..Line::new(usize::MAX, 2) };
     line.right = connection(2, 2);

@@ -51,6 +51,9 @@ pub enum ProtocolError {
     /// A reference to watch an actor that was used before or never given, or one too many.
     #[error("reference {0} was used before, was never given, or is one too many")]
     Reference(u64),
+    /// A right that was not presented, out of turn, or one too many.
+    #[error("right {1} of channel {0} was not presented, or out of turn, or is one too many")]
+    Right(u32, u64),
     /// A chunk of no large body, or too many of one.
     #[error("chunk of stream {stream} that was not announced so")]
     Stream {

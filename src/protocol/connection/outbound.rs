@@ -210,6 +210,12 @@ impl Outbound {
         }
     }
 
+    /// Puts more behind what was encoded last.
+    pub(super) fn append(&mut self, begun: &mut Begun, bytes: &[u8]) {
+        self.lane_mut(begun.lane).buffer().extend_from_slice(bytes);
+        begun.length += bytes.len();
+    }
+
     pub(super) fn finish(&mut self, begun: Begun, header: Header) {
         let length = u32::try_from(begun.length).expect("only bodies of frame size are finished");
         let bytes = Header { length, descriptors: count_of(&begun.descriptors), ..header }.to_bytes();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::{Connection, Event, Mode, ProtocolError, Submit, Waiting};
-use crate::id::{ActorId, BuildId, Incarnation, ProcessId, Slot};
+use crate::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, Slot};
 use crate::protocol::Limits;
 use crate::protocol::frame::FrameReader;
 use crate::protocol::wire::{Cause, Failure, Hello, Open, Verdict};
@@ -62,7 +62,8 @@ impl Pair {
     }
 
     pub(super) fn open(&mut self) -> u32 {
-        let channel = self.left.open(&Open { target: ActorId::declared(ProcessId(2), Slot(0)) });
+        let channel =
+            self.left.open(&Open { target: Capability::unsealed(ActorId::declared(ProcessId(2), Slot(0))) });
         self.step(usize::MAX);
         for open in std::mem::take(&mut self.opens) {
             self.right.grant(open);
@@ -78,7 +79,7 @@ impl Pair {
         body: &[u8],
         tag: u32,
     ) -> Result<Option<u64>, Cause> {
-        let submit = Submit { channel, message: tag, mode, timeout_ms: 0 };
+        let submit = Submit { channel, message: tag, mode, timeout_ms: 0, right: 0 };
         self.left.submit(submit, body, || Waiting { tag, deadline: None })
     }
 
@@ -245,7 +246,7 @@ fn m2_deadlines_travel_and_end_the_call_on_both_sides() {
     let mut pair = Pair::new();
     let channel = pair.open();
     let deadline = pair.now + Duration::from_millis(50);
-    let submit = Submit { channel, message: 1, mode: Mode::Call, timeout_ms: 50 };
+    let submit = Submit { channel, message: 1, mode: Mode::Call, timeout_ms: 50, right: 0 };
     pair.left.submit(submit, &(), || Waiting { tag: 1, deadline: Some(deadline) }).expect("sent");
     let sooner = pair.now + Duration::from_millis(20);
     pair.left.set_deadline(pair.left.key_of(0), sooner, pair.now);
@@ -267,7 +268,8 @@ fn m2_what_was_encoded_before_the_peer_named_a_smaller_limit_fails_and_the_next_
     let mut pair = Pair::new();
     pair.left.theirs = None;
     pair.left.ours.limits.max_message_bytes = 4 << 20;
-    let channel = pair.left.open(&Open { target: ActorId::declared(ProcessId(2), Slot(0)) });
+    let channel =
+        pair.left.open(&Open { target: Capability::unsealed(ActorId::declared(ProcessId(2), Slot(0))) });
     pair.submit(channel, Mode::Call, &vec![1; 2 << 20], 1).expect("queued");
     pair.submit(channel, Mode::Tell, b"small", 2).expect("queued");
     pair.left.theirs = Some(limits());
@@ -282,7 +284,8 @@ fn m2_what_was_encoded_before_the_peer_named_a_smaller_limit_fails_and_the_next_
 #[test]
 fn x1_a_message_without_credit_is_a_violation() {
     let mut pair = Pair::new();
-    let channel = pair.left.open(&Open { target: ActorId::declared(ProcessId(2), Slot(0)) });
+    let channel =
+        pair.left.open(&Open { target: Capability::unsealed(ActorId::declared(ProcessId(2), Slot(0))) });
     pair.step(usize::MAX);
     // Not granted: a hostile peer sends all the same.
     pair.left.channels[channel as usize].state =
@@ -296,7 +299,7 @@ fn x1_a_peer_that_sends_and_never_reads_is_ended_before_it_costs_much() {
     let mut pair = Pair::new();
     let mut unread = 0_u64;
     let refused = loop {
-        let target = ActorId::declared(ProcessId(2), Slot(0));
+        let target = Capability::unsealed(ActorId::declared(ProcessId(2), Slot(0)));
         let channel = pair.left.open(&Open { target });
         transmit(&mut pair.left, &mut pair.to_right, usize::MAX, pair.now);
         let frame = pair.to_right.next().expect("frames").expect("one");

@@ -137,7 +137,7 @@ impl<T> Connection<T> {
         let deadline = outgoing.deadline;
         let header = match kind {
             Kind::Call => Header { flags, ..call_header(message, channel, key, remaining_ms(deadline, now)) },
-            _ => Header { message, channel, ..Header::new(Kind::Cast) },
+            _ => Header { message, channel, flags, ..Header::new(Kind::Cast) },
         };
         let begins = self.out.position();
         let is_call = kind == Kind::Call;

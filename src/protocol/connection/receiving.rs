@@ -57,6 +57,8 @@ impl<T> Connection<T> {
             Kind::Monitor => self.on_monitor(header, body)?,
             Kind::Demonitor => self.on_demonitor(header)?,
             Kind::Down => self.on_down(header, body)?,
+            Kind::Present => self.on_present(header, body)?,
+            Kind::Denied => self.on_denied(header, body)?,
             Kind::Goodbye => {
                 self.they_left = true;
                 Some(Event::Goodbye)
@@ -248,6 +250,7 @@ impl<T> Connection<T> {
         // By what was sent: some descriptors may have been lost on the way.
         let weight = weight_of(body.bytes.len(), usize::from(header.descriptors));
         let numbering = take_numbering(header, &mut body)?;
+        let right = self.take_right(header, &mut body)?;
         let correlation = (header.kind == Kind::Call).then_some(header.correlation);
         if let Some(correlation) = correlation {
             // Nothing came on its channel since it, or since its announcement.
@@ -262,7 +265,7 @@ impl<T> Connection<T> {
             left => Some(now + Duration::from_millis(u64::from(left))),
         };
         let (channel, message) = (header.channel, header.message);
-        Ok(Event::Deliver { channel, message, body, weight, correlation, deadline, numbering })
+        Ok(Event::Deliver { channel, message, body, weight, correlation, deadline, numbering, right })
     }
 
     fn on_reply<'a>(
@@ -331,11 +334,16 @@ fn take_numbering(header: Header, body: &mut Encoded<'_>) -> Result<Option<Numbe
             reason: "its numbering makes no sense".to_owned(),
         });
     };
+    shorten(body, end);
+    Ok(Some(numbering))
+}
+
+/// Keeps the first bytes of a body.
+pub(super) fn shorten(body: &mut Encoded<'_>, end: usize) {
     match &mut body.bytes {
         Cow::Borrowed(bytes) => *bytes = &bytes[..end],
         Cow::Owned(bytes) => bytes.truncate(end),
     }
-    Ok(Some(numbering))
 }
 
 pub(super) fn parse<B: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<B, ProtocolError> {

@@ -11,7 +11,7 @@ use super::outbound::Rank;
 use super::{Connection, Outgoing, SOFT_LIMIT_BYTES, Stage};
 use crate::codec::{self, EncodeError, Encoded};
 use crate::protocol::MAX_DESCRIPTORS;
-use crate::protocol::frame::{Header, Kind, NUMBERED};
+use crate::protocol::frame::{Header, Kind, NUMBERED, RIGHT};
 use crate::protocol::series::Numbering;
 use crate::protocol::wire::Cause;
 
@@ -42,6 +42,8 @@ pub struct Submit {
     pub mode: Mode,
     /// How long somebody waits for the reply; 0 is "for ever".
     pub timeout_ms: u32,
+    /// By which right: 0 is that by which the channel was opened; any other is by `present`.
+    pub right: u32,
 }
 
 /// Who waits for the outcome of a message, if it has one later.
@@ -84,6 +86,9 @@ impl<T> Connection<T> {
         if let ChannelState::Refused(cause) = &channel.state {
             return Err(cause.clone());
         }
+        if let Some(cause) = channel.denied(submit.right) {
+            return Err(cause.clone());
+        }
         if self.we_left || self.they_left {
             return Err(Cause::ShuttingDown);
         }
@@ -104,34 +109,41 @@ impl<T> Connection<T> {
                 _ => submit,
             };
             let mut bytes = Vec::new();
-            let (limit_bytes, most) = self.send_limits();
+            let (limit_bytes, most) = self.limits_with(submit.right);
             return match codec::encode_with_descriptors(value, &mut bytes, limit_bytes, most) {
                 Ok(descriptors) => self.queue(submit, Encoded { bytes: bytes.into(), descriptors }, waiting),
                 Err(error) => Err(self.cause_of(error)),
             };
         }
-        let limits = self.send_limits();
+        let limits = self.limits_with(submit.right);
         let begins = self.out.position();
-        let begun = match self.out.begin(Rank::Messages, value, limits) {
+        let mut begun = match self.out.begin(Rank::Messages, value, limits) {
             Ok(begun) => begun,
             Err(error) => return Err(self.cause_of(error)),
         };
+        let mut flags = 0;
+        if submit.right > 0 {
+            self.out.append(&mut begun, &submit.right.to_le_bytes());
+            flags = RIGHT;
+        }
         let bytes = weight_of(begun.length, begun.descriptors.len());
         if begun.length > CHUNK_BYTES || !self.channels[submit.channel as usize].admits(bytes) {
-            let body = self.out.take_back(begun);
+            let mut body = self.out.take_back(begun);
+            let end = body.bytes.len() - right_bytes(submit.right);
+            body.bytes.to_mut().truncate(end);
             return self.queue(submit, body, waiting);
         }
         let sequence = self.channels[submit.channel as usize].send(bytes);
         if submit.mode != Mode::Call {
-            let header =
-                Header { message: submit.message, channel: submit.channel, ..Header::new(Kind::Cast) };
+            let (message, channel) = (submit.message, submit.channel);
+            let header = Header { message, channel, flags, ..Header::new(Kind::Cast) };
             self.out.finish(begun, header);
             return Ok(None);
         }
         let ends = self.out.position();
         let key = self.remember(submit, waiting(), Stage::Sent { sequence, begins, ends });
         let header = call_header(submit.message, submit.channel, key, submit.timeout_ms);
-        self.out.finish(begun, header);
+        self.out.finish(begun, Header { flags, ..header });
         Ok(Some(key))
     }
 
@@ -146,6 +158,12 @@ impl<T> Connection<T> {
     pub(super) fn send_limits(&self) -> (usize, usize) {
         let limits = self.theirs.as_ref().unwrap_or(&self.ours.limits);
         (limits.max_message_bytes as usize, usize::from(limits.max_descriptors.min(MAX_DESCRIPTORS)))
+    }
+
+    /// The same, for a message that comes by this right.
+    fn limits_with(&self, right: u32) -> (usize, usize) {
+        let (bytes, descriptors) = self.send_limits();
+        (bytes.saturating_sub(right_bytes(right)), descriptors)
     }
 
     pub(super) fn cause_of(&self, error: EncodeError) -> Cause {
@@ -164,7 +182,7 @@ impl<T> Connection<T> {
     /// As for `submit`.
     pub fn submit_numbered(
         &mut self,
-        (channel, message): (u32, u32),
+        (channel, message, right): (u32, u32, u32),
         numbering: &Numbering,
         mut body: Encoded<'static>,
         tag: T,
@@ -175,15 +193,21 @@ impl<T> Connection<T> {
         if let ChannelState::Refused(cause) = &self.channels[channel as usize].state {
             return Err(cause.clone());
         }
+        if let Some(cause) = self.channels[channel as usize].denied(right) {
+            return Err(cause.clone());
+        }
         if self.we_left || self.they_left {
             return Err(Cause::ShuttingDown);
         }
         self.channels[channel as usize].is_used = true;
+        if right > 0 {
+            body.bytes.to_mut().extend_from_slice(&right.to_le_bytes());
+        }
         body.bytes.to_mut().extend_from_slice(&numbering.to_bytes());
-        let submit = Submit { channel, message, mode: Mode::Call, timeout_ms: 0 };
-        let key = self.queue(submit, body, || Waiting { tag, deadline: None })?;
+        let submit = Submit { channel, message, mode: Mode::Call, timeout_ms: 0, right };
+        let key = self.queue_whole(submit, body, || Waiting { tag, deadline: None })?;
         if let Some(index) = key.and_then(|key| self.index_of(key)) {
-            self.outgoing[index].flags = NUMBERED;
+            self.outgoing[index].flags |= NUMBERED;
         }
         self.check();
         Ok(())
@@ -198,6 +222,18 @@ impl<T> Connection<T> {
     }
 
     fn queue(
+        &mut self,
+        submit: Submit,
+        mut body: Encoded<'static>,
+        waiting: impl FnOnce() -> Waiting<T>,
+    ) -> Result<Option<u64>, Cause> {
+        if submit.right > 0 {
+            body.bytes.to_mut().extend_from_slice(&submit.right.to_le_bytes());
+        }
+        self.queue_whole(submit, body, waiting)
+    }
+
+    fn queue_whole(
         &mut self,
         submit: Submit,
         body: Encoded<'static>,
@@ -245,7 +281,8 @@ impl<T> Connection<T> {
             message: submit.message,
             deadline,
             reply_announced: false,
-            flags: 0,
+            flags: if submit.right > 0 { RIGHT } else { 0 },
+            right: submit.right,
             stage,
         });
         let key = self.key_of(index);
@@ -320,6 +357,11 @@ impl<T> Connection<T> {
         }
         self.deadlines.push(Reverse((deadline, key)));
     }
+}
+
+/// What the number of a right adds to a body.
+fn right_bytes(right: u32) -> usize {
+    if right > 0 { size_of::<u32>() } else { 0 }
 }
 
 impl Channel {

@@ -7,7 +7,13 @@ use crate::protocol::control::ToRoot;
 type TestDecoder = Decoder<ToRoot, u32>;
 
 fn introduce(process: u32) -> ToRoot {
-    ToRoot::Introduce { process: ProcessId(process), broken: None }
+    ToRoot::Introduce {
+        target: crate::id::Capability::unsealed(crate::id::ActorId::declared(
+            ProcessId(process),
+            crate::id::Slot(0),
+        )),
+        broken: None,
+    }
 }
 
 fn stream(frames: &[(ToRoot, u8)]) -> Vec<u8> {

@@ -232,6 +232,7 @@ impl Deployment {
         }
         self.change_plan(|plan| plan.processes.retain(|process| process.id != id));
         self.broker.forget(id);
+        self.revoked.forget(id);
         self.additions.processes.remove(&id);
         self.additions.next_slots.remove(&id);
         self.additions.actors.retain(|(process, _), _| *process != id);
@@ -276,7 +277,7 @@ impl Deployment {
     fn add_actor(&mut self, by: Life, start: ActorStart) -> Result<Granted, ChangeError> {
         let name = start.name.clone();
         if let Some((process, actor)) = self.plan.actor(name.as_str()) {
-            let known = || launching::known(&self.plan, actor.id).map(Box::new);
+            let known = || launching::known(&self.plan, &self.keys, actor.id).map(Box::new);
             let actor = if process.id == by.0 { known() } else { None };
             return Err(ChangeError::ActorAlreadyThere { name, actor });
         }
@@ -302,7 +303,7 @@ impl Deployment {
             }
         });
         self.additions.actors.insert((by.0, slot), rules.policy);
-        self.router.learn(launching::known(&self.plan, id));
+        self.router.learn(launching::known(&self.plan, &self.keys, id));
         Ok(Granted::Place(id))
     }
 
@@ -328,7 +329,8 @@ impl Deployment {
     /// processes that it started, in whatever life.
     pub(super) fn started_by(&self, by: ProcessId) -> Vec<KnownActor> {
         let own = self.additions.actors.keys().filter(|(process, _)| *process == by);
-        let own = own.filter_map(|(_, slot)| launching::known(&self.plan, ActorId::declared(by, *slot)));
+        let own = own
+            .filter_map(|(_, slot)| launching::known(&self.plan, &self.keys, ActorId::declared(by, *slot)));
         let processes = self.additions.processes.iter().filter(|(_, added)| added.by == by);
         let others = processes.filter_map(|(id, _)| self.plan.process_by_id(*id));
         own.chain(others.flat_map(|process| self.known(process))).collect()
@@ -352,7 +354,8 @@ impl Deployment {
 
     fn known(&self, process: &PlannedProcess) -> impl Iterator<Item = KnownActor> + use<> {
         let name: ProcessName = process.name.clone();
-        let known: Vec<_> = process.actors.iter().map(|actor| launching::known_of(&name, actor)).collect();
+        let known: Vec<_> =
+            process.actors.iter().map(|actor| launching::known_of(&name, &self.keys, actor)).collect();
         known.into_iter()
     }
 }

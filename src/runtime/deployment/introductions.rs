@@ -4,13 +4,28 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use super::Deployment;
-use crate::id::ProcessId;
+use crate::id::{Capability, Incarnation, ProcessId};
 use crate::process::launcher;
 use crate::protocol::control::{Peer, ToWorker};
 use crate::runtime::broker::{Life, Say};
 use crate::runtime::introduction::Part;
 
 impl Deployment {
+    /// A process shows the address of somebody in another, to be introduced: by its seal the root knows that it was given.
+    pub(super) fn introduction(&mut self, asker: Life, target: &Capability, broken: Option<Incarnation>) {
+        let process = target.process();
+        // What does not exist is told as that, since the numbers of processes are no secret.
+        let exists = process.is_root() || self.plan.process_by_id(process).is_some();
+        match self.revoked.check(&self.keys, target) {
+            Err(why) if exists => {
+                let (by, process) = (self.name(asker.0), self.name(process));
+                tracing::warn!(target: "procession", %by, %process, %why, "an address gives no right to be introduced");
+                self.hand(asker.0, ToWorker::Denied { target: *target, why }, Vec::new());
+            }
+            _ => self.broker.request(asker, process, broken, Instant::now()),
+        }
+    }
+
     pub(super) fn say(&mut self, say: Say) {
         match say {
             Say::Introduce(left, right) => match self.pipe_between(left, right) {

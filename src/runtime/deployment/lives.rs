@@ -20,8 +20,9 @@ impl Deployment {
             plan.process_by_id(self.process_of(child)).expect("the engine's children are the plan's");
         let last_exit = self.last_exits.get(&planned.id).copied();
         let states = self.states.of(planned.id);
-        let mut launch = launching::launch(&plan, planned, incarnation, last_exit, states);
+        let mut launch = launching::launch((&plan, &self.keys), planned, incarnation, last_exit, states);
         launch.welcome.names.extend(self.started_by(planned.id));
+        launch.welcome.revoked = self.revoked.of(planned.id);
         let process = planned.name.clone();
         match launcher::launch(launch, self.reports.clone()) {
             Ok(worker) => {

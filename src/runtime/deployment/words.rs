@@ -1,7 +1,6 @@
 //! What workers say on their control pipes, and what the root makes of it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::Deployment;
 use crate::id::ProcessId;
@@ -24,9 +23,8 @@ impl Deployment {
             ToRoot::Ready(_) => self.ready(life),
             // The launcher keeps it as the failure of the death that follows.
             ToRoot::Refused(_) => {}
-            ToRoot::Introduce { process: target, broken } => {
-                self.broker.request(life, target, broken, Instant::now());
-            }
+            ToRoot::Introduce { target, broken } => self.introduction(life, &target, broken),
+            ToRoot::Revoke(seal) => self.revoked.add(process, seal),
             ToRoot::Blame { process, incarnation, reason } => {
                 self.accuse(life, (process, incarnation), reason);
             }

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use super::hosted::{Factories, Hearing, Hosted};
 use super::life::{ActorEnd, Running};
-use crate::id::{ActorId, Incarnation};
+use crate::id::Incarnation;
 use crate::process::keeping::Keeper;
 use crate::process::routing::Router;
 use crate::protocol::control::{ActorStart, Refusal, Welcome};
@@ -253,7 +253,7 @@ impl Host {
     fn begin(self: &Rc<Self>, child: ChildId, incarnation: Incarnation) {
         let Some(kept) = self.kept(child) else { return };
         let birth = Birth {
-            id: ActorId::declared(self.router.identity().process, kept.start.slot),
+            id: self.router.rights().mint(kept.start.slot),
             actor: kept.start.name.clone(),
             restarts: incarnation.0.saturating_sub(Incarnation::FIRST.0),
             delivery: kept.start.rules.delivery,

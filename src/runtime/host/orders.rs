@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tokio::sync::mpsc;
 
 use super::driver::Host;
-use crate::id::ActorId;
+use crate::id::Capability;
 use crate::protocol::control::{ActorStart, KnownActor};
 use crate::runtime::local::{ChangeError, HostOrder, Runtime};
 
@@ -25,16 +25,16 @@ pub(in crate::runtime) async fn take_orders(host: Rc<Host>, mut orders: mpsc::Re
     }
 }
 
-async fn add(host: &Host, mut start: ActorStart) -> Result<ActorId, ChangeError> {
+async fn add(host: &Host, mut start: ActorStart) -> Result<Capability, ChangeError> {
     let runtime = Runtime::current()?;
     let name = start.name.clone();
     let known: KnownActor = runtime.reserve(&start).await?;
     let id = known.id;
-    start.slot = id.slot;
+    start.slot = id.slot();
     match host.add(start).await {
         Ok(()) => {
             // A temporary actor that ends is forgotten without being asked to.
-            if let Some(gone) = host.gone(id.slot) {
+            if let Some(gone) = host.gone(id.slot()) {
                 actix::spawn(async move {
                     // An error says that all end with their process, whose next life has them again.
                     if gone.await.is_ok() {
@@ -55,8 +55,11 @@ async fn remove(host: &Host, name: &str) -> Result<(), ChangeError> {
     let runtime = Runtime::current()?;
     let known = runtime.own_actor(name).ok_or_else(|| ChangeError::Unknown(name.to_owned()))?;
     // The root knows which of them were declared.
-    runtime.release(&known).await?;
+    runtime.release(&known).await.map_err(|error| match error {
+        ChangeError::Unknown(_) => ChangeError::Unknown(name.to_owned()),
+        error => error,
+    })?;
     // One that is not there any more is gone.
-    let _ = host.remove(known.id.slot).await;
+    let _ = host.remove(known.id.slot()).await;
     Ok(())
 }

@@ -249,7 +249,12 @@ impl Wirer<'_, '_> {
         };
         // A name that is none has been told of; there will be no plan.
         if let Ok(actor) = ActorName::new(name) {
-            let wired = WiredActor { name: actor, id: listed.id, type_name: listed.type_name.to_owned() };
+            let wired = WiredActor {
+                name: actor,
+                id: listed.id,
+                type_name: listed.type_name.to_owned(),
+                messages: None,
+            };
             self.wired.entry(listed.id).or_insert(wired);
         }
         true
