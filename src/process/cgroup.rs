@@ -162,7 +162,8 @@ fn pid_namespace() -> Option<String> {
     Some(link.to_str()?.chars().filter(char::is_ascii_digit).collect())
 }
 
-fn roots_folder() -> Option<&'static Path> {
+/// Where the groups of this root's workers are.
+pub(super) fn roots_folder() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     let make = || {
         if std::env::var_os(SWITCH).is_some_and(|value| value == "0") {

@@ -10,6 +10,7 @@ pub mod control;
 pub mod event;
 pub mod failure;
 pub mod handling;
+pub mod janitor;
 pub mod keeping;
 mod lane;
 pub mod launcher;

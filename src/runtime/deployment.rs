@@ -182,6 +182,10 @@ impl Deployment {
         self.engine.is_ended()
     }
 
+    pub(super) fn has_ready(&self) -> bool {
+        self.living.values().any(|living| living.ready)
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let (engine, broker) = (self.engine.poll_timeout(), self.broker.poll_timeout());
         let timeouts = [engine, broker, self.owed.poll_timeout(), self.hangs.poll_timeout()];

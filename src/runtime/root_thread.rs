@@ -3,6 +3,7 @@
 //! It lives from `Program::run` to its end, which is what the kernel's parent-death signal asks of the thread that
 //! starts workers (H20). No user code runs on it.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use crate::address;
 use crate::id::{Incarnation, ProcessId, Signal};
 use crate::process::asks::Asks;
 use crate::process::event::Report;
+use crate::process::janitor::Janitor;
 use crate::process::logs::EVENT_TARGET;
 use crate::process::routing::{self, Identity, Router};
 use crate::protocol::Limits;
@@ -253,6 +255,8 @@ struct Loop {
     /// The signal that asked to stop.
     signal: watch::Sender<Option<Signal>>,
     ending: bool,
+    /// Since some worker was ready: what a root that is killed before has started is little.
+    janitor: OnceCell<Option<Janitor>>,
 }
 
 impl Loop {
@@ -279,6 +283,7 @@ impl Loop {
             used,
             signal,
             ending,
+            janitor: OnceCell::new(),
         }
     }
 
@@ -306,6 +311,9 @@ impl Loop {
             }
             if let Some(deployment) = &mut self.deployment {
                 deployment.carry_out().await;
+                if deployment.has_ready() {
+                    self.janitor.get_or_init(Janitor::start);
+                }
             }
             if let Some(ended) = self.deployment.take_if(|deployment| deployment.is_ended()) {
                 let signal = *self.signal.borrow();

@@ -59,6 +59,11 @@ impl Pidfd {
     pub fn is_dead(&self) -> bool {
         poll_readable(self.as_fd(), 0)
     }
+
+    /// Blocks until it is dead, reaped or not, or that time is over. Whether it is dead.
+    pub fn wait_until_dead(&self, deadline: Duration) -> bool {
+        poll_readable(self.as_fd(), u16::try_from(deadline.as_millis()).unwrap_or(u16::MAX))
+    }
 }
 
 impl AsFd for Pidfd {

@@ -78,14 +78,13 @@ pub enum SpawnError {
 /// so call it from one that lives as long as the child shall. Its signal mask is empty and all dispositions are
 /// the default, whatever this process ignores.
 pub fn spawn(order: &Order<'_>) -> Result<Spawned, SpawnError> {
-    let strings = Strings::new(order)?;
-    let null = nix::fcntl::open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
-        .map_err(setup("open /dev/null"))?;
+    let strings = Strings::new(order.program, order.title, order.arguments, order.environment)?;
+    let null = null(OFlag::O_RDONLY)?;
     let (stdout, child_stdout) = pipe()?;
     let (stderr, child_stderr) = pipe()?;
     let (report, child_report) = pipe()?;
     // All above the child's four, so that no dup2 there can hit one that is still needed.
-    let descriptors = [null, child_stdout, child_stderr, child_report].map(|fd| raised(&fd));
+    let descriptors = [null, child_stdout, child_stderr, child_report].map(raise);
     let [null, child_stdout, child_stderr, child_report] = descriptors;
     let (null, child_stdout) = (null?, child_stdout?);
     let (child_stderr, child_report) = (child_stderr?, child_report?);
@@ -102,7 +101,7 @@ pub fn spawn(order: &Order<'_>) -> Result<Spawned, SpawnError> {
         report: child_report.as_raw_fd(),
         group: group.as_ref().map_or(-1, AsRawFd::as_raw_fd),
         parent: nix::unistd::getpid().as_raw(),
-        mark: order.mark,
+        mark: Some(order.mark),
     };
     let child = with_signals_blocked(|| child::start(&plan))?;
     // Our copies must go, or the pipes would never end (H8).
@@ -112,6 +111,42 @@ pub fn spawn(order: &Order<'_>) -> Result<Spawned, SpawnError> {
         fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(setup("make a pipe non-blocking"))?;
     }
     Ok(Spawned { child, stdout, stderr })
+}
+
+/// Starts a program that lives on when this one dies, and reads `input`. It leads a process group of its own, and has nothing
+/// else of ours: no output, no environment, no descriptor.
+pub fn spawn_to_outlive(
+    program: &Path,
+    arguments: &[OsString],
+    input: &OwnedFd,
+) -> Result<Child, SpawnError> {
+    let title = program.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let strings = Strings::new(program, title, arguments, &[])?;
+    let nothing = raised(&null(OFlag::O_RDWR)?)?;
+    let input = raised(input)?;
+    let (report, child_report) = pipe()?;
+    let child_report = raise(child_report)?;
+    let plan = child::Plan {
+        program: strings.program.as_ptr(),
+        arguments: strings.arguments.pointers.as_ptr(),
+        environment: strings.environment.pointers.as_ptr(),
+        stdin: input.as_raw_fd(),
+        stdout: nothing.as_raw_fd(),
+        stderr: nothing.as_raw_fd(),
+        control: nothing.as_raw_fd(),
+        report: child_report.as_raw_fd(),
+        group: -1,
+        parent: nix::unistd::getpid().as_raw(),
+        mark: None,
+    };
+    let child = with_signals_blocked(|| child::start(&plan))?;
+    drop((nothing, input, child_report));
+    await_exec(report)?;
+    Ok(child)
+}
+
+fn null(how: OFlag) -> Result<OwnedFd, SpawnError> {
+    nix::fcntl::open("/dev/null", how | OFlag::O_CLOEXEC, Mode::empty()).map_err(setup("open /dev/null"))
 }
 
 /// Waits until the child's end of the report pipe is closed: by exec, or after a report of what failed. A child
@@ -149,6 +184,11 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), SpawnError> {
     Ok((reader.into(), writer.into()))
 }
 
+/// Instead of the given one, which is closed.
+fn raise(fd: OwnedFd) -> Result<OwnedFd, SpawnError> {
+    raised(&fd)
+}
+
 /// The same description at a number above the child's four.
 #[allow(unsafe_code)]
 fn raised(fd: &impl std::os::fd::AsFd) -> Result<OwnedFd, SpawnError> {
@@ -177,18 +217,22 @@ struct Array {
 }
 
 impl Strings {
-    fn new(order: &Order<'_>) -> Result<Strings, SpawnError> {
+    fn new(
+        program: &Path,
+        title: &str,
+        arguments: &[OsString],
+        environment: &[(OsString, OsString)],
+    ) -> Result<Strings, SpawnError> {
         let c_string = |bytes: &[u8], what: &dyn Fn() -> String| {
             CString::new(bytes).map_err(|_| SpawnError::ZeroByte(what()))
         };
-        let program = c_string(order.program.as_os_str().as_bytes(), &|| "the path".to_owned())?;
-        let all = std::iter::once(OsStr::new(order.title)).chain(order.arguments.iter().map(OsStr::new));
+        let program = c_string(program.as_os_str().as_bytes(), &|| "the path".to_owned())?;
+        let all = std::iter::once(OsStr::new(title)).chain(arguments.iter().map(OsStr::new));
         let arguments = all
             .enumerate()
             .map(|(index, argument)| c_string(argument.as_bytes(), &|| format!("argument {index}")))
             .collect::<Result<_, _>>()?;
-        let environment = order
-            .environment
+        let environment = environment
             .iter()
             .map(|(key, value)| {
                 let pair = [key.as_bytes(), b"=", value.as_bytes()].concat();

@@ -25,6 +25,7 @@ pub(crate) fn program() -> Program {
         .actor::<crate::linking::Chained>()
         .actor::<crate::linking::Trap>()
         .actor::<crate::letters::Clerk>()
+        .actor::<crate::roots::Starter>()
 }
 
 messages! {

@@ -26,6 +26,10 @@ pub(crate) fn stories() -> Vec<Trial> {
         }),
         checked("h28_the_second_signal_kills_what_does_not_stop", second_signal),
         checked("p2_h21_sigkill_of_the_root_ends_workers_that_talk", root_killed),
+        checked(
+            "p2_h22_sigkill_of_the_root_leaves_nothing_that_a_worker_has_started",
+            daemons_of_a_killed_root,
+        ),
         checked("the_root_is_on_no_data_path", root_stopped),
     ]
 }
@@ -49,6 +53,7 @@ pub(crate) fn play(role: &str, path: &str) -> ExitCode {
     let ended = program().run(async |root| {
         let processes = match role {
             "talks" => vec![probe("right", "b"), talker(path), probe("third", "c")],
+            "starts" => vec![Process::new("left").actor::<Starter>("starter", ())],
             _ => vec![left(), probe("right", "b")],
         };
         if role == "deploys" {
@@ -65,6 +70,10 @@ pub(crate) fn play(role: &str, path: &str) -> ExitCode {
             let a = running.addr::<Probe>("a")?;
             a.do_send(Busy(60_000));
             who(&running.addr("b")?).await;
+        }
+        if role == "starts" {
+            let started = running.addr::<Starter>("starter")?.send(StartTwo).await?;
+            pids.extend(started.iter().map(u32::to_string));
         }
         println!("ready {}", pids.join(" "));
         match role {
@@ -192,6 +201,81 @@ fn root_killed() -> Result<(), String> {
         assert!(killed.elapsed() < Duration::from_secs(1), "{workers:?}");
     }
     Ok(())
+}
+
+messages! {
+    /// Starts a process of its group and one with a session and an environment of its own; their pids.
+    StartTwo() -> "Vec<u32>";
+}
+
+#[derive(ProcActor)]
+#[proc_actor(messages(StartTwo))]
+pub(crate) struct Starter;
+
+impl Actor for Starter {
+    type Context = Context<Self>;
+}
+
+impl Spawn for Starter {
+    type Args = ();
+
+    fn spawn((): (), _: &Birth) -> Result<Self, SpawnError> {
+        Ok(Starter)
+    }
+}
+
+impl Handler<StartTwo> for Starter {
+    type Result = Vec<u32>;
+
+    fn handle(&mut self, StartTwo: StartTwo, _: &mut Context<Self>) -> Vec<u32> {
+        let script = "echo $$; exec sleep 60";
+        let start = |command: &mut Command| {
+            let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            line.trim().parse().unwrap()
+        };
+        let own_session = start(Command::new("setsid").args(["sh", "-c", script]).env_clear());
+        vec![start(Command::new("sh").args(["-c", script])), own_session]
+    }
+}
+
+fn daemons_of_a_killed_root() -> Result<(), String> {
+    let mut root = OwnRoot::start("starts", "");
+    let pids = root.workers();
+    assert!(pids.len() == 3 && pids.iter().all(|pid| is_alive(*pid)), "{pids:?}");
+    let folder = groups_of(root.child.id());
+    if folder.is_none() {
+        println!("SKIPPED, no cgroup may be made here");
+    }
+    root.signal(Signal::SIGKILL);
+    let killed = Instant::now();
+    while !all_gone(&pids[..if folder.is_some() { 3 } else { 1 }]) {
+        std::thread::yield_now();
+        assert!(killed.elapsed() < Duration::from_secs(1), "{pids:?}");
+    }
+    while folder.as_ref().is_some_and(|folder| folder.exists()) {
+        std::thread::yield_now();
+        assert!(killed.elapsed() < Duration::from_secs(3), "{folder:?}");
+    }
+    for pid in pids.iter().skip(1).filter(|pid| is_alive(**pid)) {
+        signal(*pid, Signal::SIGKILL);
+    }
+    Ok(())
+}
+
+/// The folder with the control groups of that root's workers.
+fn groups_of(root: u32) -> Option<std::path::PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mount = mounts.lines().find(|line| line.contains(" - cgroup2 "))?.split(' ').nth(4)?.to_owned();
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::"))?.trim_start_matches('/').to_owned();
+    let entries = std::fs::read_dir(std::path::Path::new(&mount).join(own)).ok()?.flatten();
+    let is_of_root =
+        |name: &str| name.starts_with("procession-") && name.split('-').nth(2) == Some(&root.to_string());
+    entries
+        .map(|entry| entry.path())
+        .find(|path| is_of_root(&path.file_name().unwrap_or_default().to_string_lossy()))
 }
 
 fn root_stopped() -> Result<(), String> {

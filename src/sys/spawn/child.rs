@@ -24,7 +24,8 @@ pub(super) struct Plan {
     /// The folder of its control group; negative if there is none.
     pub(super) group: RawFd,
     pub(super) parent: i32,
-    pub(super) mark: u64,
+    /// None lives on when its parent dies, and bears no mark.
+    pub(super) mark: Option<u64>,
 }
 
 /// How far a child came that failed.
@@ -131,16 +132,18 @@ fn prepare(plan: &Plan, born_in_group: bool) -> Result<(), Stage> {
     // in the parent at the fork, and all are above CONTROL_DESCRIPTOR, so that no dup2 closes a source of a later one.
     unsafe {
         check(libc::setpgid(0, 0), Stage::Group)?;
-        check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), Stage::DeathSignal)?;
-        if libc::getppid() != plan.parent {
-            // The parent died before the line above, so its death will not be signalled.
-            exit_now(127);
-        }
-        // Before it can start anything. What does not take the mark is found by others.
-        let mut locks = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        if libc::getrlimit(libc::RLIMIT_LOCKS, &raw mut locks) == 0 {
-            locks.rlim_cur = plan.mark.min(locks.rlim_max);
-            libc::setrlimit(libc::RLIMIT_LOCKS, &raw const locks);
+        if let Some(mark) = plan.mark {
+            check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), Stage::DeathSignal)?;
+            if libc::getppid() != plan.parent {
+                // The parent died before the line above, so its death will not be signalled.
+                exit_now(127);
+            }
+            // Before it can start anything. What does not take the mark is found by others.
+            let mut locks = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            if libc::getrlimit(libc::RLIMIT_LOCKS, &raw mut locks) == 0 {
+                locks.rlim_cur = mark.min(locks.rlim_max);
+                libc::setrlimit(libc::RLIMIT_LOCKS, &raw const locks);
+            }
         }
         if !born_in_group {
             let flags = libc::O_WRONLY | libc::O_CLOEXEC;
