@@ -3,7 +3,6 @@
 //! It lives from `Program::run` to its end, which is what the kernel's parent-death signal asks of the thread that
 //! starts workers (H20). No user code runs on it.
 
-use std::cell::OnceCell;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -256,7 +255,7 @@ struct Loop {
     signal: watch::Sender<Option<Signal>>,
     ending: bool,
     /// Since some worker was ready: what a root that is killed before has started is little.
-    janitor: OnceCell<Option<Janitor>>,
+    janitor: Option<tokio::task::JoinHandle<Option<Janitor>>>,
 }
 
 impl Loop {
@@ -283,7 +282,7 @@ impl Loop {
             used,
             signal,
             ending,
-            janitor: OnceCell::new(),
+            janitor: None,
         }
     }
 
@@ -312,7 +311,8 @@ impl Loop {
             if let Some(deployment) = &mut self.deployment {
                 deployment.carry_out().await;
                 if deployment.has_ready() {
-                    self.janitor.get_or_init(Janitor::start);
+                    // It may be started by any thread, and this one has better to do now.
+                    self.janitor.get_or_insert_with(|| tokio::task::spawn_blocking(Janitor::start));
                 }
             }
             if let Some(ended) = self.deployment.take_if(|deployment| deployment.is_ended()) {
@@ -323,6 +323,10 @@ impl Loop {
                 self.used = self.used.max(ended.last_number());
                 ended.announce();
             }
+        }
+        if let Some(janitor) = self.janitor {
+            // An error says that it has panicked, which is on stderr.
+            drop(janitor.await);
         }
     }
 

@@ -90,7 +90,7 @@ pub fn spawn(order: &Order<'_>) -> Result<Spawned, SpawnError> {
     let (child_stderr, child_report) = (child_stderr?, child_report?);
     let control = raised(&order.control)?;
     let group = order.group.as_ref().map(raised).transpose()?;
-    let plan = child::Plan {
+    let mut plan = child::Plan {
         program: strings.program.as_ptr(),
         arguments: strings.arguments.pointers.as_ptr(),
         environment: strings.environment.pointers.as_ptr(),
@@ -100,10 +100,11 @@ pub fn spawn(order: &Order<'_>) -> Result<Spawned, SpawnError> {
         control: control.as_raw_fd(),
         report: child_report.as_raw_fd(),
         group: group.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+        born_in_group: false,
         parent: nix::unistd::getpid().as_raw(),
         mark: Some(order.mark),
     };
-    let child = with_signals_blocked(|| child::start(&plan))?;
+    let child = with_signals_blocked(|| child::start(&mut plan))?;
     // Our copies must go, or the pipes would never end (H8).
     drop((null, child_stdout, child_stderr, child_report, control, group));
     await_exec(report)?;
@@ -126,7 +127,7 @@ pub fn spawn_to_outlive(
     let input = raised(input)?;
     let (report, child_report) = pipe()?;
     let child_report = raise(child_report)?;
-    let plan = child::Plan {
+    let mut plan = child::Plan {
         program: strings.program.as_ptr(),
         arguments: strings.arguments.pointers.as_ptr(),
         environment: strings.environment.pointers.as_ptr(),
@@ -136,10 +137,11 @@ pub fn spawn_to_outlive(
         control: nothing.as_raw_fd(),
         report: child_report.as_raw_fd(),
         group: -1,
+        born_in_group: false,
         parent: nix::unistd::getpid().as_raw(),
         mark: None,
     };
-    let child = with_signals_blocked(|| child::start(&plan))?;
+    let child = with_signals_blocked(|| child::start(&mut plan))?;
     drop((nothing, input, child_report));
     await_exec(report)?;
     Ok(child)

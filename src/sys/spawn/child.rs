@@ -2,7 +2,8 @@
 //!
 //! Another thread of the parent may have held any lock at the moment of the fork, the allocator's included; here
 //! it is held for ever. So this file makes plain system calls on numbers and pointers that were laid out before,
-//! allocates nothing, panics nowhere, and leaves by exec or `_exit` (H24).
+//! allocates nothing, panics nowhere, and leaves by exec or `_exit` (H24). It may share our memory, so it writes to nothing but its
+//! stack.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -10,6 +11,8 @@ use std::os::fd::RawFd;
 use super::super::exit::exit_now;
 use super::super::pidfd::Child;
 use super::{CONTROL_DESCRIPTOR, SpawnError};
+
+mod sharing;
 
 /// Everything that the child needs, as numbers and pointers. All descriptors are above [`CONTROL_DESCRIPTOR`].
 pub(super) struct Plan {
@@ -23,6 +26,8 @@ pub(super) struct Plan {
     pub(super) report: RawFd,
     /// The folder of its control group; negative if there is none.
     pub(super) group: RawFd,
+    /// Whether it need not enter it.
+    pub(super) born_in_group: bool,
     pub(super) parent: i32,
     /// None lives on when its parent dies, and bears no mark.
     pub(super) mark: Option<u64>,
@@ -62,57 +67,32 @@ pub(super) fn read_report(report: [u8; REPORT_BYTES]) -> (Stage, io::Error) {
     (stage.unwrap_or(Stage::Exec), io::Error::from_raw_os_error(i32::from_ne_bytes([e, f, g, h])))
 }
 
-/// Forks; the child follows the plan. All signals must be blocked.
+/// Makes the child, which follows the plan. All signals must be blocked.
 #[allow(unsafe_code)]
-pub(super) fn start(plan: &Plan) -> Result<Child, SpawnError> {
+pub(super) fn start(plan: &mut Plan) -> Result<Child, SpawnError> {
     let setup = |doing| move |error| SpawnError::Setup { doing, error };
     // SAFETY: the child calls nothing but `follow`, which keeps to async-signal-safe calls and never returns. Its
     // copy of `plan` points into the child's copy of the memory that the caller holds during this call.
-    let (forked, born_in_group) = match unsafe { fork_into_group(plan.group) } {
-        Some(forked) => (forked, true),
-        // SAFETY: as above.
-        None => (unsafe { libc::fork() }, false),
-    };
-    match forked {
-        -1 => Err(setup("fork")(io::Error::last_os_error())),
-        0 => follow(plan, born_in_group),
-        pid => Child::adopt(pid).map_err(|error| {
-            // No pidfd, so nobody would own it. Its pid is still its own, since only we could reap it.
-            // SAFETY: both take integers, and waitpid accepts a null status.
-            unsafe {
-                libc::kill(pid, libc::SIGKILL);
-                libc::waitpid(pid, std::ptr::null_mut(), 0);
-            }
-            setup("open a descriptor for the new process")(error)
-        }),
+    let forked = sharing::start(plan).unwrap_or_else(|| match unsafe { libc::fork() } {
+        0 => follow(plan),
+        forked => forked,
+    });
+    if forked < 0 {
+        return Err(setup("fork")(io::Error::last_os_error()));
     }
+    Child::adopt(forked).map_err(|error| {
+        // No pidfd, so nobody would own it. Its pid is still its own, since only we could reap it.
+        // SAFETY: both take integers, and waitpid accepts a null status.
+        unsafe {
+            libc::kill(forked, libc::SIGKILL);
+            libc::waitpid(forked, std::ptr::null_mut(), 0);
+        }
+        setup("open a descriptor for the new process")(error)
+    })
 }
 
-/// Does not fit into the type that `libc` gives it.
-const CLONE_INTO_CGROUP: u64 = 1 << 33;
-
-/// Forks a child that is born in a control group. To move there later takes a lock that stops every fork and every exit on the
-/// machine for some ten milliseconds; to be born there takes none. `None` where there is no group, or where the
-/// kernel or a filter of system calls refuses that: then nothing was forked.
-///
-/// # Safety
-/// As after [`libc::fork`], and beyond that the C library does not know of the child: it may make plain system calls, and must
-/// end by exec or `_exit`.
-#[allow(unsafe_code)]
-unsafe fn fork_into_group(group: RawFd) -> Option<i32> {
-    // SAFETY: plain data for which zeroes are valid: no flags, no stack of its own, nothing to be written.
-    let mut order: libc::clone_args = unsafe { std::mem::zeroed() };
-    order.flags = CLONE_INTO_CGROUP;
-    order.exit_signal = libc::SIGCHLD as u64;
-    order.cgroup = u64::try_from(group).ok()?;
-    // SAFETY: the kernel reads the order, which is as long as said. Without CLONE_VM the child has a copy of this stack
-    // and returns here on it; what it may do then is the caller's promise.
-    let forked = unsafe { libc::syscall(libc::SYS_clone3, &raw const order, size_of_val(&order)) };
-    i32::try_from(forked).ok().filter(|forked| *forked >= 0)
-}
-
-fn follow(plan: &Plan, born_in_group: bool) -> ! {
-    let stage = match prepare(plan, born_in_group) {
+fn follow(plan: &Plan) -> ! {
+    let stage = match prepare(plan) {
         Ok(()) => {
             execute(plan);
             Stage::Exec
@@ -125,7 +105,7 @@ fn follow(plan: &Plan, born_in_group: bool) -> ! {
 
 /// Becomes what a worker is before its program runs.
 #[allow(unsafe_code)]
-fn prepare(plan: &Plan, born_in_group: bool) -> Result<(), Stage> {
+fn prepare(plan: &Plan) -> Result<(), Stage> {
     let check = |result: i32, stage: Stage| if result < 0 { Err(stage) } else { Ok(()) };
     // SAFETY: all of these take integers, or pointers to plain data on the stack, and are async-signal-safe; openat reads a
     // literal, write is told of one byte that is there, and both refuse a negative descriptor. The descriptors were open
@@ -145,7 +125,7 @@ fn prepare(plan: &Plan, born_in_group: bool) -> Result<(), Stage> {
                 libc::setrlimit(libc::RLIMIT_LOCKS, &raw const locks);
             }
         }
-        if !born_in_group {
+        if !plan.born_in_group {
             let flags = libc::O_WRONLY | libc::O_CLOEXEC;
             let entrance = libc::openat(plan.group, c"cgroup.procs".as_ptr(), flags);
             libc::write(entrance, c"0".as_ptr().cast(), 1);
