@@ -112,6 +112,10 @@ impl Birth {
         let ended = NotProcession::Ended(exit);
         Some(match self.state {
             State::Ready => return None,
+            // Killed before it could say anything, which any program may be.
+            State::Silent if matches!(exit, Exit::Signal { .. }) => {
+                LaunchFailure::DiedBeforeReady { exit, last_stderr }
+            }
             State::Silent => LaunchFailure::NotProcession { path, why: ended, last_stderr },
             State::Greeted => LaunchFailure::DiedBeforeReady { exit, last_stderr },
             State::Failed(Cause::NotProcession(why)) => {

@@ -109,6 +109,8 @@ pub enum Killed {
     Hung,
     /// It was asked to end and did not in time, or nobody wants it any more.
     Asked,
+    /// To see what becomes of it: [`chaos`](crate::chaos).
+    Chaos,
 }
 
 impl std::fmt::Display for Killed {
@@ -118,6 +120,7 @@ impl std::fmt::Display for Killed {
             Killed::StartDeadline => "by the root, for not being ready in time",
             Killed::Hung => "by the root, for making no progress",
             Killed::Asked => "by the root",
+            Killed::Chaos => "by chaos, on purpose",
         })
     }
 }

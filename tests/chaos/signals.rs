@@ -5,6 +5,8 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use procession::chaos::{Chaos, ChaosError, Fault, Outcome, Report};
 use procession::prelude::*;
+use procession::process::event::Killed;
+use procession::runtime::Event;
 
 use crate::actors::*;
 use crate::stage::{counter, deploy, ms, stands, story, until, who};
@@ -29,12 +31,18 @@ async fn kills(root: Root) -> procession::Result<()> {
     let (running, [left, right, spared]) = deploy(&root, ["left", "right", "spared"]).await?;
     let (before, unharmed) = (who(&left).await, who(&spared).await);
     let chaos = Chaos::new(11).every(ms(5)..=ms(15)).kill(1).spare(["spared"]);
+    let mut events = running.events();
     let report = chaos.run(&running, ms(600)).await?;
     assert!(report.is_survived() && report.settled.is_some(), "{report}");
     assert!(report.kills >= 10, "{report}");
     assert_eq!(report.deaths, report.kills, "nobody else died: {report}");
     assert!(report.restarts.len() <= report.kills as usize && !report.restarts.is_empty(), "{report}");
     assert!(report.faults.iter().all(|fault| fault.process.as_str() != "spared"), "{report}");
+    while let Some(event) = futures_util::FutureExt::now_or_never(events.next()).flatten() {
+        if let Event::Exited { death, .. } | Event::StartFailed { death: Some(death), .. } = event {
+            assert_eq!((death.killed, death.out_of_memory), (Some(Killed::Chaos), None));
+        }
+    }
     // Each kill was of another life, so as many lives as kills followed the first ones.
     let lives = (who(&left).await.1 - 1) + (who(&right).await.1 - 1);
     assert_eq!(lives, report.kills, "{report}");

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use procession::id::{Exit, Incarnation, ProcessId, ProcessName};
+use procession::id::{Exit, Incarnation, ProcessId, ProcessName, Signal};
 use procession::process::event::Violation;
 use procession::process::failure::{Errno, LaunchFailure, NotProcession};
 use procession::process::launcher::launch;
@@ -132,6 +132,15 @@ async fn not_procession(mut stage: Stage) {
     let version = stage.program("/bin/sh", &["-c", r"printf 'prcssion\377\0\0\0' >&3; sleep 60"]);
     let life = stage.run(version).await;
     assert!(matches!(life.failure(), LaunchFailure::Version { theirs: 255, .. }), "{:?}", life.failure());
+    // One that is killed may have been any program.
+    let killed = stage.program("/bin/sh", &["-c", "kill -KILL $$"]);
+    let life = stage.run(killed).await;
+    let exit = Exit::Signal { signal: Signal(libc::SIGKILL), core_dumped: false };
+    assert!(
+        matches!(life.failure(), LaunchFailure::DiedBeforeReady { exit: told, .. } if *told == exit),
+        "{:?}",
+        life.failure()
+    );
     let closes = stage.role(&["raw-close"]);
     let life = stage.run(closes).await;
     assert!(matches!(life.failure(), LaunchFailure::NotProcession { why: NotProcession::Closed, .. }));

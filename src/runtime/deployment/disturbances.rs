@@ -3,6 +3,7 @@
 use std::io;
 
 use super::Deployment;
+use crate::process::event::Killed;
 use crate::runtime::broker::Life;
 use crate::runtime::disturb::{Disturbance, FarEnd};
 use crate::runtime::introduction::{self, Part};
@@ -14,6 +15,10 @@ impl Deployment {
                 let planned = self.plan.process(process.as_str()).map(|planned| planned.id);
                 let living = planned.and_then(|id| self.living.get(&id));
                 let meant = living.filter(|living| life.is_none_or(|life| life == living.incarnation));
+                if let Some(living) = meant.filter(|_| signal.0 == libc::SIGKILL) {
+                    // Or else its death would look as if the kernel had wanted memory.
+                    living.worker.doom(Killed::Chaos);
+                }
                 let signalled = meant.filter(|living| living.worker.signal(signal).is_ok());
                 // Who asked may have gone.
                 let _ = reply.send(signalled.map(|living| living.incarnation));
