@@ -3,7 +3,7 @@
 //!
 //! A shell that does nothing but wait for the end of its input, which nobody writes to: it comes when the root ends, whatever
 //! ended it. The workers themselves are dead by then (the kernel's death signal); what they had started is not (P-2, H22).
-//! One that ends in order leaves no groups and takes its janitor with it. Where there are no groups there is no janitor.
+//! A deployment that ends leaves no groups and takes its janitor with it. Where there are no groups there is no janitor.
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;

@@ -254,7 +254,7 @@ struct Loop {
     /// The signal that asked to stop.
     signal: watch::Sender<Option<Signal>>,
     ending: bool,
-    /// Since some worker was ready: what a root that is killed before has started is little.
+    /// While a deployment runs, from when the first of its workers was ready: what those have started that were not is little.
     janitor: Option<tokio::task::JoinHandle<Option<Janitor>>>,
 }
 
@@ -321,12 +321,12 @@ impl Loop {
                     self.interrupt.send_replace(signal);
                 }
                 self.used = self.used.max(ended.last_number());
+                if let Some(janitor) = self.janitor.take() {
+                    // Whoever hears of the end finds no child left. An error says that it has panicked, which is on stderr.
+                    drop(janitor.await);
+                }
                 ended.announce();
             }
-        }
-        if let Some(janitor) = self.janitor {
-            // An error says that it has panicked, which is on stderr.
-            drop(janitor.await);
         }
     }
 

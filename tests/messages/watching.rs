@@ -232,6 +232,8 @@ async fn between_lives(root: Root) -> procession::Result<()> {
     event(&mut events, |event| (event.kind() == "restarting").then_some(())).await;
     watchman.send(Watch(mortal.clone())).await?;
     assert_eq!(mortal.send(Life1).await?.incarnation, 2);
+    // The watch is on its way from the tower, and the panic from here: who asks after the watch knows that it is there.
+    watchman.send(Settle(mortal.clone())).await?;
     assert_eq!(watchman.send(Seen).await?, []);
     mortal.do_send(Panic);
     let seen = seen(&watchman, 1).await;
