@@ -221,7 +221,7 @@ impl Deployment {
     }
 
     /// What happened to a worker.
-    pub(super) fn report(&mut self, (process, incarnation, event): Report) {
+    pub(super) async fn report(&mut self, (process, incarnation, event): Report) {
         let name = self.name(process);
         match event {
             WorkerEvent::Frame(frame, _) => self.frame((process, incarnation), frame),
@@ -230,20 +230,15 @@ impl Deployment {
                 // Its attendant has killed it.
                 self.blamed((process, incarnation), ProcessId::ROOT, violation.to_string(), true);
             }
-            WorkerEvent::Exited(death) => self.exited(process, incarnation, *death),
+            WorkerEvent::Exited(death) => self.exited(process, incarnation, *death).await,
         }
     }
 
     /// Does what engine and broker have decided. To be called after each input.
-    pub(super) async fn carry_out(&mut self) {
-        self.say_all();
+    pub(super) fn carry_out(&mut self) {
         while let Some(action) = self.engine.poll_action() {
             match action {
-                Action::Start { child, incarnation } => {
-                    // A birth holds this thread for some milliseconds. Who waits to hear of the death before it hears of it first.
-                    tokio::task::yield_now().await;
-                    self.launch(child, incarnation);
-                }
+                Action::Start { child, incarnation } => self.launch(child, incarnation),
                 Action::Stop { child, incarnation, step } => self.urge(child, incarnation, step),
                 Action::Note(note) => self.note(note),
                 Action::Ended(outcome) => self.end(outcome),
@@ -256,6 +251,13 @@ impl Deployment {
         for say in self.broker.poll() {
             self.say(say);
         }
+    }
+
+    /// What is said is also written, as far as its readers read.
+    async fn say_at_once(&mut self) {
+        self.say_all();
+        // The writers are tasks of this thread.
+        tokio::task::yield_now().await;
     }
 
     fn tell(&self, event: Event) {

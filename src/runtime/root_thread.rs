@@ -293,7 +293,7 @@ impl Loop {
             tokio::select! {
                 report = self.reports.recv() => {
                     if let (Some(report), Some(deployment)) = (report, &mut self.deployment) {
-                        deployment.report(report);
+                        deployment.report(report).await;
                     }
                 }
                 command = self.commands.recv() => match command {
@@ -309,7 +309,7 @@ impl Loop {
                 }
             }
             if let Some(deployment) = &mut self.deployment {
-                deployment.carry_out().await;
+                deployment.carry_out();
                 if deployment.has_ready() {
                     // It may be started by any thread, and this one has better to do now.
                     self.janitor.get_or_insert_with(|| tokio::task::spawn_blocking(Janitor::start));

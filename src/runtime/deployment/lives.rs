@@ -96,7 +96,10 @@ impl Deployment {
         self.added_is_ready(process);
     }
 
-    pub(super) fn exited(&mut self, process: ProcessId, incarnation: Incarnation, mut death: Death) {
+    pub(super) async fn exited(&mut self, process: ProcessId, incarnation: Incarnation, mut death: Death) {
+        // Those who watch it hear first: to write a log takes as long as its reader takes, and a birth some milliseconds.
+        self.broker.down((process, incarnation), death.exit, Some(&death.cursor));
+        self.say_at_once().await;
         let name = self.name(process);
         let asked = self.living.remove(&process).is_some_and(|living| living.asked_to_end);
         self.hangs.end(process);
@@ -107,7 +110,6 @@ impl Deployment {
         let state = self.engine.state(self.child_of(process), Instant::now());
         death.budget_left = state.map(|state| state.budget_left);
         let exit = death.exit;
-        let cursor = death.cursor.clone();
         self.last_exits.insert(process, exit);
         let (failure, death) = (death.failure.clone(), Arc::new(death));
         match failure {
@@ -119,7 +121,6 @@ impl Deployment {
             _ => self.tell(Event::Exited { process: name, incarnation, death, asked }),
         }
         self.forget_letters(process);
-        self.broker.down((process, incarnation), exit, Some(&cursor));
         self.engine.handle_exit(self.child_of(process), incarnation, exit, Instant::now());
         self.starter_is_gone((process, incarnation));
     }
