@@ -8,6 +8,7 @@
 //! enums do not survive it (H55). `deserialize_any` is refused with an error, [`round_trip`] finds the others.
 
 pub mod descriptor;
+pub mod shape;
 
 use std::borrow::Cow;
 
@@ -123,7 +124,7 @@ pub fn encode_with_descriptors<T: Serialize + ?Sized>(
 /// What a user's type says about itself is cut there, so that it always fits where it is told.
 const MAX_REASON_BYTES: usize = 1 << 10;
 
-fn cut(mut reason: String) -> String {
+pub(crate) fn cut(mut reason: String) -> String {
     let mut end = reason.len().min(MAX_REASON_BYTES);
     while !reason.is_char_boundary(end) {
         end -= 1;

@@ -26,6 +26,7 @@ Examples:
   procession up demo.toml --log json            the same for programs: one JSON object a line
   procession graph demo.toml > demo.mmd         who talks to whom, as a picture
   procession chaos demo.toml --seed 7           does it survive kills?
+  procession call demo.toml counter Get         one message, and what is answered
 
 The smallest topology file:
   name = \"demo\"
@@ -61,6 +62,17 @@ Examples:
 
 Nothing is started and nothing is built, except that each program is asked once what it hosts (`program --describe`). \
 A program that is not there yet, and has a `build` command, is a warning.";
+
+const CALL_EXAMPLES: &str = "\
+Examples:
+  procession call demo.toml counter Add '{\"amount\": 2}'      prints what its handler answers, as JSON
+  procession call demo.toml counter how-many                 a message without fields: null
+  procession call demo.toml counter Add 3 --timeout 2s | jq .
+
+Builds, checks and starts the topology, sends the message when every process is ready, prints the answer, and stops \
+everything in order. `program --describe` shows the messages of a program and what they look like.
+
+Streams: the answer goes to stdout, everything else to stderr.";
 
 const GRAPH_EXAMPLES: &str = "\
 Examples:
@@ -108,6 +120,9 @@ pub(crate) enum Command {
     /// Run a topology and kill, stop and cut what runs, by a seed; say what did not survive
     #[command(after_help = CHAOS_EXAMPLES)]
     Chaos(Chaos),
+    /// Start a topology, send one message to one of its actors, print the answer, and stop
+    #[command(after_help = CALL_EXAMPLES)]
+    Call(Call),
     /// Say everything that is wrong with a topology, or what it would run
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Check),
@@ -126,6 +141,25 @@ pub(crate) struct Up {
     /// How events, logs and lines are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) log: LogFormat,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Call {
+    /// The topology file
+    pub(crate) file: PathBuf,
+    /// The actor's name in the topology
+    pub(crate) actor: String,
+    /// The message's name in the list of the actor
+    pub(crate) message: String,
+    /// The message, as JSON
+    #[arg(default_value = "null", allow_hyphen_values = true)]
+    pub(crate) json: String,
+    /// How long to wait for the answer; else as long as the topology's `ask_timeout`
+    #[arg(long, value_name = "TIME", value_parser = crate::call::timeout)]
+    pub(crate) timeout: Option<Duration>,
+    /// Run what is built already: skip the `build` commands of the topology
+    #[arg(long)]
+    pub(crate) no_build: bool,
 }
 
 #[derive(Args, Debug)]

@@ -14,6 +14,8 @@ pub(crate) const GAVE_UP: u8 = 4;
 pub(crate) const BROKEN: u8 = 5;
 /// What chaos did was not survived, or something was left behind.
 pub(crate) const NOT_SURVIVED: u8 = 6;
+/// A message was not answered: `procession call`.
+pub(crate) const NOT_ANSWERED: u8 = 7;
 /// Added to the number of a signal, as shells do.
 pub(crate) const SIGNAL_BASE: i32 = 128;
 
@@ -26,6 +28,7 @@ Exit codes:
   4      a process failed more often than it may; everything was stopped
   5      the operating system refused something that this command needs
   6      `procession chaos`: something did not come back, or was left behind
+  7      `procession call`: the message was not answered, or is none that the actor takes
   130    stopped by Ctrl-C (SIGINT)
   143    stopped by SIGTERM
   else   the exit code of the `significant` process that ended the topology, or 128 and the number of the signal that \
@@ -42,7 +45,7 @@ mod tests {
 
     #[test]
     fn the_help_lists_every_code() {
-        for code in [DONE, NOT_SOUND, USAGE, NOT_STARTED, GAVE_UP, BROKEN, NOT_SURVIVED] {
+        for code in [DONE, NOT_SOUND, USAGE, NOT_STARTED, GAVE_UP, BROKEN, NOT_SURVIVED, NOT_ANSWERED] {
             assert!(HELP.contains(&format!("\n  {code}  ")), "{code} is not in the help");
         }
         assert_eq!((of_process(7), of_process(SIGNAL_BASE + 9)), (7, 137));

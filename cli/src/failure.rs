@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use procession::address::JsonError;
+
 use crate::build::BuildError;
 use crate::code;
 use crate::console::Stream;
@@ -20,6 +22,15 @@ pub(crate) enum Failure {
     /// A process was named that there is not.
     #[error("the topology has no process called `{name}`; it has: {known}")]
     NoSuchProcess { name: String, known: String },
+    /// An actor was named that there is not.
+    #[error("the topology has no actor called `{name}`; it has: {known}")]
+    NoSuchActor { name: String, known: String },
+    /// What was to be sent is no JSON.
+    #[error("{0}")]
+    NotJson(String),
+    /// A message was not answered.
+    #[error(transparent)]
+    Call(JsonError),
     /// All processes are spared.
     #[error("no process of the topology may be hit: all are spared")]
     NobodyToHit,
@@ -38,7 +49,11 @@ impl Failure {
             Failure::Source(_) | Failure::NotSound(_) | Failure::Runtime(Error::Invalid(_)) => {
                 code::NOT_SOUND
             }
-            Failure::NoSuchProcess { .. } | Failure::NobodyToHit => code::USAGE,
+            Failure::NoSuchProcess { .. }
+            | Failure::NoSuchActor { .. }
+            | Failure::NotJson(_)
+            | Failure::NobodyToHit => code::USAGE,
+            Failure::Call(_) => code::NOT_ANSWERED,
             Failure::Build(_) | Failure::Runtime(Error::Start { .. }) => code::NOT_STARTED,
             Failure::Runtime(Error::GaveUp { .. }) => code::GAVE_UP,
             Failure::Runtime(Error::Interrupted(signal)) => code::of_process(code::SIGNAL_BASE + signal.0),
@@ -59,6 +74,9 @@ impl Failure {
             Failure::Build(error) => error.help(),
             Failure::NotSound(_)
             | Failure::NoSuchProcess { .. }
+            | Failure::NoSuchActor { .. }
+            | Failure::NotJson(_)
+            | Failure::Call(_)
             | Failure::NobodyToHit
             | Failure::Runtime(_) => None,
         }

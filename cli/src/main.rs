@@ -5,6 +5,7 @@
 
 mod arguments;
 mod build;
+mod call;
 mod catalog;
 mod chaos;
 mod check;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Up(up) => up::run(&up),
         Command::Chaos(chaos) => chaos::run(&chaos),
+        Command::Call(call) => call::run(&call),
         Command::Check(check) => check::run(&check),
         Command::Graph(graph) => graph::run(&graph),
     };

@@ -10,9 +10,13 @@ use super::attend::Attend;
 use super::export::Held;
 use super::inbound::Inbound;
 use super::inbox::{Arrived, Serving};
+use super::json;
+use super::protocol;
 use super::visit::Visit;
 use crate::codec::Encoded;
+use crate::codec::shape::Looked;
 use crate::process::routing::{Refused, Ticket};
+use crate::protocol::json::JsonFault;
 use crate::protocol::wire::MessageId;
 
 /// A message that can go to another process: an actix message whose bytes and whose result's bytes serde knows.
@@ -101,6 +105,12 @@ pub struct MessageEntry<A: Actor> {
     pub(super) handle_small: fn(&mut A, &[u8], Ticket, &mut A::Context),
     /// Handles what `open` made.
     pub(super) handle_whole: fn(&mut A, Box<dyn Any + Send>, &mut A::Context),
+    /// Looks at the message and its result, as they travel.
+    pub(crate) wire: fn() -> (Looked, Looked),
+    /// Likewise, as JSON has them.
+    pub(crate) readable: fn() -> (Looked, Looked),
+    /// Makes the message of JSON, and encodes it.
+    pub(super) from_json: fn(&str) -> Result<Encoded<'static>, JsonFault>,
 }
 
 impl<A: ProcActor> MessageEntry<A> {
@@ -122,6 +132,9 @@ impl<A: ProcActor> MessageEntry<A> {
             open: Inbound::<M>::open,
             handle_small: Inbound::<M>::handle_small::<A>,
             handle_whole: Inbound::<M>::handle_whole::<A>,
+            wire: protocol::wire::<M>,
+            readable: protocol::readable::<M>,
+            from_json: json::encode::<M>,
         }
     }
 }

@@ -13,9 +13,12 @@ use super::context;
 use super::dispatch::{self, Which};
 use super::error::SendError;
 use super::export::ActorExport;
+use super::json::{self, JsonRequest};
+use super::protocol;
 use super::recipient::ProcRecipient;
 use super::request::{Request, Tell};
 use super::target::Target;
+use crate::codec::shape::{self, Whom};
 use crate::id::Capability;
 use crate::protocol::Delivery;
 use crate::protocol::connection::Mode;
@@ -172,6 +175,15 @@ impl<A: ProcActor> ProcAddr<A> {
         self.target.pinned(&router).map(ProcAddr::new).map_err(Failure::not_executed)
     }
 
+    /// Sends a message by its name in the actor's protocol, as JSON, and waits for the result as JSON (an ask): for who
+    /// knows the type of the actor and not that of the message.
+    ///
+    /// The process of the actor makes the message of it, as `serde_json` reads its type. At most once, whatever the
+    /// address asks for.
+    pub fn send_json(&self, message: &str, json: &serde_json::Value) -> JsonRequest {
+        json::send(&self.target, Some(A::TYPE_NAME), message, json)
+    }
+
     /// The name that the topology gave the actor, where it is known here.
     pub fn name(&self) -> Option<&str> {
         self.target.name().map(|name| &**name)
@@ -214,8 +226,12 @@ impl<A> Serialize for ProcAddr<A> {
     }
 }
 
-impl<'de, A> Deserialize<'de> for ProcAddr<A> {
+impl<'de, A: ProcActor> Deserialize<'de> for ProcAddr<A> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let whom = Whom::Actor(protocol::key::<A>(), protocol::collect::<A>);
+        let Some(deserializer) = shape::mention(deserializer, whom)? else {
+            return Ok(ProcAddr::named("looked-at"));
+        };
         Ok(ProcAddr { target: Target::deserialize(deserializer)?, actor: PhantomData })
     }
 }

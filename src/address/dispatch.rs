@@ -19,6 +19,7 @@ use crate::process::routing::{
     self, DeadLetter, Exported, KEEP_BODY_BYTES, MessageName, Pass, Peer, Router, Waiter,
 };
 use crate::protocol::connection::{Mode, Submit, Waiting};
+use crate::protocol::json::JsonCall;
 use crate::protocol::wire::{Cause, Failure, MessageId};
 
 /// Which message, as the wire and people call it.
@@ -46,6 +47,26 @@ pub(super) fn submit<M: ProcMessage>(target: &Target, which: Which, message: M, 
         Ok(exported) => submit_local(&router, exported, which, message, mode, deadline),
         Err(cause) => Pending::failed(cause, Some(message)),
     }
+}
+
+/// Sends a message as JSON, to an actor of this process too: over a connection, where the owner makes a message of it.
+/// `meant` is the identity of the message that it is, where that is known.
+pub(super) fn submit_json(target: &Target, meant: Option<MessageId>, call: JsonCall) -> Pending<JsonCall> {
+    let Some(router) = context::current() else {
+        return Pending::failed(Cause::NoRuntime, Some(call));
+    };
+    let id = match target.resolve(&router) {
+        Ok(id) => id,
+        Err(cause) => return Pending::failed(cause, Some(call)),
+    };
+    if let (Some(only), Some(MessageId(meant))) = (id.message(), meant)
+        && only != meant
+    {
+        let cause = Cause::NotGranted { actor: id.id(), message: call.message.clone() };
+        return Pending::failed(cause, Some(call));
+    }
+    let which = Which { id: MessageId::JSON, name: "JSON" };
+    submit_remote(&router, &id, which, call, Mode::Call)
 }
 
 /// A connection may end between being found and being used; then the next one is asked for. More often than this
@@ -85,7 +106,8 @@ fn put<M: ProcMessage>(
     mut waiting: impl FnMut() -> Waiting<Waiter>,
 ) -> Result<(Arc<Peer>, Option<u64>), Cause> {
     // By an address for other messages it would be refused, and this process blamed for it.
-    if !id.is_full() && id.message().is_some_and(|only| only != which.id.0) {
+    // What goes as JSON was looked at before, as far as its sender knows what it is.
+    if !id.is_full() && which.id != MessageId::JSON && id.message().is_some_and(|only| only != which.id.0) {
         return Err(Cause::NotGranted { actor: id.id(), message: which.name.to_owned() });
     }
     let mut cause = Cause::ShuttingDown;

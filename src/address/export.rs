@@ -12,6 +12,7 @@ use crate::codec::Encoded;
 use crate::id::ActorId;
 use crate::process::handling;
 use crate::process::routing::{Behind, Ends, Export, Refused, Ticket};
+use crate::protocol::json::{JsonCall, JsonFault, MAX_KNOWN};
 use crate::protocol::watching::EndReason;
 use crate::protocol::wire::{Cause, Failure, MessageId};
 
@@ -152,6 +153,35 @@ impl<A: ProcActor> ActorExport<A> {
     }
 }
 
+impl<A: ProcActor> ActorExport<A> {
+    /// Makes a message of its name and JSON, and delivers that.
+    #[cold]
+    fn deliver_json(&self, body: Encoded<'_>, mut ticket: Ticket) -> Result<(), Refused> {
+        let JsonCall { message, json } = match body.decode() {
+            Ok(call) => call,
+            Err(error) => return Err(Refused::Decode(ticket, error)),
+        };
+        let made = match A::messages().iter().find(|entry| entry.name == message) {
+            Some(entry) => (entry.from_json)(&json).map(|body| (entry.id, body)),
+            None => {
+                let known = A::messages().iter().take(MAX_KNOWN).map(|entry| entry.name.to_owned());
+                let (actor, known) = (A::TYPE_NAME.to_owned(), known.collect());
+                Err(JsonFault::UnknownMessage { actor, message, known })
+            }
+        };
+        match made {
+            Ok((id, body)) => {
+                ticket.answer_as_json();
+                self.deliver(id, body, ticket)
+            }
+            Err(fault) => {
+                ticket.fail(&Failure::not_executed(Cause::Json(fault)));
+                Ok(())
+            }
+        }
+    }
+}
+
 impl<A: ProcActor> Export for ActorExport<A> {
     fn type_name(&self) -> &'static str {
         A::TYPE_NAME
@@ -159,7 +189,10 @@ impl<A: ProcActor> Export for ActorExport<A> {
 
     fn deliver(&self, message: MessageId, body: Encoded<'_>, ticket: Ticket) -> Result<(), Refused> {
         let Some(line) = A::messages().iter().position(|entry| entry.id == message) else {
-            return Err(Refused::NotAccepted(ticket));
+            return match message {
+                MessageId::JSON => self.deliver_json(body, ticket),
+                _ => Err(Refused::NotAccepted(ticket)),
+            };
         };
         let entry = &A::messages()[line];
         let mut refused = Ok(());

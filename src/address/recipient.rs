@@ -10,8 +10,10 @@ use super::actor::ProcMessage;
 use super::context;
 use super::dispatch::{self, Which};
 use super::error::SendError;
+use super::protocol;
 use super::request::{Request, Tell};
 use super::target::Target;
+use crate::codec::shape::{self, Whom};
 use crate::protocol::connection::Mode;
 use crate::protocol::wire::{Cause, Failure, MessageId};
 
@@ -129,8 +131,12 @@ impl<M> Serialize for ProcRecipient<M> {
     }
 }
 
-impl<'de, M> Deserialize<'de> for ProcRecipient<M> {
+impl<'de, M: ProcMessage> Deserialize<'de> for ProcRecipient<M> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let whom = Whom::Message(plain_name::<M>(), protocol::wire::<M>);
+        let Some(deserializer) = shape::mention(deserializer, whom)? else {
+            return Ok(ProcRecipient::named("looked-at"));
+        };
         let target = Target::deserialize(deserializer)?;
         let id = target.message();
         Ok(ProcRecipient { target, id, message: PhantomData })

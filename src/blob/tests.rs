@@ -125,3 +125,12 @@ fn x1_what_is_no_blob_is_an_error_and_is_closed() {
     let missing = Encoded { descriptors: Vec::new(), ..encode(&large()) };
     assert!(missing.decode::<Blob>().is_err());
 }
+
+#[test]
+fn t3_the_shape_of_a_blob_is_seen_though_no_sample_is_one() {
+    use crate::codec::shape::wire;
+
+    let text = format!("{:?}", wire::<(Blob, u8, Vec<Blob>)>().shapes);
+    assert!(text.contains("\"Inline\"") && text.contains("\"Sealed\""), "{text}");
+    assert!(!text.contains("Unseen") && !text.contains("Opaque"), "{text}");
+}

@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::shape::{self, Whom};
+
 /// What the kernel lets through at once (`SCM_MAX_FD`), so the most that one message may have (H14).
 pub const MAX_DESCRIPTORS: usize = crate::sys::socket::MAX_DESCRIPTORS;
 
@@ -93,6 +95,12 @@ pub fn serialize<S: Serializer>(fd: &impl AsFd, serializer: S) -> Result<S::Ok, 
 /// When the message did not come from another process, or this descriptor did not come with it or was claimed
 /// already.
 pub fn deserialize<'de, D: Deserializer<'de>, F: From<OwnedFd>>(deserializer: D) -> Result<F, D::Error> {
+    use serde::de::Error;
+    let Some(deserializer) = shape::mention(deserializer, Whom::Descriptor)? else {
+        // Whichever: it is dropped at once.
+        let (any, _) = std::io::pipe().map_err(D::Error::custom)?;
+        return Ok(F::from(any.into()));
+    };
     let place = u32::deserialize(deserializer)?;
     claim(place).map(F::from).map_err(serde::de::Error::custom)
 }

@@ -9,6 +9,7 @@ mod exit;
 mod name;
 mod process;
 mod seal;
+mod suggest;
 mod text;
 
 pub use actor::{ActorId, Slot};
@@ -18,4 +19,5 @@ pub use exit::{Exit, Signal};
 pub use name::{ActorName, ChildName, GroupName, MAX_NAME_BYTES, NameError, ProcessName, TopologyName};
 pub use process::{Incarnation, ProcessId};
 pub use seal::{Key, Seal};
+pub(crate) use suggest::{closest, did_you_mean, listed};
 pub use text::{ADDRESS_PREFIX, AddressTextError, of_text, to_text};

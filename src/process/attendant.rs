@@ -27,6 +27,7 @@ use super::cgroup::{Kills, OutOfMemory};
 use super::event::{Death, Killed, Report, Stream, Violation, WorkerEvent};
 use super::launcher::{Outgoing, Worker};
 use super::orphans::{Estate, Orphans};
+use super::programs::{Programs, Unfit};
 use super::status::{self, Status};
 use super::stdio::{Lines, Rest};
 use crate::id::{Exit, Incarnation, ProcessId, Signal};
@@ -80,6 +81,8 @@ pub(super) struct Attendant {
     kills: Kills,
     page: Arc<Reader>,
     events: mpsc::Sender<Report>,
+    path: PathBuf,
+    programs: Programs,
     birth: RefCell<Birth>,
     last_panic: RefCell<Option<PanicReport>>,
     /// Set at the worker's death to the time when its pipes are given up.
@@ -97,8 +100,9 @@ impl Attendant {
         path: PathBuf,
         worker: &Worker,
         events: mpsc::Sender<Report>,
+        programs: Programs,
     ) -> Attendant {
-        let birth = RefCell::new(Birth::new(process, incarnation, path));
+        let birth = RefCell::new(Birth::new(process, incarnation, path.clone()));
         let (pidfd, page) = (Arc::clone(&worker.pidfd), Arc::clone(&worker.page));
         let killed = Arc::clone(&worker.killed);
         let kills = Kills::until_now(pidfd.pid());
@@ -111,6 +115,8 @@ impl Attendant {
             kills,
             page,
             events,
+            path,
+            programs,
             birth,
             last_panic,
             end: watch::channel(None).0,
@@ -136,6 +142,7 @@ impl Attendant {
             self.lines(Stream::Stderr).relay(stderr, self.end.subscribe()),
             self.watch_start(started + start_deadline, start_deadline),
         );
+        self.programs.leave(self.process);
         // Whoever hears of the death finds its descriptors closed.
         drop(pipe);
         let (Reaped { exit, resources }, died, orphans) = reaped;
@@ -273,10 +280,53 @@ impl Attendant {
             }
             let verdict = self.birth.borrow_mut().handle_frame(&frame);
             match verdict {
+                Verdict::Pass
+                    if self.programs.compare()
+                        && matches!(frame, ToRoot::Shapes { .. } | ToRoot::Ready(_)) =>
+                {
+                    self.compare(frame).await?;
+                }
+                // Nobody asked for them.
+                Verdict::Pass if matches!(frame, ToRoot::Shapes { .. }) => {}
                 Verdict::Pass => self.report(WorkerEvent::Frame(frame, descriptors)).await,
                 Verdict::Violation(violation) => return self.violated(violation).await,
             }
         }
+    }
+
+    /// A worker tells its messages, or is ready: among those of other programs only if they mean the same (T-3).
+    async fn compare(&self, frame: ToRoot) -> Result<(), ()> {
+        let (programs, process, path) = (self.programs.clone(), self.process, self.path.clone());
+        // It may take a while, and looks at types with code of users.
+        let compared = tokio::task::spawn_blocking(move || {
+            let compared = match &frame {
+                ToRoot::Shapes { build, protocol } => programs.learn(*build, protocol).map_err(Err),
+                ToRoot::Ready(ready) => programs.join(process, path, ready.build).map_err(Ok),
+                _ => Ok(()),
+            };
+            (compared, frame)
+        });
+        let untold = "it is of a program that the root does not know";
+        match compared.await {
+            Ok((Ok(()), ToRoot::Shapes { .. })) => Ok(()),
+            Ok((Ok(()), frame)) => {
+                self.report(WorkerEvent::Frame(frame, Vec::new())).await;
+                Ok(())
+            }
+            Ok((Err(Ok(Unfit::Differs { mismatch, other })), _)) => {
+                self.birth.borrow_mut().handle_mismatch(mismatch, other);
+                self.kill(Killed::Shapes);
+                Err(())
+            }
+            Ok((Err(Ok(Unfit::Untold)), _)) => self.unfit(untold.to_owned()).await,
+            Ok((Err(Err(why)), _)) => self.unfit(why).await,
+            Err(panicked) => self.unfit(panicked.to_string()).await,
+        }
+    }
+
+    async fn unfit(&self, why: String) -> Result<(), ()> {
+        self.birth.borrow_mut().handle_unfit();
+        self.violated(Violation::Shapes(why)).await
     }
 
     async fn violated(&self, violation: Violation) -> Result<(), ()> {

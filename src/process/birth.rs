@@ -2,7 +2,7 @@
 //! sees.
 //!
 //! ```text
-//!  Silent --greeting--> Greeted --Ready--> Ready
+//!  Silent --greeting--> Greeted -(Shapes--> Told)-Ready--> Ready
 //!     |                    |
 //!     +----- violation, refusal, deadline: the first one stays ----> Failed
 //! ```
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::event::Violation;
 use super::failure::{LaunchFailure, NotProcession};
+use crate::codec::shape::Mismatch;
 use crate::id::{Exit, Incarnation, ProcessId};
 use crate::protocol::control::{PreambleError, Refusal, ToRoot};
 use crate::protocol::control_frames::ControlError;
@@ -28,6 +29,8 @@ pub(super) struct Birth {
 enum State {
     Silent,
     Greeted,
+    /// It has told its messages, before it is ready.
+    Told,
     Ready,
     Failed(Cause),
 }
@@ -39,6 +42,7 @@ enum Cause {
     Refused(Refusal),
     Violation(Violation),
     Deadline(Duration),
+    Shapes(Box<Mismatch>, PathBuf),
 }
 
 /// What to do with a frame.
@@ -55,7 +59,7 @@ impl Birth {
 
     /// Its preamble came.
     pub(super) fn handle_greeting(&mut self) {
-        if matches!(self.state, State::Silent) {
+        if let State::Silent = self.state {
             self.state = State::Greeted;
         }
     }
@@ -75,6 +79,10 @@ impl Birth {
                 self.state = State::Ready;
             }
             ToRoot::Refused(refusal) => self.state = State::Failed(Cause::Refused(refusal.clone())),
+            ToRoot::Shapes { .. } if !matches!(self.state, State::Greeted) => {
+                return Verdict::Violation(Violation::SecondStart(kind(frame)));
+            }
+            ToRoot::Shapes { .. } => self.state = State::Told,
             _ if !started => return Verdict::Violation(Violation::FirstFrame(kind(frame))),
             _ => {}
         }
@@ -90,9 +98,19 @@ impl Birth {
             }
             (State::Silent, Violation::Closed) => Cause::NotProcession(NotProcession::Closed),
             (State::Silent, _) => Cause::NotProcession(NotProcession::Garbage),
-            (State::Greeted, violation) => Cause::Violation(violation.clone()),
+            (State::Greeted | State::Told, violation) => Cause::Violation(violation.clone()),
         };
         self.state = State::Failed(cause);
+    }
+
+    /// It said that it is ready before it had told what it must tell first.
+    pub(super) fn handle_unfit(&mut self) {
+        self.state = State::Greeted;
+    }
+
+    /// It is ready, and can't be: its messages are not those of another program.
+    pub(super) fn handle_mismatch(&mut self, mismatch: Box<Mismatch>, other: PathBuf) {
+        self.state = State::Failed(Cause::Shapes(mismatch, other));
     }
 
     /// Its time to start is up. Whether that matters.
@@ -100,7 +118,7 @@ impl Birth {
         let cause = match self.state {
             State::Ready | State::Failed(_) => return false,
             State::Silent => Cause::NotProcession(NotProcession::Silent(deadline)),
-            State::Greeted => Cause::Deadline(deadline),
+            State::Greeted | State::Told => Cause::Deadline(deadline),
         };
         self.state = State::Failed(cause);
         true
@@ -117,11 +135,12 @@ impl Birth {
                 LaunchFailure::DiedBeforeReady { exit, last_stderr }
             }
             State::Silent => LaunchFailure::NotProcession { path, why: ended, last_stderr },
-            State::Greeted => LaunchFailure::DiedBeforeReady { exit, last_stderr },
+            State::Greeted | State::Told => LaunchFailure::DiedBeforeReady { exit, last_stderr },
             State::Failed(Cause::NotProcession(why)) => {
                 LaunchFailure::NotProcession { path, why, last_stderr }
             }
             State::Failed(Cause::Version(theirs)) => LaunchFailure::Version { path, theirs },
+            State::Failed(Cause::Shapes(mismatch, other)) => LaunchFailure::Shapes { path, mismatch, other },
             State::Failed(Cause::Refused(refusal)) => LaunchFailure::Refused(refusal),
             State::Failed(Cause::Violation(violation)) => LaunchFailure::Violation { violation, last_stderr },
             State::Failed(Cause::Deadline(deadline)) => {
@@ -147,5 +166,6 @@ fn kind(frame: &ToRoot) -> &'static str {
         ToRoot::Finish { .. } => "Finish",
         ToRoot::Alive { .. } => "Alive",
         ToRoot::Progress { .. } => "Progress",
+        ToRoot::Shapes { .. } => "Shapes",
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::control::{ControlEvent, ControlLane, ControlThread, End, Output, THREAD_NAME};
 use super::{handling, logs, panics};
+use crate::codec::shape::Protocol;
 use crate::id::{BuildId, ProcessName};
 use crate::protocol::control::{Preamble, Refusal, ToRoot, ToWorker, Welcome};
 use crate::protocol::control_frames::{self, ControlError, Decoder};
@@ -204,6 +205,28 @@ impl Takeover {
     /// What was kept of its actors, at most one state for each.
     pub fn take_states(&mut self) -> Vec<KeptState> {
         std::mem::take(&mut self.states)
+    }
+
+    /// Tells the root the messages of this program, unless it knows them (T-3).
+    ///
+    /// # Errors
+    /// They are more than a frame can have, or the root is gone.
+    pub fn tell_shapes(&mut self, protocol: impl FnOnce() -> Protocol) -> Result<(), BootstrapError> {
+        let Welcome { build, known_builds, .. } = &self.welcome;
+        // Where the root knows not even its own, it compares nothing.
+        if build.is_some() || known_builds.is_empty() || known_builds.contains(&self.build) {
+            return Ok(());
+        }
+        let protocol = serde_json::to_string(&protocol()).unwrap_or_default();
+        let mut bytes = Vec::new();
+        let told = ToRoot::Shapes { build: self.build, protocol };
+        if let Err(error) = control_frames::encode_into(&told, 0, &mut bytes) {
+            let error =
+                BootstrapError::Refused(Refusal::Handshake(format!("the shapes of its messages: {error}")));
+            refuse(&self.control, &error);
+            return Err(error);
+        }
+        send_all(&self.control, &bytes)
     }
 
     /// The executable that runs here, as [`Ready`](crate::protocol::control::Ready) reports it.

@@ -79,6 +79,9 @@ pub enum Violation {
     /// It said something else before it was ready.
     #[error("the worker's first frame is neither Ready nor Refused, but {0}")]
     FirstFrame(&'static str),
+    /// It is of a program that the root does not know, and did not tell its messages first, or told nonsense.
+    #[error("the worker did not tell the shapes of its messages: {0}")]
+    Shapes(String),
     /// It said a second time that it is ready, or refused after it was.
     #[error("the worker sent {0} after its first frame")]
     SecondStart(&'static str),
@@ -105,6 +108,8 @@ pub enum Killed {
     Violation,
     /// It was not ready in time.
     StartDeadline,
+    /// Its messages have another shape than those of another program.
+    Shapes,
     /// It made no progress, and its policy says so.
     Hung,
     /// It was asked to end and did not in time, or nobody wants it any more.
@@ -118,6 +123,7 @@ impl std::fmt::Display for Killed {
         f.write_str(match self {
             Killed::Violation => "by the root, for breaking the protocol",
             Killed::StartDeadline => "by the root, for not being ready in time",
+            Killed::Shapes => "by the root, for messages of another shape",
             Killed::Hung => "by the root, for making no progress",
             Killed::Asked => "by the root",
             Killed::Chaos => "by chaos, on purpose",

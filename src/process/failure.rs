@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::codec::shape::Mismatch;
 use crate::id::Exit;
 use crate::protocol::control::{PROTOCOL_VERSION, Refusal};
 use crate::sys::environment::MAX_DEPTH;
@@ -96,6 +97,19 @@ pub enum LaunchFailure {
     /// It says itself why it can't be what it is meant to be.
     #[error("the worker refused: {0}")]
     Refused(Refusal),
+    /// A message that it shares with another program has another shape there (T-3).
+    #[error(
+        "{} can't be part of the topology: {}; build both from the same source, or give the changed message another name",
+        path.display(), mismatch.between(&other.display().to_string(), &path.display().to_string())
+    )]
+    Shapes {
+        /// The program.
+        path: PathBuf,
+        /// The message and the difference: on the left is the other program.
+        mismatch: Box<Mismatch>,
+        /// The other program, whose processes run already.
+        other: PathBuf,
+    },
     /// It said hello and then something that it may not say.
     #[error("{violation}{}", LastLines(last_stderr))]
     Violation {

@@ -19,6 +19,7 @@ use super::cgroup::{self, Cgroup};
 use super::event::{Killed, Report};
 use super::failure::{Errno, LaunchFailure};
 use super::orphans::{Adopting, Estate, LifeMark};
+use super::programs::Programs;
 use crate::codec::EncodeError;
 use crate::id::{Incarnation, ProcessId, Signal};
 use crate::protocol::control::{Preamble, ToWorker, Welcome};
@@ -47,6 +48,8 @@ pub struct Launch {
     pub start_deadline: Duration,
     /// Whether it gets a control group of its own, where this root may make one.
     pub cgroup: bool,
+    /// The programs that it must agree with.
+    pub programs: Programs,
 }
 
 /// Which executable.
@@ -72,7 +75,8 @@ pub enum Program {
 /// Those variants of [`LaunchFailure`] that say "known at once". Then no event comes.
 pub fn launch(launch: Launch, events: mpsc::Sender<Report>) -> Result<Worker, LaunchFailure> {
     let depth = check_depth()?;
-    let Launch { program, arguments, environment, mut welcome, states, start_deadline, cgroup } = launch;
+    let Launch { program, arguments, environment, mut welcome, states, start_deadline, cgroup, programs } =
+        launch;
     let (file, path) = match program {
         Program::Path(path) => (path.clone(), path),
         Program::Deployer => (PathBuf::from(executable::SELF), executable::path()),
@@ -80,6 +84,9 @@ pub fn launch(launch: Launch, events: mpsc::Sender<Report>) -> Result<Worker, La
     if file == Path::new(executable::SELF) {
         welcome.build = Some(executable::build_id().map_err(resources("read its own executable"))?);
     }
+    // A worker of the root's own build has nothing to tell.
+    let programs = if welcome.build.is_some() { Programs::default() } else { programs };
+    welcome.known_builds = programs.known();
     welcome.states = u32::try_from(states.len()).unwrap_or(u32::MAX);
     let (process, incarnation, name) = (welcome.process, welcome.incarnation, welcome.name.clone());
     let (page, memory) = Reader::create().map_err(resources("make a status page"))?;
@@ -112,7 +119,7 @@ pub fn launch(launch: Launch, events: mpsc::Sender<Report>) -> Result<Worker, La
     let worker = Worker { pidfd: Arc::clone(child.pidfd()), page, killed: Arc::default(), outgoing };
     let start = Start { greeting, queue, at: started, deadline: start_deadline };
     estate.begin(worker.pid());
-    let attendant = Attendant::new((process, incarnation), path, &worker, events);
+    let attendant = Attendant::new((process, incarnation), path, &worker, events, programs);
     tokio::task::spawn_local(attendant.attend(child, exit, pipes, start, estate));
     Ok(worker)
 }

@@ -17,6 +17,7 @@ pub mod launcher;
 pub mod logs;
 pub mod orphans;
 pub(crate) mod panics;
+pub mod programs;
 pub mod routing;
 pub mod status;
 pub mod stdio;

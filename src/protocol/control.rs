@@ -157,7 +157,7 @@ pub enum ToWorker {
 /// Worker to root.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToRoot {
-    /// All actors of this process have started. The first frame.
+    /// All actors of this process have started. The first frame, but for `Shapes`.
     Ready(Ready),
     /// This worker can't be what it is asked to be. The first and last frame.
     Refused(Refusal),
@@ -205,6 +205,13 @@ pub enum ToRoot {
         /// Which.
         number: u64,
     },
+    /// The messages of a program that the root does not know: the first frame then, before `Ready` (T-3).
+    Shapes {
+        /// Which executable.
+        build: BuildId,
+        /// A [`Protocol`](crate::codec::shape::Protocol), as JSON text.
+        protocol: String,
+    },
 }
 
 /// Everything that a worker needs to know of itself.
@@ -234,6 +241,8 @@ pub struct Welcome {
     pub snapshot_limit: u64,
     /// How many states follow.
     pub states: u32,
+    /// The executables whose messages the root knows: any other tells them, [`ToRoot::Shapes`].
+    pub known_builds: Vec<BuildId>,
     /// What its actors are together.
     pub group: ActorGroup,
     /// The actors to start, in order.
@@ -266,6 +275,7 @@ impl Welcome {
             serialise_always: false,
             snapshot_limit: DEFAULT_SNAPSHOT_LIMIT,
             states: 0,
+            known_builds: Vec::new(),
             group: ActorGroup::default(),
             actors: Vec::new(),
             names: Vec::new(),

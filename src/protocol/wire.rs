@@ -47,7 +47,11 @@ impl MessageId {
     /// refused there.
     pub const fn of(actor_type: &str, message: &str) -> MessageId {
         let hash = fnv(0x811c_9dc5, actor_type.as_bytes());
-        MessageId(fnv(fnv(hash, b"/"), message.as_bytes()))
+        match fnv(fnv(hash, b"/"), message.as_bytes()) {
+            // `MessageId::JSON`
+            0 => MessageId(1),
+            hash => MessageId(hash),
+        }
     }
 }
 
@@ -256,4 +260,7 @@ pub enum Cause {
         /// How many.
         deaths: u16,
     },
+    /// It was sent as JSON, and is no message of the actor, or its result can't be written as JSON.
+    #[error("{0}")]
+    Json(super::json::JsonFault),
 }

@@ -35,6 +35,7 @@ use crate::process::event::{Report, WorkerEvent};
 use crate::process::failure::LaunchFailure;
 use crate::process::launcher::Worker;
 use crate::process::logs;
+use crate::process::programs::Programs;
 use crate::process::routing::Router;
 use crate::protocol::control::{Handling, ToRoot};
 use crate::supervision::{Action, ChildId, ChildSpec, Engine};
@@ -76,6 +77,8 @@ pub(super) struct Deployment {
     /// Who stands between processes that are given a pipe.
     interposer: Option<Box<dyn Interpose>>,
     hangs: hangs::Hangs,
+    /// Whose messages are compared.
+    programs: Programs,
     router: Arc<Router>,
     asks: Arc<Asks>,
     reports: mpsc::Sender<Report>,
@@ -96,6 +99,7 @@ pub(super) struct Ways {
     pub(super) ended: watch::Sender<Option<Ending>>,
     pub(super) shown: watch::Sender<Arc<Plan>>,
     pub(super) keys: Keys,
+    pub(super) programs: Programs,
 }
 
 /// The life of the root: there is one.
@@ -103,7 +107,7 @@ const ROOT_LIFE: Life = (ProcessId::ROOT, Incarnation::FIRST);
 
 impl Deployment {
     pub(super) fn new(plan: Arc<Plan>, base: u32, catalog: UnaskedCatalog, ways: Ways) -> Deployment {
-        let Ways { router, asks, reports, events, started, ended, shown, keys } = ways;
+        let Ways { router, asks, reports, events, started, ended, shown, keys, programs } = ways;
         let mut broker = Broker::default();
         broker.ready(ROOT_LIFE);
         plan.processes.iter().for_each(|process| broker.expect(process.id));
@@ -131,6 +135,7 @@ impl Deployment {
             shown,
             interposer: None,
             hangs: hangs::Hangs::default(),
+            programs,
             router,
             asks,
             reports,

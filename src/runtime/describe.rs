@@ -6,6 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::registered::Registered;
 
 use crate::protocol::control::PROTOCOL_VERSION;
 use crate::topology::HostedType;
@@ -23,26 +26,46 @@ const MAX_BYTES: u64 = 4 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Description {
     procession: u16,
+    /// What the schemas are.
+    #[serde(rename = "$schema")]
+    dialect: String,
     actors: Vec<DescribedActor>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct DescribedActor {
+pub(super) struct DescribedActor {
     #[serde(rename = "type")]
-    type_name: String,
-    messages: Vec<String>,
+    pub(super) type_name: String,
+    /// A schema.
+    pub(super) args: Value,
+    pub(super) messages: Vec<DescribedMessage>,
 }
 
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct DescribedMessage {
+    pub(super) name: String,
+    /// A schema.
+    pub(super) message: Value,
+    /// A schema.
+    pub(super) result: Value,
+    /// Why it can't go to another process, if it can't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unfit: Option<String>,
+}
+
+/// What is read first, since another version may describe itself otherwise.
+#[derive(Deserialize)]
+struct Versioned {
+    procession: u16,
+}
+
+/// The version of JSON Schema.
+const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+
 impl Description {
-    pub(super) fn new(types: &[HostedType]) -> Description {
-        let actors = types
-            .iter()
-            .map(|hosted| DescribedActor {
-                type_name: hosted.name.clone(),
-                messages: hosted.messages.clone(),
-            })
-            .collect();
-        Description { procession: PROTOCOL_VERSION, actors }
+    pub(super) fn new(types: &[Registered]) -> Description {
+        let actors = types.iter().map(Registered::described).collect();
+        Description { procession: PROTOCOL_VERSION, dialect: DIALECT.to_owned(), actors }
     }
 
     pub(super) fn print(&self) -> std::io::Result<()> {
@@ -79,16 +102,22 @@ pub(super) fn ask(program: &Path) -> Result<Vec<HostedType>, String> {
     let _ = child.wait();
     let text = reader.join().map_err(|_| "its description can't be read".to_owned())?;
     let text = text.map_err(|error| format!("its description is no text: {error}"))?;
-    let description: Description = serde_json::from_str(&text).map_err(|_| {
+    let nothing = |_| {
         format!(
             "`{} {FLAG}` printed no description: does its main call `Program::run` first?",
             program.display()
         )
-    })?;
-    if description.procession != PROTOCOL_VERSION {
-        let theirs = description.procession;
+    };
+    let Versioned { procession: theirs } = serde_json::from_str(&text).map_err(nothing)?;
+    if theirs != PROTOCOL_VERSION {
         return Err(format!("it speaks protocol version {theirs}, this program {PROTOCOL_VERSION}"));
     }
-    let actors = description.actors.into_iter();
-    Ok(actors.map(|actor| HostedType { name: actor.type_name, messages: actor.messages }).collect())
+    let description: Description = serde_json::from_str(&text).map_err(nothing)?;
+    let hosted = description.actors.into_iter().map(|actor| HostedType {
+        name: actor.type_name,
+        unfit: actor.messages.iter().filter_map(|message| message.unfit.clone()).collect(),
+        messages: actor.messages.into_iter().map(|message| message.name).collect(),
+        args: Some(actor.args),
+    });
+    Ok(hosted.collect())
 }

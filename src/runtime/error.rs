@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use crate::address::SendError;
+use crate::address::{JsonError, SendError};
+use crate::codec::shape::Mismatch;
 use crate::id::{ProcessName, Signal};
 use crate::process::failure::LaunchFailure;
+use crate::process::programs::Unfit;
 use crate::protocol::wire::Failure;
 use crate::topology::Diagnostics;
 
@@ -66,9 +68,20 @@ pub enum Error {
         /// What it is.
         found: String,
     },
+    /// This program's own type of the actor has a message of another shape than the program that hosts it (T-3).
+    #[error("{}", mismatch.between("this program", &other.display().to_string()))]
+    Shapes {
+        /// The message and the difference; on the left is this program.
+        mismatch: Box<Mismatch>,
+        /// The program that hosts the actor.
+        other: std::path::PathBuf,
+    },
     /// A message was not answered.
     #[error(transparent)]
     Send(#[from] Failure),
+    /// A message that was sent as JSON has no result.
+    #[error(transparent)]
+    Json(#[from] JsonError),
     /// What runs was not changed.
     #[error(transparent)]
     Change(#[from] crate::protocol::requests::ChangeError),
@@ -92,6 +105,14 @@ impl Error {
     /// Wraps an error of the program's own.
     pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         Error::Other(error.into())
+    }
+
+    /// Who lives has told its messages, so they differ.
+    pub(super) fn shapes(unfit: Unfit) -> Error {
+        match unfit {
+            Unfit::Differs { mismatch, other } => Error::Shapes { mismatch, other },
+            Unfit::Untold => Error::Ended,
+        }
     }
 
     pub(super) fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {

@@ -10,11 +10,13 @@ use super::error::{Error, Result};
 use super::event::{Event, Events, ProcessStatus};
 use super::keys::Keys;
 use super::local::{ChangeError, Runtime, Started};
+use super::registered::{self, Registered, Used};
 use super::root_thread::{Command, Deployed, Number};
-use crate::address::{ProcActor, ProcAddr};
-use crate::id::Exit;
+use crate::address::{self, JsonError, JsonRequest, ProcActor, ProcAddr};
+use crate::id::{Exit, did_you_mean};
+use crate::process::programs::Programs;
 use crate::process::routing::{DeadLetter, LetterReport, Router};
-use crate::topology::{HostedType, Plan, Process, Topology};
+use crate::topology::{Plan, Process, Topology};
 
 /// The process that deploys.
 #[derive(Clone)]
@@ -22,7 +24,7 @@ pub struct Root {
     commands: mpsc::Sender<Command>,
     runtime: Runtime,
     router: Arc<Router>,
-    hosted: Vec<HostedType>,
+    hosted: Vec<Registered>,
 }
 
 impl Root {
@@ -30,14 +32,18 @@ impl Root {
         commands: mpsc::Sender<Command>,
         runtime: Runtime,
         router: Arc<Router>,
-        hosted: Vec<HostedType>,
+        hosted: Vec<Registered>,
     ) -> Root {
         Root { commands, runtime, router, hosted }
     }
 
     /// What this program, and the programs that a topology names, look like from here: for `Topology::check`.
     pub fn catalog(&self) -> FileCatalog {
-        FileCatalog { deployer: self.hosted.clone() }
+        self.catalog_with(true)
+    }
+
+    fn catalog_with(&self, args: bool) -> FileCatalog {
+        FileCatalog { deployer: self.hosted.iter().map(|registered| registered.hosted(args)).collect() }
     }
 
     /// Checks a topology, starts its processes in order, and returns when all are ready.
@@ -48,7 +54,8 @@ impl Root {
     ///
     /// Cancel safe: dropped while it waits, the topology is stopped.
     pub async fn deploy(&self, topology: Topology) -> Result<Running> {
-        let plan = topology.plan(&self.catalog())?;
+        // Arguments that were given as Rust values need no checking.
+        let plan = topology.plan(&self.catalog_with(topology.source().is_some()))?;
         self.deploy_plan(plan).await
     }
 
@@ -73,12 +80,12 @@ impl Root {
         let (reply, deployed) = oneshot::channel();
         let command = Command::Deploy { plan: Box::new(plan), reply };
         self.commands.send(command).await.map_err(|_| Error::Ended)?;
-        let Deployed { number, plan, keys, started, ended, events } =
+        let Deployed { number, plan, keys, started, ended, events, programs } =
             deployed.await.map_err(|_| Error::Ended)??;
         // Of this thread, which is the one whose actors and asks the plan's setting is about.
         crate::transport::polling::set(plan.borrow().busy_poll);
         let (commands, runtime) = (self.commands.clone(), self.runtime.clone());
-        Ok((Running { number, plan, keys, commands, runtime, ended, events }, started))
+        Ok((Running { number, plan, keys, commands, runtime, ended, events, programs }, started))
     }
 
     /// Shows each dead letter of this process to `subscriber`, until it returns false.
@@ -114,22 +121,49 @@ pub struct Running {
     runtime: Runtime,
     ended: watch::Receiver<Option<Ending>>,
     events: broadcast::Sender<Event>,
+    programs: Programs,
 }
 
 impl Running {
     /// The address of an actor of the topology.
     ///
     /// # Errors
-    /// No actor has that name, or it is of another type.
+    /// No actor has that name, or it is of another type; or its process is of another program, where a message of the
+    /// type has another shape ([`Error::Shapes`]).
     pub fn addr<A: ProcActor>(&self, name: &str) -> Result<ProcAddr<A>> {
         let plan = self.plan();
-        let (_, actor) = plan.actor(name).ok_or_else(|| Error::NoSuchActor(name.to_owned()))?;
+        let (process, actor) = plan.actor(name).ok_or_else(|| Error::NoSuchActor(name.to_owned()))?;
         if actor.type_name != A::TYPE_NAME {
             let found = actor.type_name.clone();
             return Err(Error::WrongType { actor: name.to_owned(), wanted: A::TYPE_NAME, found });
         }
+        let shapes = || registered::protocol(&[], &[Used::of::<A>()]);
+        self.programs.agree(process.id, shapes).map_err(Error::shapes)?;
         let addr = ProcAddr::of(self.keys.mint(actor.id), Some(actor.name.as_str().into()));
         Ok(addr.delivering(actor.rules.delivery))
+    }
+
+    /// Sends a message to an actor of the topology, by its name in the actor's protocol and as JSON, and waits for the
+    /// result as JSON: for a root that knows none of the types, as that of a command line.
+    ///
+    /// The process of the actor makes the message of it, as `serde_json` reads its type. Cancel safe, as
+    /// [`ProcAddr::send`].
+    ///
+    /// # Errors
+    /// [`JsonError`]: no such actor, no such message, a value that does not fit and where, or why there is no reply.
+    pub fn send_json(&self, actor: &str, message: &str, json: &serde_json::Value) -> JsonRequest {
+        let plan = self.plan();
+        match plan.actor(actor) {
+            Some((_, planned)) => {
+                let id = self.keys.mint(planned.id);
+                address::send_json_to(id, &planned.type_name, message, json)
+            }
+            None => {
+                let names = plan.actors().map(|(_, actor)| actor.name.as_str());
+                let help = did_you_mean(actor, names.collect::<Vec<_>>(), "there are");
+                JsonRequest::failed(JsonError::NoSuchActor { actor: actor.to_owned(), help })
+            }
+        }
     }
 
     /// What runs: as it was planned, with what was started and without what was stopped since.

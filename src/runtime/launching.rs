@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::keys::Keys;
 use crate::id::{ActorId, Capability, Condition, Exit, Incarnation, ProcessId, ProcessName};
 use crate::process::launcher::{Launch, Program};
+use crate::process::programs::Programs;
 use crate::protocol::control::{ActorStart, KnownActor, Welcome};
 use crate::protocol::keeping::KeptState;
 use crate::protocol::rights::Edge;
@@ -41,6 +42,7 @@ pub(super) fn launch(
     incarnation: Incarnation,
     last_exit: Option<Exit>,
     states: Vec<KeptState>,
+    programs: &Programs,
 ) -> Launch {
     let program = match &process.program {
         ResolvedProgram::Deployer => Program::Deployer,
@@ -56,6 +58,7 @@ pub(super) fn launch(
         states,
         start_deadline: process.child.start_deadline,
         cgroup: true,
+        programs: programs.clone(),
     }
 }
 
@@ -85,6 +88,7 @@ fn welcome(
         serialise_always: serialise_always(),
         snapshot_limit: process.snapshot_limit,
         states: 0,
+        known_builds: Vec::new(),
         group: process.actor_group,
         actors: actors.collect(),
         names: process.wired.iter().filter_map(|wired| wired_to(plan, keys, process, wired)).collect(),

@@ -30,6 +30,7 @@ mod launching;
 mod local;
 mod program;
 mod progress;
+mod registered;
 mod root_thread;
 mod spawn;
 mod state;

@@ -9,11 +9,12 @@ use super::describe::{self, Description};
 use super::error::{Error, Result};
 use super::handle::Root;
 use super::host::{Factories, TypedFactory};
+use super::registered::{self, Registered, Used};
 use super::root_thread::RootThread;
 use super::spawn::Spawn;
 use super::worker;
+use crate::address::ProcActor;
 use crate::process::bootstrap;
-use crate::topology::HostedType;
 
 /// A program whose processes host actors.
 ///
@@ -24,6 +25,7 @@ use crate::topology::HostedType;
 pub struct Program {
     factories: Factories,
     duplicate: Option<&'static str>,
+    uses: Vec<Used>,
 }
 
 impl Program {
@@ -42,6 +44,15 @@ impl Program {
         if previous.is_some() {
             self.duplicate = Some(A::TYPE_NAME);
         }
+        self
+    }
+
+    /// Says that this program sends to actors of this type, which others host. Their messages are then compared with those
+    /// of the other programs of a topology, as the messages of registered actors are, and of all to whose addresses these
+    /// have room in their arguments and messages (T-3). Needed only for addresses that are made from names in code.
+    #[must_use]
+    pub fn uses<A: ProcActor>(mut self) -> Program {
+        self.uses.push(Used::of::<A>());
         self
     }
 
@@ -68,7 +79,7 @@ impl Program {
         self.describe_if_asked();
         crate::process::logs::init_if_none();
         crate::process::panics::remember();
-        let thread = RootThread::start(self.hosted())?;
+        let thread = RootThread::start(self.registered(), self.uses)?;
         let system = actix::System::with_tokio_rt(worker::tokio_runtime);
         let result = system.block_on(async {
             let entered = thread.enter()?;
@@ -112,7 +123,13 @@ impl Program {
     /// Never returns in a worker.
     fn become_worker(&self) {
         match bootstrap::take_over() {
-            Ok(Some(takeover)) => worker::live(&self.factories, self.duplicate, takeover),
+            Ok(Some(mut takeover)) => {
+                let protocol = || registered::protocol(&self.registered(), &self.uses);
+                if let Err(error) = takeover.tell_shapes(protocol) {
+                    error.exit();
+                }
+                worker::live(&self.factories, self.duplicate, takeover)
+            }
             Ok(None) => {}
             Err(error) => error.exit(),
         }
@@ -121,13 +138,13 @@ impl Program {
     fn describe_if_asked(&self) {
         let mut args = std::env::args_os().skip(1);
         if args.next().as_deref() == Some(OsStr::new(describe::FLAG)) && args.next().is_none() {
-            let printed = Description::new(&self.hosted()).print();
+            let printed = Description::new(&self.registered()).print();
             crate::sys::exit::exit_in_order(i32::from(printed.is_err()));
         }
     }
 
-    fn hosted(&self) -> Vec<HostedType> {
-        self.factories.values().map(|factory| factory.hosted()).collect()
+    fn registered(&self) -> Vec<Registered> {
+        self.factories.values().map(|factory| factory.registered()).collect()
     }
 }
 

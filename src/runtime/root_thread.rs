@@ -19,19 +19,21 @@ use super::handle::Root;
 use super::keys::Keys;
 use super::launching;
 use super::local::{self, Runtime};
+use super::registered::{self, Registered, Used};
 use crate::address;
 use crate::id::{Incarnation, ProcessId, Signal};
 use crate::process::asks::Asks;
 use crate::process::event::Report;
 use crate::process::janitor::Janitor;
 use crate::process::logs::EVENT_TARGET;
+use crate::process::programs::Programs;
 use crate::process::routing::{self, Identity, Router};
 use crate::protocol::Limits;
 use crate::protocol::control::ToRoot;
 use crate::protocol::letters::LetterReport;
 use crate::protocol::requests::ChangeError;
 use crate::sys::executable;
-use crate::topology::{DEFAULT_ASK_TIMEOUT, HostedType, Plan};
+use crate::topology::{DEFAULT_ASK_TIMEOUT, Plan};
 
 /// What the thread is asked to do.
 pub(super) enum Command {
@@ -77,6 +79,7 @@ pub(super) struct Deployed {
     pub(super) started: oneshot::Receiver<Result<()>>,
     pub(super) ended: watch::Receiver<Option<Ending>>,
     pub(super) events: broadcast::Sender<Event>,
+    pub(super) programs: Programs,
 }
 
 /// Commands that may wait: the root's router asks for each process at most once, and there are at most as many as a
@@ -91,7 +94,7 @@ pub(super) struct RootThread {
     commands: mpsc::Sender<Command>,
     router: Arc<Router>,
     asks: Arc<Asks>,
-    hosted: Vec<HostedType>,
+    hosted: Vec<Registered>,
     interrupted: watch::Receiver<Option<Signal>>,
     signalled: watch::Receiver<Option<Signal>>,
     done: watch::Receiver<bool>,
@@ -136,7 +139,7 @@ impl routing::Broker for Say {
 }
 
 impl RootThread {
-    pub(super) fn start(hosted: Vec<HostedType>) -> Result<RootThread> {
+    pub(super) fn start(hosted: Vec<Registered>, used: Vec<Used>) -> Result<RootThread> {
         let (commands, queue) = mpsc::channel(COMMANDS);
         let build = executable::build_id().map_err(Error::io("read its own executable"))?;
         let keys = Keys::random().map_err(Error::io("make its keys"))?;
@@ -157,7 +160,11 @@ impl RootThread {
         let (signal, signalled) = watch::channel(None);
         let (finish, done) = watch::channel(false);
         let (routing, answers) = (Arc::clone(&router), Arc::clone(&asks));
-        let catalog = UnaskedCatalog { deployer: hosted.clone() };
+        let catalog =
+            UnaskedCatalog { deployer: hosted.iter().map(|registered| registered.hosted(false)).collect() };
+        let registered = hosted.clone();
+        let look = move || registered::protocol(&registered, &used);
+        let programs = Programs::new(build, executable::path(), look);
         let (listening, heard) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name(crate::process::logs::ROOT_THREAD.to_owned())
@@ -167,7 +174,8 @@ impl RootThread {
                 let serve = async {
                     let signals = Signals::listen();
                     let _ = listening.send(());
-                    Loop::new(queue, routing, answers, (catalog, keys), interrupt, signal).run(signals).await;
+                    let known = (catalog, keys, programs);
+                    Loop::new(queue, routing, answers, known, interrupt, signal).run(signals).await;
                 };
                 local.block_on(&runtime, serve);
                 // What is left of attendants finishes: they reap the last workers.
@@ -245,6 +253,7 @@ struct Loop {
     asks: Arc<Asks>,
     catalog: UnaskedCatalog,
     keys: Keys,
+    programs: Programs,
     interrupt: watch::Sender<Option<Signal>>,
     reports: mpsc::Receiver<Report>,
     report: mpsc::Sender<Report>,
@@ -263,7 +272,7 @@ impl Loop {
         commands: mpsc::Receiver<Command>,
         router: Arc<Router>,
         asks: Arc<Asks>,
-        (catalog, keys): (UnaskedCatalog, Keys),
+        (catalog, keys, programs): (UnaskedCatalog, Keys, Programs),
         interrupt: watch::Sender<Option<Signal>>,
         signal: watch::Sender<Option<Signal>>,
     ) -> Loop {
@@ -275,6 +284,7 @@ impl Loop {
             asks,
             catalog,
             keys,
+            programs,
             interrupt,
             reports,
             report,
@@ -393,8 +403,16 @@ impl Loop {
         let (events, _) = broadcast::channel(EVENTS);
         let (start, started) = oneshot::channel();
         let (end, ended) = watch::channel(None);
-        let keys = self.keys.clone();
-        let deployed = Deployed { number: base, plan: show, keys, started, ended, events: events.clone() };
+        let (keys, programs) = (self.keys.clone(), self.programs.anew());
+        let deployed = Deployed {
+            number: base,
+            plan: show,
+            keys: keys.clone(),
+            started,
+            ended,
+            events: events.clone(),
+            programs: programs.clone(),
+        };
         if reply.send(Ok(deployed)).is_err() {
             return;
         }
@@ -406,7 +424,8 @@ impl Loop {
             started: start,
             ended: end,
             shown,
-            keys: self.keys.clone(),
+            keys,
+            programs,
         };
         let deployment = Deployment::new(plan, base, self.catalog.clone(), ways);
         self.deployment.insert(deployment).start();

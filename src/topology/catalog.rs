@@ -56,6 +56,10 @@ pub struct HostedType {
     pub name: String,
     /// The names of the messages that it handles.
     pub messages: Vec<String>,
+    /// JSON Schema of its arguments, as the program describes them; none if they are checked at its birth alone.
+    pub args: Option<serde_json::Value>,
+    /// Messages that can't go to another process, each as a sentence that says why (H55).
+    pub unfit: Vec<String>,
 }
 
 /// Why a program can't be started as a worker.

@@ -7,6 +7,7 @@
 
 mod actors;
 mod addition;
+mod arguments;
 mod directory;
 mod expand;
 mod group;
@@ -106,6 +107,7 @@ fn plan(topology: &Topology, catalog: &impl Catalog, findings: &mut Vec<Diagnost
     let merged: Vec<Merged> = placed.iter().map(|placed| merge::merge(basis, placed, findings)).collect();
     let programs = Programs::ask(basis, &placed, &merged, catalog, findings);
     let directory = Directory::new(&placed, &instances);
+    arguments::check(&placed, &merged, &programs, &directory, findings);
     let mut budget = wiring::Budget::default();
     let mut processes = Vec::with_capacity(instances.len());
     for instance in &instances {

@@ -5,16 +5,15 @@
 
 mod path;
 mod place;
-mod suggest;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub(super) use crate::id::{closest, did_you_mean, listed};
 pub(super) use path::is_bare;
 pub use path::{Segment, ValuePath};
 pub(super) use place::SpanMap;
 pub use place::{Place, Source};
-pub(super) use suggest::{closest, did_you_mean, listed};
 
 /// Whether a finding stands in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

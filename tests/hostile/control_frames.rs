@@ -98,6 +98,7 @@ pub(crate) fn from_workers() -> Vec<u8> {
             },
         }),
         ToRoot::Finish { code: 3 },
+        ToRoot::Shapes { build: BuildId(7), protocol: "{\"actors\":[]}".to_owned() },
     ])
 }
 

@@ -10,6 +10,7 @@ use procession::id::{ProcessId, ProcessName, TopologyName};
 use procession::process::event::{Death, Line, Report, Violation, WorkerEvent};
 use procession::process::failure::LaunchFailure;
 use procession::process::launcher::{Launch, Program, Worker, launch};
+use procession::process::programs::Programs;
 use procession::protocol::control::{ToRoot, Welcome};
 use tokio::sync::mpsc;
 
@@ -90,6 +91,7 @@ impl Stage {
             states: Vec::new(),
             start_deadline: PATIENCE,
             cgroup: false,
+            programs: Programs::default(),
         }
     }
 

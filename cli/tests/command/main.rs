@@ -9,6 +9,7 @@
 use libtest_mimic::{Arguments, Trial};
 
 mod builds;
+mod calls;
 mod chaos;
 mod checks;
 mod endings;
@@ -24,6 +25,7 @@ fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
     let stories: Vec<Trial> = [
         builds::stories(),
+        calls::stories(),
         chaos::stories(),
         checks::stories(),
         endings::stories(),

@@ -9,7 +9,7 @@ pub(crate) fn program() -> Program {
 
 /// Prints and logs what it is told to when it starts, and answers how much that was.
 #[derive(ProcActor)]
-#[proc_actor(messages(HowMuch))]
+#[proc_actor(messages(HowMuch, Repeat))]
 pub(crate) struct Speaker {
     words: Words,
 }
@@ -30,6 +30,19 @@ pub(crate) struct Words {
 #[derive(Message, Serialize, Deserialize)]
 #[rtype(result = "u64")]
 pub(crate) struct HowMuch;
+
+#[derive(Message, Serialize, Deserialize)]
+#[rtype(result = "Result<u32, String>")]
+pub(crate) struct Repeat {
+    times: i32,
+}
+
+impl Handler<Repeat> for Speaker {
+    type Result = Result<u32, String>;
+    fn handle(&mut self, Repeat { times }: Repeat, _: &mut Context<Self>) -> Self::Result {
+        u32::try_from(times).map_err(|_| format!("{times} times?"))
+    }
+}
 
 impl Spawn for Speaker {
     type Args = Words;

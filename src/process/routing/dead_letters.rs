@@ -191,6 +191,7 @@ fn reason(cause: &Cause) -> &'static str {
         Cause::Revoked(_) => "revoked",
         Cause::Expired(_) | Cause::UsedUp { .. } => "used_up",
         Cause::NotNarrowed(_) => "not_narrowed",
+        Cause::Json(_) => "json",
     }
 }
 

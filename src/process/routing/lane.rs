@@ -8,9 +8,10 @@ use super::peer::{Peer, Waiter};
 use super::registry::Refused;
 use super::router::Router;
 use super::ticket::Ticket;
-use crate::codec::{DecodeError, Encoded};
+use crate::codec::{self, DecodeError, Encoded};
 use crate::id::{ActorId, Incarnation};
 use crate::protocol::connection::{Connection, Event, ProtocolError};
+use crate::protocol::json::JsonCall;
 use crate::protocol::series::{Numbering, SeriesId};
 use crate::protocol::wire::{Cause, Failure, MessageId};
 use crate::transport::driver::{self, Ended, Lane};
@@ -192,11 +193,21 @@ impl PeerLane<'_> {
         Some(ticket.numbered(exported.takings.numbered(id, *numbering, in_order)))
     }
 
+    /// Which message one is that goes as JSON: the right by which it comes is for that.
+    #[cold]
+    fn meant(&self, channel: u32, body: &Encoded<'_>) -> MessageId {
+        match (self.peer.served_on(channel), codec::decode::<JsonCall>(&body.bytes)) {
+            (Some(exported), Ok(call)) => MessageId::of(exported.actor.type_name(), &call.message),
+            _ => MessageId::JSON,
+        }
+    }
+
     fn deliver(&self, way: (u32, u32), message: MessageId, body: Encoded<'_>, mut ticket: Ticket) {
         if self.router.is_stopping() {
             return ticket.fail(&Failure::not_executed(Cause::Stopping(self.router.identity().name.clone())));
         }
-        let exported = match self.peer.admitted(self.router, way, message) {
+        let meant = if message == MessageId::JSON { self.meant(way.0, &body) } else { message };
+        let exported = match self.peer.admitted(self.router, way, meant) {
             Ok(exported) => exported,
             Err(cause) => {
                 let nobody = ActorId::declared(self.router.identity().process, crate::id::Slot(0));

@@ -1,5 +1,6 @@
 //! What a message of another process carries through the mailbox: the right to answer, and the duty to.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -9,9 +10,11 @@ use serde::Serialize;
 use super::aside::Return;
 use super::peer::Peer;
 use super::taking::{Arrival, Numbered};
+use crate::codec;
 use crate::id::Slot;
 use crate::process::handling::{Naming, Taken, Work};
 use crate::protocol::connection::Begin;
+use crate::protocol::json::{JsonFault, JsonReply};
 use crate::protocol::series::Take;
 use crate::protocol::wire::{Cause, Failure};
 
@@ -35,6 +38,8 @@ pub struct Ticket {
     is_notice: bool,
     /// Of a message of a series (M-6).
     numbered: Option<Box<Numbered>>,
+    /// The sender knows no types: the result goes as JSON.
+    as_json: bool,
 }
 
 /// Whether a message is handled.
@@ -93,12 +98,18 @@ impl Ticket {
             taken,
             is_notice,
             numbered,
+            as_json: false,
         }
     }
 
     /// Says for whom it is.
     pub(super) fn set_slot(&mut self, slot: Slot) {
         self.slot = slot;
+    }
+
+    /// The result is to go as JSON.
+    pub fn answer_as_json(&mut self) {
+        self.as_json = true;
     }
 
     /// What is shown while it is handled.
@@ -218,9 +229,25 @@ impl Ticket {
     }
 
     fn send_reply<R: Serialize + ?Sized>(&self, value: &R) {
-        if let Some(correlation) = self.correlation {
-            self.peer.with(|connection| connection.reply(correlation, value));
+        let Some(correlation) = self.correlation else { return };
+        if self.as_json {
+            return self.send_json(correlation, value);
         }
+        self.peer.with(|connection| connection.reply(correlation, value));
+    }
+
+    #[cold]
+    fn send_json<R: Serialize + ?Sized>(&self, correlation: u64, value: &R) {
+        let written = catch_unwind(AssertUnwindSafe(|| serde_json::to_string(value)));
+        let why = match written {
+            Ok(Ok(text)) => {
+                return self.peer.with(|connection| connection.reply(correlation, &JsonReply(text)));
+            }
+            Ok(Err(error)) => codec::cut(error.to_string()),
+            Err(_) => "its Serialize panicked".to_owned(),
+        };
+        let failure = Failure::failed(Cause::Json(JsonFault::Result(why)));
+        self.peer.with(|connection| connection.reply_failure(correlation, &failure));
     }
 
     /// Why there is none.

@@ -20,7 +20,8 @@ impl Deployment {
             plan.process_by_id(self.process_of(child)).expect("the engine's children are the plan's");
         let last_exit = self.last_exits.get(&planned.id).copied();
         let states = self.states.of(planned.id);
-        let mut launch = launching::launch((&plan, &self.keys), planned, incarnation, last_exit, states);
+        let (known, programs) = ((&*plan, &self.keys), &self.programs);
+        let mut launch = launching::launch(known, planned, incarnation, last_exit, states, programs);
         launch.welcome.names.extend(self.started_by(planned.id));
         launch.welcome.revoked = self.revoked.of(planned.id);
         let process = planned.name.clone();

@@ -36,6 +36,8 @@ impl Deployment {
                 self.name_senders(report.handling.as_mut_slice());
                 self.tell(Event::Panicked { process: name, incarnation, report: Arc::new(report) });
             }
+            // Its attendant has compared them.
+            ToRoot::Shapes { .. } => {}
             ToRoot::Finish { .. } => self.broker.leaving(process),
             ToRoot::Alive { number } => self.alive(life, number),
             ToRoot::Progress { number } => self.progressed(life, number),

@@ -16,16 +16,16 @@ use crate::process::keeping::Keeper;
 use crate::process::routing::Router;
 use crate::protocol::control::{ActorStart, Refusal};
 use crate::protocol::watching::EndReason;
+use crate::runtime::registered::Registered;
 use crate::runtime::spawn::{Birth, Spawn};
 use crate::runtime::state::Keeping;
-use crate::topology::HostedType;
 
 /// What a program can host, by the names of the types.
 pub(in crate::runtime) type Factories = Rc<BTreeMap<&'static str, Box<dyn Factory>>>;
 
 /// Makes actors of one type.
 pub(in crate::runtime) trait Factory {
-    fn hosted(&self) -> HostedType;
+    fn registered(&self) -> Registered;
     /// Gives an actor its place, in which it can be addressed from now on. Its first life is still to come.
     fn place(&self, router: &Arc<Router>, start: &ActorStart) -> Rc<dyn Hosted>;
 }
@@ -39,9 +39,8 @@ impl<A> Default for TypedFactory<A> {
 }
 
 impl<A: Spawn> Factory for TypedFactory<A> {
-    fn hosted(&self) -> HostedType {
-        let messages = A::messages().iter().map(|entry| entry.name.to_owned()).collect();
-        HostedType { name: A::TYPE_NAME.to_owned(), messages }
+    fn registered(&self) -> Registered {
+        Registered::of::<A>()
     }
 
     fn place(&self, router: &Arc<Router>, start: &ActorStart) -> Rc<dyn Hosted> {

@@ -5,7 +5,7 @@ use super::expand::{self, Instance, MAX_ACTORS, MAX_PROCESSES};
 use super::merge::{self, Merged};
 use super::placed::{self, Basis};
 use super::program::Programs;
-use super::{actors, assemble, settings, wiring};
+use super::{actors, arguments, assemble, settings, wiring};
 use crate::id::ProcessId;
 use crate::supervision::AutoShutdown;
 use crate::topology::catalog::Catalog;
@@ -57,6 +57,7 @@ fn add(
     let merged: Vec<Merged> = placed.iter().map(|placed| merge::merge(basis, placed, findings)).collect();
     let programs = Programs::ask(basis, &placed, &merged, catalog, findings);
     let directory = Directory::new(&placed, &instances).beside(plan);
+    arguments::check(&placed, &merged, &programs, &directory, findings);
     let mut budget = wiring::Budget::default();
     let mut processes = Vec::with_capacity(instances.len());
     for instance in &instances {

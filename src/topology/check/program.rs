@@ -32,6 +32,12 @@ impl Programs {
         Programs(programs)
     }
 
+    /// The schema of the arguments of an actor type, if the program has said one.
+    pub(super) fn args_of(&self, program: &ProgramRef, type_name: &str) -> Option<&serde_json::Value> {
+        let types = self.0.get(program)?.as_ref().ok()?.types.as_ref()?;
+        types.iter().find(|hosted| hosted.name == type_name)?.args.as_ref()
+    }
+
     /// The file to start. One that is still to be built stands where it was declared.
     pub(super) fn resolved(&self, program: &ProgramRef) -> ResolvedProgram {
         match (program, self.0.get(program)) {
@@ -91,10 +97,13 @@ fn check_types(
     };
     let hosted = types.iter().map(|hosted| hosted.name.as_str());
     for actor in placed.process.actors.iter().filter(|actor| !actor.type_name.is_empty()) {
-        if hosted.clone().any(|name| name == actor.type_name) {
+        let path = placed.path.key("actor").key(&actor.name).key("type");
+        if let Some(known) = types.iter().find(|hosted| hosted.name == actor.type_name) {
+            let unfit =
+                known.unfit.iter().map(|why| Diagnostic::warning(path.clone(), why.clone()).help(MEND));
+            findings.extend(unfit);
             continue;
         }
-        let path = placed.path.key("actor").key(&actor.name).key("type");
         let message = format!("{program} hosts no actor type `{}`", actor.type_name);
         let help = match types.is_empty() {
             true => "it hosts none: register it with Program::actor".to_owned(),
@@ -105,3 +114,7 @@ fn check_types(
         findings.push(Diagnostic::error(path, message).help(help));
     }
 }
+
+/// What to do about a message that bincode can't carry.
+const MEND: &str = "within its process it works; else give it a type of its own without `flatten`, `untagged` and `tag`, or \
+                    send such data as text";

@@ -275,7 +275,7 @@ const DELIVERY: &str = "delivery";
 const AT_LEAST_ONCE: &str = "at_least_once";
 
 /// The name in a table that is an address.
-fn addr_of(members: &Map<String, Value>) -> Option<&str> {
+pub(super) fn addr_of(members: &Map<String, Value>) -> Option<&str> {
     let name = members.get("addr")?.as_str()?;
     let others = members.len() - 1;
     let asks = members.get(DELIVERY).is_some_and(Value::is_string);
@@ -295,7 +295,7 @@ fn addressed(name: &str) -> Value {
 }
 
 /// The member of a table that has one, if that is a text.
-fn only_member(members: &Map<String, Value>) -> Option<(&str, &str)> {
+pub(super) fn only_member(members: &Map<String, Value>) -> Option<(&str, &str)> {
     let (key, value) = members.iter().next().filter(|_| members.len() == 1)?;
     Some((key, value.as_str()?))
 }

@@ -11,10 +11,7 @@ const MAX_LISTED: usize = 16;
 const MAX_COMPARED_BYTES: usize = 128;
 
 /// The candidate that was probably meant.
-pub(in crate::topology) fn closest<'c>(
-    written: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub(crate) fn closest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let likeness = |candidate: &str| {
         let (written, candidate) = (written.to_lowercase(), candidate.to_lowercase());
         strsim::jaro_winkler(&written, &candidate)
@@ -33,7 +30,7 @@ pub(in crate::topology) fn closest<'c>(
 }
 
 /// ``did you mean `x`?``, or, where nothing is close, which `what` there are.
-pub(in crate::topology) fn did_you_mean<'c>(
+pub(crate) fn did_you_mean<'c>(
     written: &str,
     candidates: impl IntoIterator<Item = &'c str> + Clone,
     what: &str,
@@ -45,7 +42,7 @@ pub(in crate::topology) fn did_you_mean<'c>(
 }
 
 /// `` `a`, `b` and 3 more``.
-pub(in crate::topology) fn listed<'c>(names: impl IntoIterator<Item = &'c str>) -> String {
+pub(crate) fn listed<'c>(names: impl IntoIterator<Item = &'c str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
     let shown: Vec<String> = names.iter().take(MAX_LISTED).map(|name| format!("`{name}`")).collect();
     match names.len().saturating_sub(MAX_LISTED) {

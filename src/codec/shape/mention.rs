@@ -1,0 +1,67 @@
+//! What an address says, while its type is looked at, of whom it leads to; and that a descriptor is one.
+//!
+//! An address reads itself as the same bytes whatever it leads to. So that a program's shapes contain the messages that
+//! it *sends*, an address that is looked at mentions the type of its actor here, just before it reads itself.
+
+use std::cell::{Cell, RefCell};
+
+use serde::{Deserialize as _, Deserializer};
+
+use super::look::Looked;
+use super::protocol::{ActorKey, Collect};
+
+/// What is not as it reads itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Whom {
+    /// An actor of this type, whose messages are found out so.
+    Actor(ActorKey, Collect),
+    /// Whatever takes this message.
+    Message(&'static str, fn() -> (Looked, Looked)),
+    /// A descriptor, which reads itself as a number.
+    Descriptor,
+}
+
+thread_local! {
+    /// How deep this thread is in looking.
+    static LOOKING: Cell<u32> = const { Cell::new(0) };
+    static MENTIONED: RefCell<Option<Whom>> = const { RefCell::new(None) };
+}
+
+/// If the type that reads itself on this thread is only looked at, notes what it is, and takes a place for it from the
+/// deserializer; else gives that back.
+///
+/// # Errors
+/// Those of the deserializer.
+pub(crate) fn mention<'de, D: Deserializer<'de>>(deserializer: D, what: Whom) -> Result<Option<D>, D::Error> {
+    if LOOKING.get() == 0 {
+        return Ok(Some(deserializer));
+    }
+    MENTIONED.set(Some(what));
+    <()>::deserialize(deserializer).map(|()| None)
+}
+
+/// What the address that reads itself now has mentioned.
+pub(super) fn take() -> Option<Whom> {
+    MENTIONED.take()
+}
+
+/// How many looks this thread is within.
+pub(super) fn depth() -> u32 {
+    LOOKING.get()
+}
+
+/// This thread looks at a type, until this is dropped.
+pub(super) struct Looking;
+
+impl Looking {
+    pub(super) fn begin() -> Looking {
+        LOOKING.set(LOOKING.get() + 1);
+        Looking
+    }
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        LOOKING.set(LOOKING.get().saturating_sub(1));
+    }
+}
