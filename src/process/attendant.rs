@@ -9,6 +9,8 @@
 //!                 +-- start deadline: kill      |
 //!                 +-- pidfd --> reaped, time ---+
 //! ```
+//!
+//! When it is reaped and its control pipe was read to the end, its peers may know (`Died`). What it had started may take longer.
 
 use std::cell::RefCell;
 use std::io;
@@ -26,7 +28,7 @@ use super::birth::{Birth, Verdict};
 use super::cgroup::{Kills, OutOfMemory};
 use super::event::{Death, Killed, Report, Stream, Violation, WorkerEvent};
 use super::launcher::{Outgoing, Worker};
-use super::orphans::{Estate, Orphans};
+use super::orphans::Estate;
 use super::programs::{Programs, Unfit};
 use super::status::{self, Status};
 use super::stdio::{Lines, Rest};
@@ -134,9 +136,14 @@ impl Attendant {
     ) {
         let Pipes { control: pipe, stdout, stderr } = pipes;
         let Start { greeting, queue, at: started, deadline: start_deadline } = start;
-        let (reaped, control, unsent_frames, stdout, stderr, ()) = tokio::join!(
-            self.reap(child, exit, estate),
-            self.listen(&pipe),
+        let dying = async {
+            let ((reaped, died), control) = tokio::join!(self.reap(child, exit), self.listen(&pipe));
+            let cursor = status::read(self.process, &self.page).cursor;
+            self.report(WorkerEvent::Died(reaped.exit, cursor)).await;
+            (reaped, died, control, estate.sweep(self.pidfd.pid()).await)
+        };
+        let (dead, unsent_frames, stdout, stderr, ()) = tokio::join!(
+            dying,
             self.write(&pipe, greeting, queue),
             self.lines(Stream::Stdout).relay(stdout, self.end.subscribe()),
             self.lines(Stream::Stderr).relay(stderr, self.end.subscribe()),
@@ -145,7 +152,7 @@ impl Attendant {
         self.programs.leave(self.process);
         // Whoever hears of the death finds its descriptors closed.
         drop(pipe);
-        let (Reaped { exit, resources }, died, orphans) = reaped;
+        let (Reaped { exit, resources }, died, control, orphans) = dead;
         let Rest { last: last_stderr, lost, drained } = stderr;
         let Status { handling, cursor, .. } = status::read(self.process, &self.page);
         let out_of_memory = self.out_of_memory(exit);
@@ -179,12 +186,7 @@ impl Attendant {
     }
 
     /// Waits for the end, and gives the pipes their deadline.
-    async fn reap(
-        &self,
-        mut child: Child,
-        exit: AsyncFd<Arc<Pidfd>>,
-        estate: Estate,
-    ) -> (Reaped, Instant, Orphans) {
+    async fn reap(&self, mut child: Child, exit: AsyncFd<Arc<Pidfd>>) -> (Reaped, Instant) {
         let reaped = loop {
             // Readiness of a registered descriptor fails only when the runtime shuts down, which drops this task.
             let Ok(mut ready) = exit.readable().await else { std::future::pending().await };
@@ -197,7 +199,7 @@ impl Attendant {
         };
         let died = Instant::now();
         self.end.send_replace(Some(died + DRAIN_DEADLINE));
-        (reaped, died, estate.sweep(self.pidfd.pid()).await)
+        (reaped, died)
     }
 
     /// The kernel kills with SIGKILL; so do others, but not without a trace of want of memory.

@@ -56,7 +56,7 @@ impl Cgroup {
         Ok(fs::File::open(&self.folder)?.into())
     }
 
-    /// Who is in it.
+    /// Who is in it, and in those beneath it.
     pub(super) fn members(&self) -> Vec<i32> {
         members(&self.folder)
     }
@@ -65,7 +65,13 @@ impl Cgroup {
     pub(super) fn holds(&self, pid: i32) -> bool {
         let Some(mount) = unified() else { return false };
         path_of(pid, "")
-            .is_some_and(|path| mount.folder_of(&path).is_some_and(|folder| folder == self.folder))
+            .is_some_and(|path| mount.folder_of(&path).is_some_and(|folder| folder.starts_with(&self.folder)))
+    }
+
+    /// Whether somebody is in it.
+    pub(super) fn is_populated(&self) -> bool {
+        let events = fs::read_to_string(self.folder.join("cgroup.events")).unwrap_or_default();
+        events.lines().any(|line| line == "populated 1")
     }
 
     /// Kills all that is in it.
@@ -89,10 +95,7 @@ impl Cgroup {
         if self.removed {
             return true;
         }
-        self.removed = match fs::remove_dir(&self.folder) {
-            Ok(()) => true,
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        };
+        self.removed = remove(&self.folder);
         if let Some(roots) = self.folder.parent().filter(|_| self.removed) {
             // It is empty when this was the last one.
             let _ = fs::remove_dir(roots);
@@ -107,9 +110,31 @@ impl Drop for Cgroup {
     }
 }
 
+/// The groups right beneath one: those that a root within a worker has made.
+fn beneath(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
+}
+
 fn members(folder: &Path) -> Vec<i32> {
     let list = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-    list.lines().flat_map(str::parse).collect()
+    let own = list.lines().flat_map(str::parse);
+    own.chain(beneath(folder).flat_map(|inner| members(&inner))).collect()
+}
+
+/// The deepest first. Whether it is gone.
+fn remove(folder: &Path) -> bool {
+    let gone = |removed: io::Result<()>| match removed {
+        Ok(()) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    };
+    // Most have none beneath them.
+    gone(fs::remove_dir(folder)) || {
+        for inner in beneath(folder) {
+            remove(&inner);
+        }
+        gone(fs::remove_dir(folder))
+    }
 }
 
 fn kill(folder: &Path) {
@@ -134,10 +159,9 @@ pub(super) async fn sweep_stale() {
     let Some(own) = own_folder() else { return };
     let entries = fs::read_dir(own).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| is_stale(&entry.file_name().to_string_lossy())) {
-        let lives = fs::read_dir(entry.path()).into_iter().flatten().flatten();
-        for life in lives.filter(|life| life.path().is_dir()) {
-            kill(&life.path());
-            Cgroup { folder: life.path(), removed: false }.end().await;
+        for life in beneath(&entry.path()) {
+            kill(&life);
+            Cgroup { folder: life, removed: false }.end().await;
         }
         let _ = fs::remove_dir(entry.path());
     }
@@ -153,7 +177,17 @@ fn is_stale(name: &str) -> bool {
     };
     let (Ok(pid), Ok(started)) = (pid.parse::<i32>(), started.parse::<u64>()) else { return false };
     Some(namespace) == pid_namespace().as_deref()
-        && proc::stat(pid).map_or(true, |stat| stat.started != started || stat.state == proc::State::Dead)
+        && match proc::stat(pid) {
+            Ok(stat) => stat.started != started || stat.state == proc::State::Dead,
+            // It may be hidden from us, or there is no descriptor left to look with.
+            Err(_) => is_nobody(pid),
+        }
+}
+
+/// Whether nobody has this number.
+fn is_nobody(pid: i32) -> bool {
+    let asked = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None);
+    asked == Err(nix::errno::Errno::ESRCH)
 }
 
 /// `pid:[4026531836]` without its decoration.

@@ -27,7 +27,8 @@ pub type Report = (ProcessId, Incarnation, WorkerEvent);
 /// ```
 ///
 /// The first `Frame` is `Ready` with the right identity, or `Refused`. After a `Violation` no `Frame` comes and
-/// the worker has been sent SIGKILL. `Exited` comes after every frame and line that the worker had written.
+/// the worker has been sent SIGKILL. `Died` comes after every frame that the worker had written, `Exited` after every line, and once
+/// what it had started is gone, too.
 #[derive(Debug)]
 pub enum WorkerEvent {
     /// It said something, with the descriptors it sent along.
@@ -36,7 +37,9 @@ pub enum WorkerEvent {
     Line(Line),
     /// It said something that no worker may say; it is being killed for it (H59).
     Violation(Violation),
-    /// It is dead and reaped.
+    /// It is dead and reaped, and said nothing more: how it ended, and how far it had come.
+    Died(Exit, Cursor),
+    /// Nothing is left of it.
     Exited(Box<Death>),
 }
 

@@ -166,6 +166,12 @@ struct Queues {
     end: Option<(Instant, i32)>,
 }
 
+/// Of these there are few under way, by limits of their own, or as many as addresses that this process keeps in mind anyway;
+/// and none may be lost, since whoever sent it waits for what follows.
+fn is_counted_elsewhere(frame: &ToRoot) -> bool {
+    matches!(frame, ToRoot::Keep(_) | ToRoot::Ask(_) | ToRoot::Introduce { .. } | ToRoot::Revoke(_))
+}
+
 impl Queues {
     fn is_flushed(&self) -> bool {
         self.urgent.is_empty() && self.logs.is_empty() && !self.in_flight
@@ -175,8 +181,7 @@ impl Queues {
         let mut bytes = Vec::new();
         control_frames::encode_into(&frame, 0, &mut bytes)?;
         let first = !self.started && matches!(frame, ToRoot::Ready(_) | ToRoot::Refused(_));
-        // Of states and requests there are few under way, by limits of their own, and none may be lost.
-        let weight = if matches!(frame, ToRoot::Keep(_) | ToRoot::Ask(_)) { 0 } else { bytes.len() };
+        let weight = if is_counted_elsewhere(&frame) { 0 } else { bytes.len() };
         if !first && self.urgent_bytes + weight > URGENT_BYTES {
             return Err(LaneError::Full(Box::new(frame)));
         }

@@ -195,9 +195,11 @@ impl Estate {
         // Most workers leave nobody; then nobody is looked for among all processes of the machine.
         let mut may_be_left = cgroup.is_none() || pidfd::has_dead_children();
         if let Some(cgroup) = &cgroup {
-            let members: Vec<Arc<Pidfd>> = cgroup.members().into_iter().flat_map(open).collect();
-            may_be_left |= !members.is_empty();
-            if !members.is_empty() {
+            let is_populated = cgroup.is_populated();
+            may_be_left |= is_populated;
+            let members = if is_populated { cgroup.members() } else { Vec::new() };
+            let members: Vec<Arc<Pidfd>> = members.into_iter().flat_map(open).collect();
+            if is_populated {
                 cgroup.kill();
             }
             orphans.killed += members.len();

@@ -235,7 +235,8 @@ impl Deployment {
                 // Its attendant has killed it.
                 self.blamed((process, incarnation), ProcessId::ROOT, violation.to_string(), true);
             }
-            WorkerEvent::Exited(death) => self.exited(process, incarnation, *death).await,
+            WorkerEvent::Died(exit, cursor) => self.died((process, incarnation), exit, &cursor).await,
+            WorkerEvent::Exited(death) => self.exited(process, incarnation, *death),
         }
     }
 

@@ -139,7 +139,7 @@ struct Lane(ControlLane);
 
 impl Broker for Lane {
     fn say(&self, what: ToRoot) {
-        // Refused only when the root is gone, and then this process ends.
+        // What is said here is refused only when the root is gone, and then this process ends.
         let _ = self.0.send(what);
     }
 }

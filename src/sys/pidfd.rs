@@ -124,6 +124,11 @@ impl Child {
         Ok(Child { pidfd: Arc::new(Pidfd::open(pid)?), reaped: false })
     }
 
+    /// Becomes the owner of a child that the kernel has made with this descriptor.
+    pub(super) fn own(pid: i32, fd: OwnedFd) -> Child {
+        Child { pidfd: Arc::new(Pidfd { fd, pid }), reaped: false }
+    }
+
     /// The sharable half, for signals and for readiness.
     pub fn pidfd(&self) -> &Arc<Pidfd> {
         &self.pidfd

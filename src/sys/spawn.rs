@@ -104,10 +104,12 @@ pub fn spawn(order: &Order<'_>) -> Result<Spawned, SpawnError> {
         parent: nix::unistd::getpid().as_raw(),
         mark: Some(order.mark),
     };
-    let child = with_signals_blocked(|| child::start(&mut plan))?;
+    let child = with_signals_blocked(|| child::start(&mut plan));
     // Our copies must go, or the pipes would never end (H8).
     drop((null, child_stdout, child_stderr, child_report, control, group));
+    // What the child said says more than that it is gone.
     await_exec(report)?;
+    let child = child?;
     for fd in [&stdout, &stderr] {
         fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(setup("make a pipe non-blocking"))?;
     }
@@ -141,10 +143,10 @@ pub fn spawn_to_outlive(
         parent: nix::unistd::getpid().as_raw(),
         mark: None,
     };
-    let child = with_signals_blocked(|| child::start(&mut plan))?;
+    let child = with_signals_blocked(|| child::start(&mut plan));
     drop((nothing, input, child_report));
     await_exec(report)?;
-    Ok(child)
+    child
 }
 
 fn null(how: OFlag) -> Result<OwnedFd, SpawnError> {

@@ -8,6 +8,8 @@
 use libtest_mimic::Arguments;
 use procession::topology::Transport;
 
+#[path = "../common/cgroups.rs"]
+mod cgroups;
 #[macro_use]
 #[path = "../common/messages.rs"]
 mod messages;

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
@@ -20,6 +21,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("h08_descriptors_reach_the_worker_over_the_control_pipe", descriptors_travel),
         story("x2_a_worker_holds_four_descriptors_and_no_marks", four_descriptors),
         story("h27_what_can_not_be_executed_is_said_at_once_with_path_and_errno", not_executable),
+        story("h27_so_it_is_where_the_kernel_reaps_children_by_itself", not_executable_unreaped),
         story("h27_programs_that_are_not_procession_are_told_from_others", not_procession),
         story("h25_a_program_that_deploys_before_it_takes_over_is_stopped", deploys_first),
         story("h25_roots_do_not_nest_for_ever", too_deep),
@@ -110,6 +112,39 @@ async fn not_executable(mut stage: Stage) {
     let failure = launch(what, stage.events.clone()).expect_err("a zero byte");
     assert!(matches!(failure, LaunchFailure::ZeroByte { .. }), "{failure:?}");
     assert!(stage.heard.is_empty(), "a launch that fails at once reports nothing");
+}
+
+/// The kernel reaps such children by itself, before anybody has looked at them.
+async fn not_executable_unreaped(_: Stage) {
+    let root = Command::new(std::env::current_exe().unwrap()).arg("raw-unreaped").output().unwrap();
+    let told = String::from_utf8_lossy(&root.stdout);
+    assert!(
+        root.status.success() && told.lines().count() == 100,
+        "{}",
+        String::from_utf8_lossy(&root.stderr)
+    );
+    assert!(told.lines().all(|line| line.contains("/no/such/program")), "{told}");
+}
+
+/// A root whose children are reaped by the kernel, and whose workers can't be executed.
+pub(crate) fn unreaped() -> ! {
+    // SAFETY: nothing else runs yet, and no handler is set.
+    #[allow(unsafe_code)]
+    unsafe {
+        nix::sys::signal::signal(nix::sys::signal::Signal::SIGCHLD, nix::sys::signal::SigHandler::SigIgn)
+            .unwrap();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let mut stage = Stage::new(1);
+        for _ in 0..100 {
+            let what = stage.program("/no/such/program", &[]);
+            let failure = launch(what, stage.events.clone()).expect_err("there is no such program");
+            assert!(matches!(failure, LaunchFailure::NotExecutable { .. }), "{failure:?}");
+            println!("{failure}");
+        }
+    });
+    procession::sys::exit::exit_now(0)
 }
 
 async fn not_procession(mut stage: Stage) {

@@ -9,6 +9,8 @@
 use libtest_mimic::{Arguments, Trial};
 
 mod births;
+#[path = "../common/cgroups.rs"]
+mod cgroups;
 mod deaths;
 mod lines;
 mod orphans;

@@ -15,6 +15,7 @@ use procession::protocol::control::ToRoot;
 use procession::sys::pidfd::Pidfd;
 use procession::sys::readiness;
 
+use crate::cgroups::{groups_of, mount, no_cgroup};
 use crate::roles::stay;
 use crate::stage::{Stage, story};
 
@@ -28,6 +29,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("h22_a_daemon_of_a_daemon_dies_with_the_worker", daemon),
         story("h23_what_dies_before_its_worker_is_reaped_meanwhile", dead_before),
         story("h22_in_its_cgroup_it_dies_without_its_mark_too", cgroup),
+        story("h22_in_a_group_beneath_its_cgroup_it_dies_too", nested_cgroup),
         story("h22_what_the_root_started_itself_is_left_alone", bystanders),
         story("p2_the_root_adopts_orphans_only_while_it_has_workers", adopting),
         story("p2_what_a_killed_root_left_in_cgroups_is_swept_by_the_next", stale_cgroups),
@@ -158,33 +160,18 @@ async fn cgroup(stage: Stage) {
     assert_eq!(groups_of(std::process::id()), Vec::<PathBuf>::new(), "the groups are removed");
 }
 
-/// Why this process may make no group of its own in the second hierarchy.
-fn no_cgroup() -> Option<String> {
-    let Some(own) = own_group() else { return Some("cgroup2 is not mounted".to_owned()) };
-    let probe = own.join(format!("procession-test-{}", std::process::id()));
-    match std::fs::create_dir(&probe) {
-        Ok(()) => std::fs::remove_dir(&probe).err().map(|error| error.to_string()),
-        Err(error) => Some(format!("{}: {error}", probe.display())),
+/// As what a root within a worker has started, when that root is killed and nobody cleans up after it.
+async fn nested_cgroup(stage: Stage) {
+    if let Some(reason) = no_cgroup() {
+        return println!("SKIPPED, no cgroup may be made here: {reason}");
     }
-}
-
-fn own_group() -> Option<PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let line = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;
-    let at = line.split(' ').nth(4).unwrap();
-    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap();
-    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    Some(PathBuf::from(at).join(path))
-}
-
-/// The groups of the workers of a root.
-fn groups_of(root: u32) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(own_group().unwrap()).unwrap().flatten().map(|entry| entry.path());
-    let of_root = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        name.starts_with("procession-") && name.split('-').nth(2) == Some(&root.to_string())
-    };
-    entries.filter(of_root).collect()
+    let command = format!(
+        "inner={}$(sed -n 's/^0:://p' /proc/self/cgroup)/procession-inner/1.1; mkdir -p $inner; echo $$ > $inner/cgroup.procs; {OWN_SESSION}",
+        mount().unwrap().display()
+    );
+    let (death, orphans) = left_behind(stage, &command, true).await;
+    assert_gone(&death, &orphans);
+    assert_eq!(groups_of(std::process::id()), Vec::<PathBuf>::new(), "the groups are removed");
 }
 
 async fn bystanders(mut stage: Stage) {

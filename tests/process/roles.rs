@@ -9,7 +9,7 @@ use procession::process::control::{ControlEvent, ControlLane};
 use procession::process::handling;
 use procession::protocol::control::{Ready, Refusal, ToRoot, ToWorker, Welcome};
 
-use crate::orphans;
+use crate::{births, orphans};
 
 /// Roles that never become workers.
 pub(crate) fn play_raw() {
@@ -21,6 +21,7 @@ pub(crate) fn play_raw() {
         Some("raw-root-cgroup") => orphans::root(&arguments[1], true),
         Some("raw-churn") => orphans::churn(&arguments[1..]),
         Some("raw-limited") => orphans::limited(&arguments[1], &arguments[2]),
+        Some("raw-unreaped") => births::unreaped(),
         Some("raw-close") => {
             // What a daemon does that closes every descriptor it does not know.
             let _ = nix::unistd::close(3);

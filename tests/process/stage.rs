@@ -142,13 +142,17 @@ impl Stage {
 
     /// Everything until the only worker is dead; nothing comes after it.
     pub(crate) async fn life(&mut self) -> Life {
-        let (mut frames, mut lines, mut violations) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut frames, mut lines, mut violations, mut died) = (Vec::new(), Vec::new(), Vec::new(), None);
         let death = loop {
             match self.next().await {
                 WorkerEvent::Frame(frame, _) => frames.push(frame),
                 WorkerEvent::Line(line) => lines.push(line),
                 WorkerEvent::Violation(violation) => violations.push(violation),
-                WorkerEvent::Exited(death) => break *death,
+                WorkerEvent::Died(exit, _) => assert_eq!(died.replace(exit), None, "it dies once"),
+                WorkerEvent::Exited(death) => {
+                    assert_eq!(died, Some(death.exit), "that it died is known first");
+                    break *death;
+                }
             }
         };
         assert!(self.heard.is_empty(), "Exited is the last event");

@@ -1,6 +1,7 @@
 //! Answers to what workers ask: handed over at once, or, where a control pipe is full, a little later.
 //!
-//! An introduction that finds no room is asked for again; an answer is waited for, so it may not be lost.
+//! An introduction that finds no room is asked for again; an answer is waited for, and so is a word about a peer, so it may
+//! not be lost.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -20,7 +20,7 @@ impl Deployment {
             Err(why) if exists => {
                 let (by, process) = (self.name(asker.0), self.name(process));
                 tracing::warn!(target: "procession", %by, %process, %why, "an address gives no right to be introduced");
-                self.hand(asker.0, ToWorker::Denied { target: *target, why }, Vec::new());
+                self.answer(asker, ToWorker::Denied { target: *target, why });
             }
             _ => self.broker.request(asker, process, broken, Instant::now()),
         }
@@ -41,12 +41,24 @@ impl Deployment {
                 }
             },
             Say::Unreachable(to, process, why) => {
-                self.hand(to, ToWorker::Unreachable { process, why }, Vec::new());
+                self.word(to, ToWorker::Unreachable { process, why });
             }
             Say::Down(to, (process, incarnation), exit, cursor) => {
                 let cursor = cursor.map(|cursor| *cursor);
-                self.hand(to, ToWorker::Down { process, incarnation, exit, cursor }, Vec::new());
+                self.word(to, ToWorker::Down { process, incarnation, exit, cursor });
             }
+        }
+    }
+
+    /// Somebody there waits for it.
+    fn word(&mut self, to: ProcessId, word: ToWorker) {
+        let incarnation = if to.is_root() {
+            Some(Incarnation::FIRST)
+        } else {
+            self.living.get(&to).map(|living| living.incarnation)
+        };
+        if let Some(incarnation) = incarnation {
+            self.answer((to, incarnation), word);
         }
     }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Deployment, Living};
-use crate::id::{Incarnation, ProcessId};
+use crate::id::{Exit, Incarnation, ProcessId};
 use crate::process::event::Death;
 use crate::process::launcher;
-use crate::protocol::control::ToWorker;
+use crate::protocol::control::{Cursor, ToWorker};
 use crate::runtime::broker::Life;
 use crate::runtime::event::Event;
 use crate::runtime::launching;
@@ -85,25 +85,32 @@ impl Deployment {
         let (process, incarnation) = life;
         let Some(living) = self.living.get_mut(&process) else { return };
         living.ready = true;
+        let (after, asked_to_end) = (living.since.elapsed(), living.asked_to_end);
         self.states.begun(process);
-        let after = living.since.elapsed();
         self.tell(Event::Ready { process: self.name(process), incarnation, after });
         self.introduce_to_letters(process);
-        self.broker.ready(life);
-        if let Some(planned) = self.plan.process_by_id(process) {
-            self.hangs.begin(life, planned.hang);
+        // One that was told to stop before it was ready takes nothing in, and may take its time.
+        if !asked_to_end {
+            self.broker.ready(life);
+            let planned = self.plan.process_by_id(process);
+            planned.into_iter().for_each(|planned| self.hangs.begin(life, planned.hang));
         }
         self.engine.handle_ready(self.child_of(process), incarnation, Instant::now());
         self.added_is_ready(process);
     }
 
-    pub(super) async fn exited(&mut self, process: ProcessId, incarnation: Incarnation, mut death: Death) {
-        // Those who watch it hear first: to write a log takes as long as its reader takes, and a birth some milliseconds.
-        self.broker.down((process, incarnation), death.exit, Some(&death.cursor));
+    /// A worker is dead. Its peers hear of it at once: what it has started may take time to die, its log record as long as
+    /// its reader takes, and the next birth some milliseconds.
+    pub(super) async fn died(&mut self, life: Life, exit: Exit, cursor: &Cursor) {
+        self.hangs.end(life.0);
+        self.broker.down(life, exit, Some(cursor));
         self.say_at_once().await;
+    }
+
+    /// Nothing is left of a worker.
+    pub(super) fn exited(&mut self, process: ProcessId, incarnation: Incarnation, mut death: Death) {
         let name = self.name(process);
         let asked = self.living.remove(&process).is_some_and(|living| living.asked_to_end);
-        self.hangs.end(process);
         self.name_senders(&mut death.handling);
         if let Some(panic) = &mut death.panic {
             self.name_senders(panic.handling.as_mut_slice());

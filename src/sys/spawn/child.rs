@@ -3,7 +3,7 @@
 //! Another thread of the parent may have held any lock at the moment of the fork, the allocator's included; here
 //! it is held for ever. So this file makes plain system calls on numbers and pointers that were laid out before,
 //! allocates nothing, panics nowhere, and leaves by exec or `_exit` (H24). It may share our memory, so it writes to nothing but its
-//! stack.
+//! stack and `errno`.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -11,6 +11,8 @@ use std::os::fd::RawFd;
 use super::super::exit::exit_now;
 use super::super::pidfd::Child;
 use super::{CONTROL_DESCRIPTOR, SpawnError};
+
+use sharing::Born;
 
 mod sharing;
 
@@ -71,24 +73,27 @@ pub(super) fn read_report(report: [u8; REPORT_BYTES]) -> (Stage, io::Error) {
 #[allow(unsafe_code)]
 pub(super) fn start(plan: &mut Plan) -> Result<Child, SpawnError> {
     let setup = |doing| move |error| SpawnError::Setup { doing, error };
+    if let Some(Born { pid, pidfd }) = sharing::start(plan) {
+        return Ok(Child::own(pid, pidfd));
+    }
     // SAFETY: the child calls nothing but `follow`, which keeps to async-signal-safe calls and never returns. Its
     // copy of `plan` points into the child's copy of the memory that the caller holds during this call.
-    let forked = sharing::start(plan).unwrap_or_else(|| match unsafe { libc::fork() } {
+    match unsafe { libc::fork() } {
+        -1 => Err(setup("fork")(io::Error::last_os_error())),
         0 => follow(plan),
-        forked => forked,
-    });
-    if forked < 0 {
-        return Err(setup("fork")(io::Error::last_os_error()));
+        pid => Child::adopt(pid).map_err(|error| {
+            // No pidfd, so nobody would own it. Its pid is still its own, since only we could reap it, except if it is gone: then
+            // somebody else has taken its exit status.
+            if error.raw_os_error() != Some(libc::ESRCH) {
+                // SAFETY: both take integers, and waitpid accepts a null status.
+                unsafe {
+                    libc::kill(pid, libc::SIGKILL);
+                    libc::waitpid(pid, std::ptr::null_mut(), 0);
+                }
+            }
+            setup("open a descriptor for the new process")(error)
+        }),
     }
-    Child::adopt(forked).map_err(|error| {
-        // No pidfd, so nobody would own it. Its pid is still its own, since only we could reap it.
-        // SAFETY: both take integers, and waitpid accepts a null status.
-        unsafe {
-            libc::kill(forked, libc::SIGKILL);
-            libc::waitpid(forked, std::ptr::null_mut(), 0);
-        }
-        setup("open a descriptor for the new process")(error)
-    })
 }
 
 fn follow(plan: &Plan) -> ! {

@@ -4,12 +4,23 @@
 //! on both sides. To be born in a control group saves the kernel's lock over all thread groups, which a process takes that
 //! moves into one: some ten milliseconds in which nobody on the machine may fork or exit.
 
+#[cfg(target_arch = "x86_64")]
+use std::os::fd::FromRawFd;
+use std::os::fd::OwnedFd;
+
 use super::Plan;
+
+/// A child, and the descriptor that names it. The kernel opens that with the child: one that could not execute its program may be
+/// gone before anybody could open it, where SIGCHLD is ignored.
+pub(super) struct Born {
+    pub(super) pid: i32,
+    pub(super) pidfd: OwnedFd,
+}
 
 /// Makes the child; the calling thread waits until it executes its program, or has ended. `None` if the kernel or a filter of system
 /// calls refuses this way, or it is not known for this processor; then nothing was made.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn start(plan: &mut Plan) -> Option<i32> {
+pub(super) fn start(plan: &mut Plan) -> Option<Born> {
     plan.born_in_group = plan.group >= 0;
     if plan.born_in_group
         && let Some(child) = clone(plan)
@@ -22,7 +33,7 @@ pub(super) fn start(plan: &mut Plan) -> Option<i32> {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) fn start(_: &mut Plan) -> Option<i32> {
+pub(super) fn start(_: &mut Plan) -> Option<Born> {
     None
 }
 
@@ -37,17 +48,19 @@ const BELOW_THE_STACK: usize = 256;
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
-fn clone(plan: &Plan) -> Option<i32> {
-    // SAFETY: plain data for which zeroes are valid: no stack of its own, nothing to be written.
+fn clone(plan: &Plan) -> Option<Born> {
+    // SAFETY: plain data for which zeroes are valid: no stack of its own, nothing else to be written.
     let mut order: libc::clone_args = unsafe { std::mem::zeroed() };
-    order.flags = (libc::CLONE_VM | libc::CLONE_VFORK).unsigned_abs().into();
+    let mut pidfd: i32 = -1;
+    order.flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD).unsigned_abs().into();
+    order.pidfd = (&raw mut pidfd).addr() as u64;
     order.exit_signal = libc::SIGCHLD.unsigned_abs().into();
     if plan.born_in_group {
         order.flags |= CLONE_INTO_CGROUP;
         order.cgroup = plan.group.unsigned_abs().into();
     }
     let result: i64;
-    // SAFETY: the kernel reads the order, which is as long as said. The child begins with our registers, on our stack, and
+    // SAFETY: the kernel reads the order, which is as long as said, and writes the number of a descriptor to where that says. The child begins with our registers, on our stack, and
     // we stand still until it has left our memory (CLONE_VFORK), with all signals blocked: so it may use the stack below
     // what this function and the compiler use, as a function that we call does, and must not return from here, which
     // `enter` never does. When we go on, nothing above has changed, and the kernel has changed the three registers named.
@@ -72,7 +85,9 @@ fn clone(plan: &Plan) -> Option<i32> {
             lateout("r11") _,
         );
     }
-    i32::try_from(result).ok().filter(|child| *child > 0)
+    let pid = i32::try_from(result).ok().filter(|pid| *pid > 0)?;
+    // SAFETY: the kernel has made a child, so it has opened this descriptor (close-on-exec) for this call alone.
+    Some(Born { pid, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
 }
 
 /// The child, from its first instruction on.
