@@ -8,14 +8,17 @@ use crate::address;
 use crate::codec::shape::{self, ActorKey, Collection, Looked, Protocol};
 use crate::topology::HostedType;
 
+/// The name of a message, and what was seen of it and its result.
+type Message = (&'static str, (Looked, Looked));
+
 /// An actor type that the program hosts.
 #[derive(Clone, Debug)]
 pub(super) struct Registered {
     name: &'static str,
     messages: fn() -> Vec<&'static str>,
     args: fn() -> Looked,
-    readable: fn() -> Vec<(&'static str, (Looked, Looked))>,
-    wire: fn() -> Vec<(&'static str, (Looked, Looked))>,
+    readable: fn() -> Vec<Message>,
+    wire: fn() -> Vec<Message>,
     used: Used,
 }
 
@@ -48,14 +51,14 @@ impl Registered {
     pub(super) fn hosted(&self, with_args: bool) -> HostedType {
         let messages = (self.messages)().into_iter().map(str::to_owned).collect();
         let args = with_args.then(|| self.args());
-        let unfit = with_args.then(|| self.fitness().into_iter().flatten().collect()).unwrap_or_default();
+        let unfit = if with_args { self.fitness().into_iter().flatten().collect() } else { Vec::new() };
         HostedType { name: self.name.to_owned(), messages, args, unfit }
     }
 
     /// bincode has no names, so it can't carry a type that looks at them to know what it is (H55). Each message with
     /// why it can't go to another process, if it can't.
     fn fitness(&self) -> Vec<Option<String>> {
-        let sentence = |(name, (message, result)): (&str, (Looked, Looked))| {
+        let sentence = |(name, (message, result)): Message| {
             let (what, found) = match (message.shapes.anything(), result.shapes.anything()) {
                 (Some(found), _) => ("", found),
                 (None, Some(found)) => ("the result of ", found),

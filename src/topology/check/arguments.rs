@@ -81,10 +81,8 @@ impl<'s> Checker<'s> {
         if is_replica && schema.get("type").is_some_and(|kind| kind == "integer") {
             return Ok(());
         }
-        if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
-            if let Some(target) = self.target(target) {
-                self.value(target, value, path, depth + 1)?;
-            }
+        if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|to| self.target(to)) {
+            self.value(target, value, path, depth + 1)?;
         }
         if schema.get("not").and_then(Value::as_object).is_some_and(Map::is_empty) {
             let message = "no value can be written here".to_owned();
@@ -238,27 +236,29 @@ impl<'s> Checker<'s> {
                 (None, None) => {}
             }
         }
-        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-        for name in required.filter_map(Value::as_str).filter(|name| !members.contains_key(*name)) {
-            // It may be there under a name that is nearly the same.
-            let unknown = |key: &&String| properties.is_some_and(|properties| !properties.contains_key(*key));
-            let near = members.keys().filter(unknown).find(|key| is_near(key, name));
-            return Err(match near {
-                Some(key) => {
-                    let message = format!("the type has no `{key}`");
-                    let help = format!("did you mean `{name}`?");
-                    Fault { is_absent: true, ..wrong(&path.key(key), message, help) }
-                }
-                None => {
-                    let help = properties
-                        .and_then(|properties| properties.get(name))
-                        .map(|schema| self.shown(schema));
-                    let help = format!("add {name} = {}", help.unwrap_or_else(|| "...".to_owned()));
-                    Fault { is_absent: true, ..wrong(path, format!("`{name}` is missing"), help) }
-                }
-            });
+        let mut required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+        match required.find_map(|name| name.as_str().filter(|name| !members.contains_key(*name))) {
+            Some(name) => Err(self.missing(name, properties, members, path)),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// A member that must be there. It may be there under a name that is nearly the same.
+    fn missing(
+        &self,
+        name: &str,
+        properties: Option<&Map<String, Value>>,
+        members: &Map<String, Value>,
+        path: &ValuePath,
+    ) -> Fault {
+        let unknown = |key: &&String| properties.is_some_and(|properties| !properties.contains_key(*key));
+        if let Some(key) = members.keys().filter(unknown).find(|key| is_near(key, name)) {
+            let (message, help) = (format!("the type has no `{key}`"), format!("did you mean `{name}`?"));
+            return Fault { is_absent: true, ..wrong(&path.key(key), message, help) };
+        }
+        let shown = properties.and_then(|properties| properties.get(name)).map(|schema| self.shown(schema));
+        let help = format!("add {name} = {}", shown.unwrap_or_else(|| "...".to_owned()));
+        Fault { is_absent: true, ..wrong(path, format!("`{name}` is missing"), help) }
     }
 
     /// The fault of the branch that was probably meant.
