@@ -44,6 +44,9 @@
 // Floors, lowest first: each imports only floors above it in this list; `tests/layering.rs` holds it. The empty
 // lines keep rustfmt from sorting them by name.
 
+// The derive names its types by the crate's name, here too.
+extern crate self as procession;
+
 pub mod id;
 
 pub mod sys;
@@ -61,6 +64,8 @@ pub mod protocol;
 pub mod topology;
 
 pub mod transport;
+
+pub mod trace;
 
 pub mod process;
 

@@ -4,7 +4,10 @@ pub use actix::prelude::*;
 pub use serde::{Deserialize, Serialize};
 
 pub use crate::ProcActor;
-pub use crate::address::{Accepts, ProcAddr, ProcMessage, ProcRecipient, SendError, Verdict};
+pub use crate::address::{
+    Accepts, Later, ProcAddr, ProcMessage, ProcRecipient, Responder, SendError, StreamError, Streaming,
+    Verdict,
+};
 pub use crate::blob::Blob;
 pub use crate::codec::descriptor::Descriptor;
 pub use crate::id::Exit;

@@ -79,6 +79,14 @@ runs() {
 runs pipes_pool "its job was done by another" "$bin/examples/pipes_pool"
 runs pipes_third_process '"an end" has 5 letters' "$bin/examples/pipes_third_process"
 runs chaos '"transfers_lost": 0' "$bin/examples/chaos" --seconds 3 --seed 7 --json
+same stream "10: line 10 ten
+20: line 20 ten
+30: line 30 ten
+enough; the reader had read no more than 50 of 100000 lines
+all: 10000 lines
+a typed error: /nowhere: No such file or directory (os error 2)" "$bin/examples/stream"
+same http_workers 'requests answered over 40 connections, by process: {"four": 10, "one": 10, "three": 10, "two": 10}' "$bin/examples/http_workers"
+runs trace "    handle bank Order" "$bin/examples/trace"
 runs blob "256 MiB went through all three" "$bin/examples/blob"
 if command -v python3 >/dev/null; then
     runs pipes_python "3145728 bytes went to Python and came back" "$bin/examples/pipes_python"

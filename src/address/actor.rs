@@ -63,7 +63,7 @@ pub trait ProcActor:
 pub struct StopActor;
 
 /// A message that there is none of: the derive has every actor accept it, see there.
-#[derive(Clone, Copy, Debug, Message, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message, Serialize, Deserialize)]
 #[rtype(result = "()")]
 pub enum Never {}
 

@@ -17,6 +17,7 @@ use super::json::{self, JsonRequest};
 use super::protocol;
 use super::recipient::ProcRecipient;
 use super::request::{Request, Tell};
+use super::streaming::{StreamRequest, Streaming};
 use super::target::Target;
 use crate::codec::shape::{self, Whom};
 use crate::id::Capability;
@@ -83,6 +84,15 @@ impl<A: ProcActor> ProcAddr<A> {
         M: ProcMessage,
     {
         Request(dispatch::submit(&self.target, which::<A, M>(), message, Mode::Call))
+    }
+
+    /// Asks for a stream: a message whose result is a [`Streaming`]. What this gives yields its items.
+    pub fn stream<M, T, E>(&self, message: M) -> StreamRequest<M, T, E>
+    where
+        A: Accepts<M>,
+        M: ProcMessage + Message<Result = Streaming<T, E>>,
+    {
+        StreamRequest::new(self.send(message))
     }
 
     /// Sends a message and waits until there is room for it, not until it is handled.
@@ -190,7 +200,7 @@ impl<A: ProcActor> ProcAddr<A> {
     }
 }
 
-fn which<A: Accepts<M>, M: ProcMessage>() -> Which {
+pub(super) fn which<A: Accepts<M>, M: ProcMessage>() -> Which {
     Which { id: <A as Accepts<M>>::ID, name: <A as Accepts<M>>::NAME }
 }
 

@@ -53,5 +53,6 @@ pub fn leave() {
         // Who still has an address of it, another thread for example, keeps no actor and no runtime with it.
         router.registry().clear();
     }
+    super::desk::close();
     let _ = current();
 }

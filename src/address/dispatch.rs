@@ -21,6 +21,7 @@ use crate::process::routing::{
 use crate::protocol::connection::{Mode, Submit, Waiting};
 use crate::protocol::json::JsonCall;
 use crate::protocol::wire::{Cause, Failure, MessageId};
+use crate::trace;
 
 /// Which message, as the wire and people call it.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +111,7 @@ fn put<M: ProcMessage>(
     if !id.is_full() && which.id != MessageId::JSON && id.message().is_some_and(|only| only != which.id.0) {
         return Err(Cause::NotGranted { actor: id.id(), message: which.name.to_owned() });
     }
+    let trace = trace::current();
     let mut cause = Cause::ShuttingDown;
     for _ in 0..TRIES {
         let routing::Route { peer, channel, uses, right } = router.route(id)?;
@@ -122,7 +124,7 @@ fn put<M: ProcMessage>(
             }
             Some(
                 connection
-                    .submit(submit, message, &mut waiting)
+                    .submit_traced(submit, trace, message, &mut waiting)
                     .map_err(|cause| (cause, connection.is_over())),
             )
         });
@@ -157,6 +159,7 @@ fn submit_local<M: ProcMessage>(
     let actor = Arc::clone(&exported.actor);
     let call = mode == Mode::Call;
     let place = exported.slot;
+    let trace = trace::current().map(Box::new);
     let deliver = move |pass: Pass| {
         let ticket = LocalTicket {
             actor: place,
@@ -165,6 +168,7 @@ fn submit_local<M: ProcMessage>(
             pass: Some(pass),
             name: MessageName(which.name),
             serialise,
+            trace,
         };
         let mut envelope = Some(Inbound::local(message, ticket));
         if actor.deliver_local(which.id, &mut envelope as &mut dyn Any) {
@@ -283,6 +287,7 @@ fn send_local_now<M: ProcMessage>(
     let message = through_codec(message, router.identity().serialise_always)
         .map_err(|(cause, message)| (cause, Some(message)))?;
     let place = exported.slot;
+    let trace = trace::current().map(Box::new);
     let ticket = move |pass| LocalTicket {
         actor: place,
         taken: Some(Taken::new()),
@@ -290,6 +295,7 @@ fn send_local_now<M: ProcMessage>(
         pass: Some(pass),
         name: MessageName(which.name),
         serialise: false,
+        trace,
     };
     if let Some(pass) = exported.gate.try_pass() {
         let mut envelope = Some(Inbound::local(message, ticket(pass)));

@@ -291,6 +291,10 @@ impl<A: ProcActor> Export for ActorExport<A> {
         super::link::ended::<A>(self, with, reason, behind);
     }
 
+    fn serves_to_the_end(&self) -> bool {
+        A::TYPE_NAME == super::desk::CLERK
+    }
+
     fn keeps_order(&self) -> bool {
         A::serving().is_some()
     }

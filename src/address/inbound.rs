@@ -8,18 +8,22 @@ use std::time::Instant;
 use actix::dev::{MessageResponse, OneshotSender, ToEnvelope};
 use actix::prelude::*;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use super::actor::{Accepts, ProcActor, ProcMessage};
 use super::export::Held;
-use super::later::Outcome;
+use super::later;
+use super::responder::{self, AnswerTo};
 use super::slot::CallSlot;
 use crate::codec::{self, Encoded};
 use crate::id::{ActorId, Slot};
-use crate::process::handling::{self, Aside, Naming, Taken, Work};
+use crate::process::handling::{self, Aside, Asked, Naming, Taken, Work};
 use crate::process::routing::{
-    Arrival, DeadLetter, KEEP_BODY_BYTES, MessageName, Pass, Place, Refused, Start, Ticket,
+    Arrival, DeadLetter, KEEP_BODY_BYTES, MessageName, Outcome, Pass, Place, Refused, Start, Ticket,
 };
+use crate::protocol::traceparent::TraceParent;
 use crate::protocol::wire::{Cause, Failure};
+use crate::trace::{self, Finished};
 
 /// What `#[derive(ProcActor)]` makes an actor handle: a message with the right to answer it. Not for users: they
 /// handle `M`.
@@ -61,6 +65,8 @@ pub(super) struct LocalTicket<M: ProcMessage> {
     pub(super) name: MessageName,
     /// Send the result through the codec (a test mode).
     pub(super) serialise: bool,
+    /// The trace that it belongs to, if to any.
+    pub(super) trace: Option<Box<TraceParent>>,
 }
 
 impl<M: ProcMessage> Message for Inbound<M> {
@@ -211,6 +217,25 @@ impl<M: ProcMessage> Answer<M> {
         }
     }
 
+    /// The call of another process that it answers.
+    #[inline]
+    fn asked(&self) -> Option<Asked> {
+        match self {
+            Answer::Remote(ticket) => ticket.asked(),
+            Answer::Local(_) | Answer::Notice(_) => None,
+        }
+    }
+
+    /// The trace that it belongs to, if to any.
+    #[inline]
+    fn trace(&self) -> Option<&TraceParent> {
+        match self {
+            Answer::Remote(ticket) => ticket.trace(),
+            Answer::Local(ticket) => ticket.trace.as_deref(),
+            Answer::Notice(_) => None,
+        }
+    }
+
     fn reply(self, result: M::Result) {
         match self {
             Answer::Remote(ticket) => ticket.reply(&result),
@@ -236,6 +261,35 @@ impl<M: ProcMessage> Answer<M> {
                 }
             }
             Answer::Notice(_) => {}
+        }
+    }
+}
+
+impl<M: ProcMessage> AnswerTo<M::Result> for Answer<M> {
+    fn reply(self: Box<Self>, result: M::Result) {
+        Answer::reply(*self, result);
+    }
+
+    fn hand_over(self: Box<Self>) -> Option<Arc<dyn Outcome>> {
+        match *self {
+            Answer::Remote(ticket) => {
+                ticket.hand_over();
+                None
+            }
+            Answer::Local(mut ticket) => ticket.slot.take().map(|slot| slot as Arc<dyn Outcome>),
+            Answer::Notice(_) => None,
+        }
+    }
+
+    fn fail(self: Box<Self>, failure: Failure) {
+        Answer::fail(*self, failure);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        match self {
+            Answer::Remote(ticket) => ticket.is_cancelled(),
+            Answer::Local(ticket) => ticket.slot.as_ref().is_none_or(|slot| slot.is_abandoned()),
+            Answer::Notice(_) => false,
         }
     }
 }
@@ -328,10 +382,12 @@ where
     let Some(message) = inbound.message.take() else { return };
     let wants_reply = inbound.wants_reply();
     let (work, taken) = inbound.answer.work(Named::<A, M>::NAMING);
-    let handling = handling::enter(Named::<A, M>::NAMING, work, taken);
+    let handling = handling::enter_call(Named::<A, M>::NAMING, work, taken, inbound.answer.asked());
     let arrival = inbound.answer.arrival().map(Arrival::enter);
+    let span = inbound.answer.trace().map(|parent| handling_span(*parent, Named::<A, M>::NAMING));
+    let entered = span.as_ref().map(Span::enter);
     let response = <A as Handler<M>>::handle(actor, message, context);
-    drop(arrival);
+    drop((arrival, entered));
     // What has nothing to drop is no future: it is done, and without a channel nearly for nothing.
     if !wants_reply && !std::mem::needs_drop::<<A as Handler<M>>::Result>() {
         return response.handle(context, None);
@@ -341,25 +397,39 @@ where
     response.handle(context, Some(sender));
     match receiver.try_recv() {
         Ok(result) => answer.reply(result),
-        Err(oneshot::error::TryRecvError::Closed) => answer.fail(Failure::failed(Cause::NoReply)),
+        Err(oneshot::error::TryRecvError::Closed) => match responder::left::<M::Result>() {
+            Some(left) => left.take_up(Box::new(answer), handling.put_aside()),
+            None => answer.fail(Failure::failed(Cause::NoReply)),
+        },
         Err(oneshot::error::TryRecvError::Empty) => {
-            answer_later(answer, receiver, handling.put_aside(), Slot(work.slot));
+            answer_later(answer, receiver, (handling.put_aside(), span), Slot(work.slot));
         }
     }
+}
+
+/// The span in which a message of a trace is handled.
+#[cold]
+fn handling_span(parent: TraceParent, naming: &'static Naming) -> Span {
+    let actor = handling::current().map_or_else(|| naming.actor.to_owned(), |handling| handling.actor);
+    trace::handling(parent, &actor, naming.message)
+}
+
+impl Message for Finished {
+    type Result = ();
 }
 
 /// Waits for an asynchronous handler, also of a message that nobody waits for: a process that stops waits for it.
 fn answer_later<M: ProcMessage>(
     answer: Answer<M>,
     receiver: oneshot::Receiver<M::Result>,
-    aside: Aside,
+    (aside, span): (Aside, Option<Span>),
     slot: Slot,
 ) {
-    let (outcome, panics) = (Outcome::of(receiver), handling::panics());
+    let (outcome, panics) = (later::Outcome::of(receiver), handling::panics());
     let wait = async move {
         let (result, its_task_panicked) = outcome.await;
         // Who hears the answer finds it done.
-        drop(aside);
+        drop((aside, span));
         match result {
             Ok(result) => answer.reply(result),
             // Its future was dropped on this thread: by a panic, if there was one since.
@@ -380,7 +450,8 @@ fn answer_later<M: ProcMessage>(
 impl<M: ProcMessage> Inbound<M> {
     fn into_answer(mut self) -> Answer<M> {
         let (actor, name) = (Slot::FIRST_DYNAMIC, MessageName(""));
-        let done = LocalTicket { actor, taken: None, slot: None, pass: None, name, serialise: false };
+        let (taken, slot, pass, serialise, trace) = (None, None, None, false, None);
+        let done = LocalTicket { actor, taken, slot, pass, name, serialise, trace };
         std::mem::replace(&mut self.answer, Answer::Local(done))
     }
 }

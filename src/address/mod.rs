@@ -10,6 +10,7 @@ mod actor;
 mod addr;
 mod attend;
 mod context;
+mod desk;
 mod dispatch;
 mod error;
 mod export;
@@ -24,7 +25,9 @@ mod monitor;
 mod protocol;
 mod recipient;
 mod request;
+mod responder;
 mod slot;
+mod streaming;
 mod target;
 mod visit;
 
@@ -32,6 +35,7 @@ pub use actor::{Accepts, MessageEntry, Never, ProcActor, ProcMessage, StopActor,
 pub use addr::ProcAddr;
 pub use attend::{Attend, EndedByLink, handle_attend};
 pub use context::{current, enter, leave};
+pub use desk::serve;
 pub use error::SendError;
 pub use export::ActorExport;
 pub use inbound::{Inbound, handle_inbound};
@@ -42,6 +46,8 @@ pub use link::{Exited, Link};
 pub use monitor::{Down, IntoWatcher, Monitor, MonitorRef, Who, monitor_process};
 pub use recipient::ProcRecipient;
 pub use request::{Request, Tell};
+pub use responder::{Later, Responder};
+pub use streaming::{StreamError, StreamRequest, Streaming};
 pub use visit::{Visit, handle_visit};
 
 pub(crate) use json::send_json_to;

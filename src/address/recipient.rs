@@ -12,6 +12,7 @@ use super::dispatch::{self, Which};
 use super::error::SendError;
 use super::protocol;
 use super::request::{Request, Tell};
+use super::streaming::{StreamRequest, Streaming};
 use super::target::Target;
 use crate::codec::shape::{self, Whom};
 use crate::protocol::connection::Mode;
@@ -64,6 +65,14 @@ impl<M: ProcMessage> ProcRecipient<M> {
             Ok(which) => dispatch::submit(&self.target, which, message, Mode::Call),
             Err(cause) => super::request::Pending::failed(cause, Some(message)),
         })
+    }
+
+    /// As [`ProcAddr::stream`](super::ProcAddr::stream).
+    pub fn stream<T, E>(&self, message: M) -> StreamRequest<M, T, E>
+    where
+        M: actix::Message<Result = Streaming<T, E>>,
+    {
+        StreamRequest::new(self.send(message))
     }
 
     /// As [`ProcAddr::tell`](super::ProcAddr::tell).

@@ -155,7 +155,7 @@ fn is_arbiter() -> bool {
 }
 
 /// On whatever thread: one without a runtime of its own waits with a clock that no handler blocks.
-fn sleep_until(deadline: Instant) -> Sleep {
+pub(super) fn sleep_until(deadline: Instant) -> Sleep {
     let clock = match tokio::runtime::Handle::try_current() {
         Ok(_) => None,
         Err(_) => clock::handle().cloned().or_else(|| context::current()?.arbiter()),

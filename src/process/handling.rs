@@ -50,8 +50,17 @@ impl Naming {
     }
 }
 
+/// Which call of which connection of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The connection's number in this process.
+    pub connection: u64,
+    /// The call's number on it.
+    pub correlation: u64,
+}
+
 /// What a thread is about.
-type Current = Option<(&'static Naming, Work)>;
+type Current = Option<(&'static Naming, Work, Option<Asked>)>;
 
 thread_local! {
     static LAST_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
@@ -216,12 +225,18 @@ impl Drop for Taken {
 /// drops it after the hook has read what is handled).
 #[inline]
 pub fn enter(naming: &'static Naming, work: Work, taken: Option<Taken>) -> Guard {
+    enter_call(naming, work, taken, None)
+}
+
+/// As [`enter`], with the call that is to be answered.
+#[inline]
+pub fn enter_call(naming: &'static Naming, work: Work, taken: Option<Taken>, asked: Option<Asked>) -> Guard {
     // It is not refused.
     std::mem::forget(taken);
     if let Some(seat) = seat() {
         seat.begin(&work);
     }
-    let before = CURRENT.replace(Some((naming, work)));
+    let before = CURRENT.replace(Some((naming, work, asked)));
     Guard { before, ended: false, thread: PhantomData }
 }
 
@@ -238,7 +253,7 @@ impl Guard {
     /// The handler has returned, and what it began goes on without this thread, until what this gives is dropped.
     pub fn put_aside(mut self) -> Aside {
         let current = CURRENT.try_with(Cell::get).ok().flatten();
-        let place = current.and_then(|(_, work)| PAGE.get().and_then(|page| page.put_aside(&work)));
+        let place = current.and_then(|(_, work, _)| PAGE.get().and_then(|page| page.put_aside(&work)));
         self.ended = true;
         ASIDES.fetch_add(1, Ordering::AcqRel);
         Aside { place }
@@ -256,7 +271,7 @@ impl Drop for Guard {
         }
         match &self.before {
             None => seat.rest(),
-            Some((_, work)) => seat.show(work),
+            Some((_, work, _)) => seat.show(work),
         }
     }
 }
@@ -280,9 +295,25 @@ impl Drop for Aside {
     }
 }
 
+/// For which actor of this process this thread handles a message.
+pub fn slot() -> Option<Slot> {
+    CURRENT.try_with(Cell::get).ok().flatten().map(|(_, work, _)| Slot(work.slot))
+}
+
+/// Which other process sent the message that this thread handles.
+pub fn sender() -> Option<ProcessId> {
+    let (_, work, _) = CURRENT.try_with(Cell::get).ok().flatten()?;
+    (work.sender != HERE).then_some(ProcessId(work.sender))
+}
+
+/// The call of another process that this thread handles, if it is one.
+pub fn asked() -> Option<Asked> {
+    CURRENT.try_with(Cell::get).ok().flatten()?.2
+}
+
 /// What this thread is busy with.
 pub fn current() -> Option<Handling> {
-    let (naming, work) = CURRENT.try_with(Cell::get).ok().flatten()?;
+    let (naming, work, _) = CURRENT.try_with(Cell::get).ok().flatten()?;
     let name = known().actors.get(&Slot(work.slot)).map(ToString::to_string);
     Some(Handling {
         actor: name.unwrap_or_else(|| naming.actor.to_owned()),

@@ -66,6 +66,7 @@ use super::control::Preamble;
 use super::frame::{Header, Kind};
 use super::limits::Limits;
 use super::series::Numbering;
+use super::traceparent::TraceParent;
 use super::watching::{EndReason, Reference, Watch};
 use super::wire::{Cause, Failure, Hello, Open};
 use crate::codec::Encoded;
@@ -206,6 +207,8 @@ pub enum Event<'a, T> {
         deadline: Option<Instant>,
         /// Which message of its series it is, if of any.
         numbering: Option<Numbering>,
+        /// The trace that it belongs to, if to any.
+        trace: Option<TraceParent>,
         /// The right by which it comes: that of the `Open`, 0, or one that was presented.
         right: u32,
     },

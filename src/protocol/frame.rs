@@ -101,6 +101,8 @@ pub const BACK: u8 = 8;
 pub const NUMBERED: u8 = 16;
 /// Flag of a call or cast: the body ends, before its numbering, with the number of the right by which it comes, u32.
 pub const RIGHT: u8 = 32;
+/// Flag of a call or cast: the body ends, before the number of its right, with a [`super::traceparent::TraceParent`].
+pub const TRACED: u8 = 64;
 
 /// A frame's fixed part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +111,7 @@ pub struct Header {
     pub length: u32,
     /// What the frame is.
     pub kind: Kind,
-    /// [`CHUNKED`], [`FAILED`], [`LINK`], [`BACK`], [`NUMBERED`], [`RIGHT`].
+    /// [`CHUNKED`], [`FAILED`], [`LINK`], [`BACK`], [`NUMBERED`], [`RIGHT`], [`TRACED`].
     pub flags: u8,
     /// How many descriptors belong to it.
     pub descriptors: u16,

@@ -11,9 +11,12 @@ pub mod keeping;
 pub mod letters;
 mod limits;
 pub mod requests;
+pub mod responders;
 pub mod rights;
 mod rules;
 pub mod series;
+pub mod streams;
+pub mod traceparent;
 pub mod watching;
 pub mod wire;
 

@@ -19,12 +19,21 @@ pub struct Hello {
     pub build: BuildId,
     /// What it accepts and grants.
     pub limits: Limits,
+    /// The address of its desk, encoded: where those answer who were not asked. Empty if it has none.
+    pub desk: Vec<u8>,
+    /// What proves that an answer there is to a call of this connection.
+    pub secret: u128,
 }
 
 impl Hello {
     /// What this build says.
     pub fn new(process: ProcessId, incarnation: Incarnation, build: BuildId, limits: Limits) -> Hello {
-        Hello { version: PROTOCOL_VERSION, process, incarnation, build, limits }
+        Hello { version: PROTOCOL_VERSION, process, incarnation, build, limits, desk: Vec::new(), secret: 0 }
+    }
+
+    /// The same, with a desk.
+    pub fn with_desk(self, desk: Vec<u8>, secret: u128) -> Hello {
+        Hello { desk, secret, ..self }
     }
 }
 
@@ -263,4 +272,7 @@ pub enum Cause {
     /// It was sent as JSON, and is no message of the actor, or its result can't be written as JSON.
     #[error("{0}")]
     Json(super::json::JsonFault),
+    /// The stream is over, or never was.
+    #[error("there is no such stream, or it is over")]
+    NoStream,
 }

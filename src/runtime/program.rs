@@ -83,7 +83,7 @@ impl Program {
         let system = actix::System::with_tokio_rt(worker::tokio_runtime);
         let result = system.block_on(async {
             let entered = thread.enter()?;
-            actix::spawn(std::sync::Arc::clone(entered.router()).run());
+            crate::address::serve(entered.router());
             let mut main = Box::pin(main(thread.root()));
             let result = tokio::select! {
                 biased;

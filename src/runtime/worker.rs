@@ -236,7 +236,7 @@ async fn serve(
     build: BuildId,
 ) -> i32 {
     polling::set(welcome.busy_poll);
-    actix::spawn(Arc::clone(router).run());
+    address::serve(router);
     let refuse = |refusal| {
         router.say(ToRoot::Refused(refusal));
         BOOTSTRAP_CODE

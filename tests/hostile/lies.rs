@@ -8,8 +8,9 @@ use procession::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, Slot}
 use procession::protocol::connection::ProtocolError;
 use procession::protocol::control::PreambleError;
 use procession::protocol::frame::{
-    BACK, CHUNKED, FAILED, FrameError, Header, Kind, MAX_FRAME_BYTES, NUMBERED,
+    BACK, CHUNKED, FAILED, FrameError, Header, Kind, MAX_FRAME_BYTES, NUMBERED, TRACED,
 };
+use procession::protocol::traceparent::TRACE_BYTES;
 use procession::protocol::watching::{EndReason, Watch};
 use procession::protocol::wire::{Cause, Hello, Large, Open, Opened};
 use serde::Serialize;
@@ -218,6 +219,16 @@ fn every_lie() {
             "a cast with a number",
             vec![open(0), numbered(Kind::Cast, 0, &numbering(1, 7, 6, 1))],
             no_sense(Kind::Cast),
+        ),
+        (
+            "a message without the trace that it announces",
+            vec![open(0), frame(Header { flags: TRACED, ..bare(Kind::Cast) }, &[1; TRACE_BYTES - 1])],
+            P::Body { kind: Kind::Cast, reason: "it is too short for a trace".to_owned() },
+        ),
+        (
+            "a trace where the numbering is to be",
+            vec![open(0), frame(Header { flags: TRACED | NUMBERED, ..bare(Kind::Call) }, &[0; TRACE_BYTES])],
+            no_sense(Kind::Call),
         ),
         ("no kind", vec![vec![0; 28]], P::Frame(FrameError::Kind(0))),
         ("a reference twice", vec![monitor(1), monitor(1)], P::Reference(1)),

@@ -138,7 +138,8 @@ impl World {
                 end.served.push(Served { actor: exists.then_some(actor), ..Served::default() });
             }
             Event::Present { .. } => {}
-            Event::Deliver { channel, message, body, weight, correlation, deadline, .. } => {
+            Event::Deliver { channel, message, body, weight, correlation, deadline, trace, .. } => {
+                assert_eq!(trace, payload::trace(message), "W-5: the trace of another message");
                 assert_eq!(payload::message(&body.bytes), message, "W-5: the body of another message");
                 let bytes = usize::try_from(weight).unwrap();
                 self.arrive(link, side, (channel, message), bytes, correlation, deadline);
@@ -213,9 +214,9 @@ fn own(event: Event<'_, u32>) -> Event<'static, u32> {
     match event {
         Event::Greeted(hello) => Event::Greeted(hello),
         Event::Open { channel, open } => Event::Open { channel, open },
-        Event::Deliver { channel, message, body, weight, correlation, deadline, numbering, right } => {
+        Event::Deliver { channel, message, body, weight, correlation, deadline, numbering, right, trace } => {
             let body = body.into_owned();
-            Event::Deliver { channel, message, body, weight, correlation, deadline, numbering, right }
+            Event::Deliver { channel, message, body, weight, correlation, deadline, numbering, right, trace }
         }
         Event::Reply { tag, body } => Event::Reply { tag, body: body.into_owned() },
         Event::Sent { tag } => Event::Sent { tag },

@@ -8,7 +8,7 @@ use procession::protocol::wire::Open;
 
 use super::ledger::Outcome;
 use super::link::{End, Link, id};
-use super::payload::Payload;
+use super::payload::{self, Payload};
 use super::scenario::{Kind, Scenario};
 use super::stream::Stream;
 use super::world::{State, World};
@@ -63,7 +63,9 @@ impl World {
         let left = deadline.map_or(0, |deadline| (deadline - now).as_micros().div_ceil(1000));
         let submit = Submit { channel, message, mode, timeout_ms: u32::try_from(left).unwrap(), right: 0 };
         let payload = Payload::message(message, bytes);
-        let sent = end.connection.submit(submit, &payload, || Waiting { tag: message, deadline });
+        let trace = payload::trace(message);
+        let sent =
+            end.connection.submit_traced(submit, trace, &payload, || Waiting { tag: message, deadline });
         self.say(|| {
             format!("{process} sends {message} to {other}/{actor}, {mode:?}, {bytes} bytes: {sent:?}")
         });

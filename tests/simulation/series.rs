@@ -125,7 +125,7 @@ impl Story {
         while let Some((numbering, value)) = self.keeping.poll_send(self.now) {
             let body = Encoded { bytes: payload(value).into(), descriptors: Vec::new() };
             let channel = (self.pipe.channel, 9, 0);
-            self.pipe.sender.submit_numbered(channel, &numbering, body, numbering.number).unwrap();
+            self.pipe.sender.submit_numbered(channel, (&numbering, None), body, numbering.number).unwrap();
         }
         if let Some(at) = self.keeping.poll_timeout() {
             self.now = self.now.max(at);

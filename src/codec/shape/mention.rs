@@ -40,6 +40,11 @@ pub(crate) fn mention<'de, D: Deserializer<'de>>(deserializer: D, what: Whom) ->
     <()>::deserialize(deserializer).map(|()| None)
 }
 
+/// Whether the type that reads itself on this thread is only looked at.
+pub(crate) fn is_looking() -> bool {
+    LOOKING.get() != 0
+}
+
 /// What the address that reads itself now has mentioned.
 pub(super) fn take() -> Option<Whom> {
     MENTIONED.take()

@@ -18,7 +18,8 @@ use crate::protocol::control::{LogLevel, LogRecord, ToRoot};
 /// From now on, this process's events go to the root, unless the program has chosen a subscriber of its own.
 pub(in crate::process) fn send_to(lane: ControlLane) {
     // The error means that there is one already.
-    let _ = tracing_subscriber::registry().with(worker_filter()).with(RecordLayer { lane }).try_init();
+    let records = RecordLayer { lane }.with_filter(worker_filter());
+    let _ = tracing_subscriber::registry().with(records).with(crate::trace::layer()).try_init();
 }
 
 /// A record holds so many bytes of text at most; what is over is cut, with a mark. A page of log is plenty, and

@@ -57,8 +57,8 @@ fn install(format: Format, unsaid: LevelFilter) -> Result<(), InitError> {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let colours = wanted && std::io::stderr().is_terminal();
     tracing_subscriber::registry()
-        .with(root_filter(unsaid))
-        .with(layer(format, colours, Stderr))
+        .with(layer(format, colours, Stderr).with_filter(root_filter(unsaid)))
+        .with(crate::trace::layer())
         .try_init()
         .map_err(InitError)
 }

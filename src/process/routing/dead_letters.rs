@@ -192,6 +192,7 @@ fn reason(cause: &Cause) -> &'static str {
         Cause::Expired(_) | Cause::UsedUp { .. } => "used_up",
         Cause::NotNarrowed(_) => "not_narrowed",
         Cause::Json(_) => "json",
+        Cause::NoStream => "no stream",
     }
 }
 

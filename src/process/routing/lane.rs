@@ -203,7 +203,9 @@ impl PeerLane<'_> {
     }
 
     fn deliver(&self, way: (u32, u32), message: MessageId, body: Encoded<'_>, mut ticket: Ticket) {
-        if self.router.is_stopping() {
+        let to_the_end =
+            || self.peer.served_on(way.0).is_some_and(|exported| exported.actor.serves_to_the_end());
+        if self.router.is_stopping() && !to_the_end() {
             return ticket.fail(&Failure::not_executed(Cause::Stopping(self.router.identity().name.clone())));
         }
         let meant = if message == MessageId::JSON { self.meant(way.0, &body) } else { message };
@@ -252,13 +254,27 @@ impl Lane for PeerLane<'_> {
                     let (process, incarnation) = (hello.process, hello.incarnation);
                     return Err(ProtocolError::Identity { process, incarnation });
                 }
+                self.peer.greeted(hello);
             }
             Event::Open { channel, open } => self.peer.opened(self.router, channel, &open.target),
             Event::Present { channel, right, capability } => {
                 self.peer.presented(self.router, channel, right, &capability);
             }
-            Event::Deliver { channel, message, body, weight, correlation, deadline, numbering, right } => {
-                let ticket = Ticket::new(Arc::clone(self.peer), channel, weight, correlation, deadline);
+            Event::Deliver {
+                channel,
+                message,
+                body,
+                weight,
+                correlation,
+                deadline,
+                numbering,
+                right,
+                trace,
+            } => {
+                let mut ticket = Ticket::new(Arc::clone(self.peer), channel, weight, correlation, deadline);
+                if let Some(trace) = trace {
+                    ticket.set_trace(trace);
+                }
                 let ticket = match numbering {
                     None => Some(ticket),
                     Some(numbering) => self.number(channel, &numbering, ticket),

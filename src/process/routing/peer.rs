@@ -1,9 +1,10 @@
 //! One connection with one life of another process, shared by those who send on it and the task that drives it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
+use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
@@ -19,7 +20,8 @@ use crate::codec::Encoded;
 use crate::id::{ActorId, Capability, Exit, Incarnation, ProcessId, ProcessName, Slot};
 use crate::protocol::connection::{Connection, MAX_CHANNELS};
 use crate::protocol::control::{self, Cursor, Unreachable};
-use crate::protocol::wire::{Cause, Failure, Open};
+use crate::protocol::responders::{MOST_DESK_BYTES, Place, ReplyTicket, proof};
+use crate::protocol::wire::{Cause, Failure, Hello, Open};
 use crate::transport::pipe::Pipe;
 
 /// Who wants to know what became of a message. Each is called once, by whoever learns it, with nothing locked.
@@ -59,6 +61,12 @@ struct Way {
 pub struct Peer {
     /// Whom we want to reach, or were introduced to.
     pub process: ProcessId,
+    /// Its own number in this process; never 0, never used twice.
+    pub(super) number: u64,
+    /// What proves to us that an answer is to a call of ours on it; none if there was no randomness.
+    secret: Option<u128>,
+    /// The peer's desk and secret, once it said them.
+    desk: OnceLock<(Bytes, u128)>,
     /// Whose connection this is.
     pub(super) router: Weak<Router>,
     pub(super) tickets: Arc<AtomicU64>,
@@ -88,14 +96,26 @@ pub struct Peer {
     pub(super) news: Notify,
 }
 
+static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
+
+fn random() -> Option<u128> {
+    let mut secret = [0; 16];
+    getrandom::fill(&mut secret).ok()?;
+    Some(u128::from_le_bytes(secret))
+}
+
 impl Peer {
     pub(super) fn new(process: ProcessId, router: &Arc<Router>) -> Arc<Peer> {
+        let secret = random();
         Arc::new(Peer {
             process,
+            number: LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1,
+            secret,
+            desk: OnceLock::new(),
             router: Arc::downgrade(router),
             tickets: router.tickets(),
             born: Instant::now(),
-            connection: Mutex::new(Connection::new(router.hello())),
+            connection: Mutex::new(Connection::new(router.hello(secret.unwrap_or_default()))),
             channels: Mutex::default(),
             asking: Mutex::default(),
             served: Mutex::default(),
@@ -123,6 +143,34 @@ impl Peer {
             self.wake.ring();
         }
         result
+    }
+
+    /// The peer has said where others answer its calls.
+    pub(super) fn greeted(&self, hello: Hello) {
+        if !hello.desk.is_empty() && hello.desk.len() <= MOST_DESK_BYTES {
+            let _ = self.desk.set((hello.desk.into(), hello.secret));
+        }
+    }
+
+    /// Where another process answers this call of the peer.
+    pub fn reply_place(&self, correlation: u64) -> Option<Place> {
+        let (desk, secret) = self.desk.get()?;
+        let router = self.router.upgrade()?;
+        let (process, incarnation) = (router.identity().process, router.identity().incarnation);
+        let proof = proof(*secret, correlation);
+        let ticket = ReplyTicket::Call { process, incarnation, correlation, proof };
+        Some(Place { desk: desk.clone(), ticket })
+    }
+
+    /// Takes out who waits for the answer to a call of ours, and its deadline, for whoever can prove that he may answer.
+    pub fn take_out(&self, correlation: u64, proved: u128) -> Option<(Arc<dyn Outcome>, Option<Instant>)> {
+        if self.secret.is_none_or(|secret| proof(secret, correlation) != proved) {
+            return None;
+        }
+        match self.with_silently(|connection| connection.take_out(correlation))? {
+            (Waiter::Outcome(outcome), deadline) => Some((outcome, deadline)),
+            (Waiter::Nobody { .. }, _) => None,
+        }
     }
 
     /// Makes the driver look at the connection's deadlines again.

@@ -55,6 +55,9 @@ pub trait Export: Send + Sync {
     /// abnormal.
     fn linked_ended(&self, with: ActorId, reason: &EndReason, behind: Behind);
 
+    /// Whether it takes messages until its process ends: one of the runtime's own.
+    fn serves_to_the_end(&self) -> bool;
+
     /// Whether it handles one message after the other, in the order in which they arrive. A pool does not.
     fn keeps_order(&self) -> bool;
 }
@@ -219,6 +222,12 @@ impl Registry {
 
     /// Who lives in a place, whoever may send there.
     pub fn find(&self, slot: Slot) -> Option<Exported> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.by_slot.get(&slot).cloned()
+    }
+
+    /// Who lives in a place of this process, whoever asks.
+    pub fn at(&self, slot: Slot) -> Option<Exported> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         slots.by_slot.get(&slot).cloned()
     }

@@ -66,6 +66,8 @@ pub struct Router {
     rights: Arc<Rights>,
     dead_letters: DeadLetters,
     subscribing: OnceLock<Subscribing>,
+    on_stop: OnceLock<fn(&Router)>,
+    desk: OnceLock<Vec<u8>>,
     names: Mutex<HashMap<ActorName, KnownActor>>,
     state: Mutex<State>,
     /// Connections whose driver must be started on the arbiter.
@@ -133,6 +135,8 @@ impl Router {
             rights,
             dead_letters: DeadLetters::default(),
             subscribing: OnceLock::new(),
+            on_stop: OnceLock::new(),
+            desk: OnceLock::new(),
             names: Mutex::default(),
             state: Mutex::default(),
             unborn: Notify::new(),
@@ -189,6 +193,11 @@ impl Router {
     /// Who makes subscribers of subscriptions: the floor that knows recipients.
     pub fn set_subscribing(&self, subscribing: Subscribing) {
         let _ = self.subscribing.set(subscribing);
+    }
+
+    /// What else ends when intake is closed.
+    pub fn set_on_stop(&self, on_stop: fn(&Router)) {
+        let _ = self.on_stop.set(on_stop);
     }
 
     fn about_letters(self: &Arc<Router>, asked: LettersToWorker) {
@@ -456,14 +465,40 @@ impl Router {
         self.broker.say(what);
     }
 
-    pub(super) fn hello(&self) -> Hello {
+    pub(super) fn hello(&self, secret: u128) -> Hello {
         let Identity { process, incarnation, build, limits, .. } = self.identity;
-        Hello::new(process, incarnation, build, limits)
+        let desk = self.desk.get().cloned().unwrap_or_default();
+        Hello::new(process, incarnation, build, limits).with_desk(desk, secret)
+    }
+
+    /// Tells every peer from now on where those answer who were not asked: the encoded address of the desk.
+    pub fn set_desk(&self, desk: Vec<u8>) {
+        let _ = self.desk.set(desk);
+    }
+
+    /// The encoded address of the desk.
+    pub fn desk(&self) -> Option<&[u8]> {
+        self.desk.get().map(Vec::as_slice)
+    }
+
+    /// A connection by its number in this process.
+    pub fn connection(&self, number: u64) -> Option<Arc<Peer>> {
+        self.lock().all.iter().find(|peer| peer.number == number).cloned()
+    }
+
+    /// The connection with this life of a process.
+    pub fn connection_with(&self, process: ProcessId, life: Incarnation) -> Option<Arc<Peer>> {
+        let state = self.lock();
+        let mut all = state.all.iter();
+        all.find(|peer| peer.process == process && peer.incarnation() == Some(life)).cloned()
     }
 
     /// Closes intake: what arrives from now on is answered `Stopping` (P-4). What was taken in may still send.
     pub fn stop(&self) {
         self.stage.store(STOPPING, Ordering::Release);
+        if let Some(on_stop) = self.on_stop.get() {
+            on_stop(self);
+        }
     }
 
     /// Says goodbye on every connection and closes each as soon as it owes nothing; resolves when all are closed.

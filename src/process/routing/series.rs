@@ -20,7 +20,9 @@ use crate::id::Capability;
 use crate::protocol::series::{
     Culprit, Keeping, Numbering, Return, Room, Settled, Submitted, Wanted, culprit, judge,
 };
+use crate::protocol::traceparent::{TRACE_BYTES, TraceParent};
 use crate::protocol::wire::{Cause, Failure, MessageId, Verdict};
+use crate::trace;
 
 /// Who waits for a message that is kept, and for what.
 pub enum Keeper {
@@ -39,6 +41,7 @@ struct Parcel {
     bytes: Vec<u8>,
     descriptors: Vec<Arc<OwnedFd>>,
     keeper: Keeper,
+    trace: Option<TraceParent>,
 }
 
 /// What descriptors count in a window: see `protocol::connection::channel`.
@@ -147,7 +150,8 @@ impl Series {
             return Err(Cause::ShuttingDown);
         }
         let limits = router.identity().limits;
-        let limit = limits.max_message_bytes.saturating_sub(NUMBERING_BYTES);
+        let trace = trace::current();
+        let limit = limits.max_message_bytes.saturating_sub(NUMBERING_BYTES + TRACE_BYTES as u32);
         let mut bytes = Vec::new();
         let carried =
             codec::encode_with_descriptors(value, &mut bytes, limit as usize, limits.max_descriptors.into())
@@ -159,9 +163,11 @@ impl Series {
         for carried in carried {
             descriptors.push(carried.into_shared());
         }
-        let weight = (bytes.len() + Numbering::LEN) as u64 + descriptors.len() as u64 * DESCRIPTOR_BYTES;
+        let trace_bytes = if trace.is_some() { TRACE_BYTES } else { 0 };
+        let weight =
+            (bytes.len() + trace_bytes + Numbering::LEN) as u64 + descriptors.len() as u64 * DESCRIPTOR_BYTES;
         let quiet = !matches!(keeper, Keeper::Reply(_));
-        let parcel = Arc::new(Parcel { message, name, bytes, descriptors, keeper });
+        let parcel = Arc::new(Parcel { message, name, bytes, descriptors, keeper, trace });
         let submitted = self.lock().submit(parcel, weight, quiet, wanted);
         let ticket = match submitted {
             Submitted::Full(_) => return Err(Cause::Full),
@@ -234,7 +240,7 @@ impl Series {
                 connection
                     .submit_numbered(
                         (channel, parcel.message.0, right),
-                        numbering,
+                        (numbering, parcel.trace),
                         body,
                         Waiter::Outcome(delivery),
                     )

@@ -12,10 +12,11 @@ use super::peer::Peer;
 use super::taking::{Arrival, Numbered};
 use crate::codec;
 use crate::id::Slot;
-use crate::process::handling::{Naming, Taken, Work};
+use crate::process::handling::{Asked, Naming, Taken, Work};
 use crate::protocol::connection::Begin;
 use crate::protocol::json::{JsonFault, JsonReply};
 use crate::protocol::series::Take;
+use crate::protocol::traceparent::TraceParent;
 use crate::protocol::wire::{Cause, Failure};
 
 /// Answers one message of a peer, exactly once. Dropped unanswered, it answers by itself: `NotExecuted` if no
@@ -40,6 +41,8 @@ pub struct Ticket {
     numbered: Option<Box<Numbered>>,
     /// The sender knows no types: the result goes as JSON.
     as_json: bool,
+    /// Of a message of a trace.
+    trace: Option<Box<TraceParent>>,
 }
 
 /// Whether a message is handled.
@@ -99,7 +102,19 @@ impl Ticket {
             is_notice,
             numbered,
             as_json: false,
+            trace: None,
         }
+    }
+
+    #[cold]
+    pub(super) fn set_trace(&mut self, trace: TraceParent) {
+        self.trace = Some(Box::new(trace));
+    }
+
+    /// The trace that it belongs to, if to any.
+    #[inline]
+    pub fn trace(&self) -> Option<&TraceParent> {
+        self.trace.as_deref()
     }
 
     /// Says for whom it is.
@@ -116,6 +131,27 @@ impl Ticket {
     pub fn work(&self, naming: &Naming) -> Work {
         let number = self.numbered.as_ref().map_or(0, |numbered| numbered.number());
         naming.from(self.peer.process, self.slot, number)
+    }
+
+    /// Which call it is to answer.
+    #[inline]
+    pub fn asked(&self) -> Option<Asked> {
+        self.correlation.map(|correlation| Asked { connection: self.peer.number, correlation })
+    }
+
+    /// Somebody else answers it, by another way: nothing more is said about it here.
+    pub fn hand_over(mut self) {
+        self.stage = Stage::Answered;
+        if let Some(correlation) = self.correlation {
+            self.peer.with(|connection| connection.hand_over(correlation));
+        }
+    }
+
+    /// Whether its sender has cancelled it.
+    pub fn is_cancelled(&self) -> bool {
+        self.correlation.is_some_and(|correlation| {
+            self.peer.with_silently(|connection| connection.is_cancelled(correlation))
+        })
     }
 
     /// It is to be handled now: for [`handling::enter`](crate::process::handling::enter).

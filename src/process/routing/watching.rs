@@ -25,7 +25,7 @@ use super::peer::Peer;
 use super::registry::Exported;
 use super::router::Router;
 use super::ticket::Ticket;
-use crate::id::{ActorId, Capability, Incarnation};
+use crate::id::{ActorId, Capability, Incarnation, ProcessId};
 use crate::protocol::connection::Connection;
 use crate::protocol::control::Unreachable;
 use crate::protocol::watching::{EndReason, Reference, Watch};
@@ -87,6 +87,18 @@ struct Observed {
 /// How often a connection may end between being found and being used.
 const TRIES: usize = 3;
 
+/// Watches the process itself; none if its watchers are being told.
+fn watch_peer(peer: &Peer, watcher: &Arc<dyn Watcher>) -> Option<u64> {
+    let mut watches = peer.watches.lock().unwrap_or_else(PoisonError::into_inner);
+    if watches.over || peer.with_silently(|connection| connection.is_over()) {
+        return None;
+    }
+    watches.last_process += 1;
+    let key = watches.last_process;
+    watches.process.insert(key, Arc::clone(watcher));
+    Some(key)
+}
+
 impl Router {
     /// Tells `watcher` of the end of an actor, wherever it lives.
     ///
@@ -125,16 +137,14 @@ impl Router {
             return Ok(Watched::Nowhere);
         }
         self.watch_there(target, watcher, |peer| {
-            let mut watches = peer.watches.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_over = peer.with_silently(|connection| connection.is_over());
-            if is_over || watches.over {
-                return Err(Cause::ShuttingDown);
-            }
-            watches.last_process += 1;
-            let key = watches.last_process;
-            watches.process.insert(key, Arc::clone(watcher));
+            let key = watch_peer(peer, watcher).ok_or(Cause::ShuttingDown)?;
             Ok(Watched::Process(Arc::clone(peer), key))
         })
+    }
+
+    /// Tells `watcher` of the end of that life of a process, with which this one is connected. False if it is not.
+    pub fn watch_life(&self, process: ProcessId, life: Incarnation, watcher: &Arc<dyn Watcher>) -> bool {
+        self.connection_with(process, life).is_some_and(|peer| watch_peer(&peer, watcher).is_some())
     }
 
     fn watch_there(

@@ -155,6 +155,17 @@ impl<T> Connection<T> {
         self.check();
     }
 
+    /// A request is answered by another process, directly: nothing is owed here any more.
+    pub fn hand_over(&mut self, correlation: u64) {
+        self.answering.remove(&correlation);
+        self.check();
+    }
+
+    /// Whether the peer has cancelled a request that is not answered.
+    pub fn is_cancelled(&self, correlation: u64) -> bool {
+        self.answering.get(&correlation).is_none_or(|asked| asked.cancelled)
+    }
+
     /// Answers a request with the reason why it has no reply.
     pub fn reply_failure(&mut self, correlation: u64, failure: &Failure) {
         if self.answering.remove(&correlation).is_some() {

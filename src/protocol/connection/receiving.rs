@@ -10,8 +10,9 @@ use super::{Asked, Connection, Event, ProtocolError};
 use crate::codec::descriptor::Carried;
 use crate::codec::{self, Encoded};
 use crate::protocol::control::{PROTOCOL_VERSION, PreambleError};
-use crate::protocol::frame::{CHUNKED, FAILED, Frame, Header, Kind, NUMBERED};
+use crate::protocol::frame::{CHUNKED, FAILED, Frame, Header, Kind, NUMBERED, TRACED};
 use crate::protocol::series::Numbering;
+use crate::protocol::traceparent::TraceParent;
 use crate::protocol::wire::{Cause, Failure, Hello, Large, Open, Opened, Verdict};
 
 impl<T> Connection<T> {
@@ -251,6 +252,7 @@ impl<T> Connection<T> {
         let weight = weight_of(body.bytes.len(), usize::from(header.descriptors));
         let numbering = take_numbering(header, &mut body)?;
         let right = self.take_right(header, &mut body)?;
+        let trace = take_trace(header, &mut body)?;
         let correlation = (header.kind == Kind::Call).then_some(header.correlation);
         if let Some(correlation) = correlation {
             // Nothing came on its channel since it, or since its announcement.
@@ -265,7 +267,7 @@ impl<T> Connection<T> {
             left => Some(now + Duration::from_millis(u64::from(left))),
         };
         let (channel, message) = (header.channel, header.message);
-        Ok(Event::Deliver { channel, message, body, weight, correlation, deadline, numbering, right })
+        Ok(Event::Deliver { channel, message, body, weight, correlation, deadline, numbering, right, trace })
     }
 
     fn on_reply<'a>(
@@ -336,6 +338,22 @@ fn take_numbering(header: Header, body: &mut Encoded<'_>) -> Result<Option<Numbe
     };
     shorten(body, end);
     Ok(Some(numbering))
+}
+
+/// Takes the trace off the end of a body that has one. One that makes no sense is none.
+fn take_trace(header: Header, body: &mut Encoded<'_>) -> Result<Option<TraceParent>, ProtocolError> {
+    if header.flags & TRACED == 0 {
+        return Ok(None);
+    }
+    let Some((rest, trace)) = body.bytes.split_last_chunk() else {
+        return Err(ProtocolError::Body {
+            kind: header.kind,
+            reason: "it is too short for a trace".to_owned(),
+        });
+    };
+    let (end, trace) = (rest.len(), TraceParent::from_bytes(trace));
+    shorten(body, end);
+    Ok(trace)
 }
 
 /// Keeps the first bytes of a body.

@@ -11,8 +11,9 @@ use super::outbound::Rank;
 use super::{Connection, Outgoing, SOFT_LIMIT_BYTES, Stage};
 use crate::codec::{self, EncodeError, Encoded};
 use crate::protocol::MAX_DESCRIPTORS;
-use crate::protocol::frame::{Header, Kind, NUMBERED, RIGHT};
+use crate::protocol::frame::{Header, Kind, NUMBERED, RIGHT, TRACED};
 use crate::protocol::series::Numbering;
+use crate::protocol::traceparent::TraceParent;
 use crate::protocol::wire::Cause;
 
 /// So many deadlines of ended calls cost less than looking for them.
@@ -67,14 +68,32 @@ impl<T> Connection<T> {
         value: &M,
         waiting: impl FnOnce() -> Waiting<T>,
     ) -> Result<Option<u64>, Cause> {
-        let result = self.try_submit(submit, value, waiting);
+        self.submit_traced(submit, None, value, waiting)
+    }
+
+    /// As [`submit`](Self::submit), for a message that belongs to a trace.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn submit_traced<M: Serialize + ?Sized>(
+        &mut self,
+        submit: Submit,
+        trace: Option<TraceParent>,
+        value: &M,
+        waiting: impl FnOnce() -> Waiting<T>,
+    ) -> Result<Option<u64>, Cause> {
+        let result = match trace {
+            None => self.try_submit((submit, 0), value, waiting),
+            // A pair is its first part and then its second.
+            Some(trace) => self.try_submit((submit, TRACED), &(value, trace.to_bytes()), waiting),
+        };
         self.check();
         result
     }
 
     fn try_submit<M: Serialize + ?Sized>(
         &mut self,
-        submit: Submit,
+        (submit, traced): (Submit, u8),
         value: &M,
         waiting: impl FnOnce() -> Waiting<T>,
     ) -> Result<Option<u64>, Cause> {
@@ -111,7 +130,9 @@ impl<T> Connection<T> {
             let mut bytes = Vec::new();
             let (limit_bytes, most) = self.limits_with(submit.right);
             return match codec::encode_with_descriptors(value, &mut bytes, limit_bytes, most) {
-                Ok(descriptors) => self.queue(submit, Encoded { bytes: bytes.into(), descriptors }, waiting),
+                Ok(descriptors) => {
+                    self.queue((submit, traced), Encoded { bytes: bytes.into(), descriptors }, waiting)
+                }
                 Err(error) => Err(self.cause_of(error)),
             };
         }
@@ -121,17 +142,17 @@ impl<T> Connection<T> {
             Ok(begun) => begun,
             Err(error) => return Err(self.cause_of(error)),
         };
-        let mut flags = 0;
+        let mut flags = traced;
         if submit.right > 0 {
             self.out.append(&mut begun, &submit.right.to_le_bytes());
-            flags = RIGHT;
+            flags |= RIGHT;
         }
         let bytes = weight_of(begun.length, begun.descriptors.len());
         if begun.length > CHUNK_BYTES || !self.channels[submit.channel as usize].admits(bytes) {
             let mut body = self.out.take_back(begun);
             let end = body.bytes.len() - right_bytes(submit.right);
             body.bytes.to_mut().truncate(end);
-            return self.queue(submit, body, waiting);
+            return self.queue((submit, traced), body, waiting);
         }
         let sequence = self.channels[submit.channel as usize].send(bytes);
         if submit.mode != Mode::Call {
@@ -141,7 +162,7 @@ impl<T> Connection<T> {
             return Ok(None);
         }
         let ends = self.out.position();
-        let key = self.remember(submit, waiting(), Stage::Sent { sequence, begins, ends });
+        let key = self.remember((submit, flags), waiting(), Stage::Sent { sequence, begins, ends });
         let header = call_header(submit.message, submit.channel, key, submit.timeout_ms);
         self.out.finish(begun, Header { flags, ..header });
         Ok(Some(key))
@@ -183,7 +204,7 @@ impl<T> Connection<T> {
     pub fn submit_numbered(
         &mut self,
         (channel, message, right): (u32, u32, u32),
-        numbering: &Numbering,
+        (numbering, trace): (&Numbering, Option<TraceParent>),
         mut body: Encoded<'static>,
         tag: T,
     ) -> Result<(), Cause> {
@@ -200,15 +221,17 @@ impl<T> Connection<T> {
             return Err(Cause::ShuttingDown);
         }
         self.channels[channel as usize].is_used = true;
+        let bytes = body.bytes.to_mut();
+        if let Some(trace) = trace {
+            bytes.extend_from_slice(&trace.to_bytes());
+        }
         if right > 0 {
-            body.bytes.to_mut().extend_from_slice(&right.to_le_bytes());
+            bytes.extend_from_slice(&right.to_le_bytes());
         }
-        body.bytes.to_mut().extend_from_slice(&numbering.to_bytes());
+        bytes.extend_from_slice(&numbering.to_bytes());
         let submit = Submit { channel, message, mode: Mode::Call, timeout_ms: 0, right };
-        let key = self.queue_whole(submit, body, || Waiting { tag, deadline: None })?;
-        if let Some(index) = key.and_then(|key| self.index_of(key)) {
-            self.outgoing[index].flags |= NUMBERED;
-        }
+        let flags = if trace.is_some() { NUMBERED | TRACED } else { NUMBERED };
+        self.queue_whole((submit, flags), body, || Waiting { tag, deadline: None })?;
         self.check();
         Ok(())
     }
@@ -223,19 +246,19 @@ impl<T> Connection<T> {
 
     fn queue(
         &mut self,
-        submit: Submit,
+        (submit, flags): (Submit, u8),
         mut body: Encoded<'static>,
         waiting: impl FnOnce() -> Waiting<T>,
     ) -> Result<Option<u64>, Cause> {
         if submit.right > 0 {
             body.bytes.to_mut().extend_from_slice(&submit.right.to_le_bytes());
         }
-        self.queue_whole(submit, body, waiting)
+        self.queue_whole((submit, flags), body, waiting)
     }
 
     fn queue_whole(
         &mut self,
-        submit: Submit,
+        (submit, flags): (Submit, u8),
         body: Encoded<'static>,
         waiting: impl FnOnce() -> Waiting<T>,
     ) -> Result<Option<u64>, Cause> {
@@ -260,14 +283,14 @@ impl<T> Connection<T> {
             channel.outbox_messages += 1;
             channel.outbox_bytes += bytes;
         }
-        let key = self.remember(submit, waiting(), Stage::Waiting(body));
+        let key = self.remember((submit, flags), waiting(), Stage::Waiting(body));
         let channel = &mut self.channels[submit.channel as usize];
         channel.queue.push_back(key);
         self.make_ready(submit.channel);
         Ok(Some(key))
     }
 
-    fn remember(&mut self, submit: Submit, waiting: Waiting<T>, stage: Stage) -> u64 {
+    fn remember(&mut self, (submit, flags): (Submit, u8), waiting: Waiting<T>, stage: Stage) -> u64 {
         let Waiting { tag, deadline } = waiting;
         self.next_generation = self.next_generation.wrapping_add(1);
         let call = submit.mode == Mode::Call;
@@ -281,7 +304,7 @@ impl<T> Connection<T> {
             message: submit.message,
             deadline,
             reply_announced: false,
-            flags: if submit.right > 0 { RIGHT } else { 0 },
+            flags: if submit.right > 0 { flags | RIGHT } else { flags },
             right: submit.right,
             stage,
         });
@@ -318,6 +341,18 @@ impl<T> Connection<T> {
         self.sweep_queue(channel);
         self.check();
         true
+    }
+
+    /// Takes out a call that somebody else answers than who was asked, with the deadline that it has. As with a reply, there
+    /// will be no event for it. None if it has its outcome, or was not sent yet.
+    pub fn take_out(&mut self, key: u64) -> Option<(T, Option<Instant>)> {
+        let index = self.index_of(key)?;
+        let Stage::Sent { sequence, .. } = self.outgoing[index].stage else { return None };
+        let channel = self.outgoing[index].channel as usize;
+        self.channels[channel].answer(sequence);
+        let taken = self.outgoing.remove(index);
+        self.check();
+        Some((taken.tag, taken.deadline))
     }
 
     /// Forgets what was cancelled in a queue, once that is most of it: a sender that gives up and tries again must not

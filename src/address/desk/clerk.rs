@@ -1,0 +1,129 @@
+//! The actor that is asked.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use procession_macros::ProcActor;
+
+use super::Desk;
+use crate::address::actor::{Accepts, ProcMessage};
+use crate::address::addr::{ProcAddr, which};
+use crate::address::context;
+use crate::address::dispatch;
+use crate::address::request::Request;
+use crate::address::target::Target;
+use crate::codec;
+use crate::process::handling;
+use crate::process::routing::Router;
+use crate::protocol::connection::Mode;
+use crate::protocol::responders::{Answer, Hold, MOST_DESK_BYTES};
+use crate::protocol::streams::{Batch, Cancel, Claim, Pull};
+
+impl Message for Claim {
+    type Result = ();
+}
+
+impl Message for Pull {
+    type Result = Batch;
+}
+
+impl Message for Cancel {
+    type Result = ();
+}
+
+impl Message for Hold {
+    type Result = ();
+}
+
+impl Message for Answer {
+    type Result = ();
+}
+
+/// See [`Desk`].
+#[derive(ProcActor)]
+#[proc_actor(messages(Claim, Pull, Cancel, Hold, Answer), name = "procession::Clerk")]
+pub(in crate::address) struct Clerk {
+    desk: Arc<Desk>,
+}
+
+impl Actor for Clerk {
+    type Context = Context<Self>;
+}
+
+/// Starts the drivers of connections, and the desk, on the arbiter that calls this.
+pub fn serve(router: &Arc<Router>) {
+    actix::spawn(Arc::clone(router).run());
+    let desk = Arc::new(Desk::new(router));
+    let clerk = Clerk { desk: Arc::clone(&desk) }.start();
+    // There is a runtime, or nobody would be served.
+    if let Ok(addr) = ProcAddr::export(clerk) {
+        if let Ok(encoded) = codec::encode(&addr, MOST_DESK_BYTES) {
+            router.set_desk(encoded);
+        }
+        desk.open(addr.target().clone());
+        router.set_on_stop(super::stop);
+    }
+}
+
+/// Asks a desk, of whichever process.
+pub(in crate::address) fn ask<M: ProcMessage>(target: &Target, message: M) -> Request<M>
+where
+    Clerk: Accepts<M>,
+{
+    Request(dispatch::submit(target, which::<Clerk, M>(), message, Mode::Call))
+}
+
+/// Tells a desk, and waits for nothing; that of this process at once.
+pub(in crate::address) fn tell<M: ProcMessage>(target: &Target, message: M, here: impl FnOnce(&Arc<Desk>, M))
+where
+    Clerk: Accepts<M>,
+{
+    let Some(router) = context::current() else { return };
+    let Ok(id) = target.resolve(&router) else { return };
+    if !router.is_local(id.process()) {
+        dispatch::tell_and_forget(&router, &id, which::<Clerk, M>(), &message);
+    } else if let Some(desk) = super::desk() {
+        here(&desk, message);
+    }
+}
+
+impl Handler<Claim> for Clerk {
+    type Result = ();
+
+    fn handle(&mut self, Claim(stream): Claim, _: &mut Context<Self>) {
+        self.desk.claim(stream, handling::sender());
+    }
+}
+
+impl Handler<Cancel> for Clerk {
+    type Result = ();
+
+    fn handle(&mut self, Cancel(stream): Cancel, _: &mut Context<Self>) {
+        self.desk.cancel(stream);
+    }
+}
+
+impl Handler<Pull> for Clerk {
+    type Result = ResponseFuture<Batch>;
+
+    fn handle(&mut self, pull: Pull, _: &mut Context<Self>) -> ResponseFuture<Batch> {
+        let desk = Arc::clone(&self.desk);
+        Box::pin(async move { desk.pull(pull).await })
+    }
+}
+
+impl Handler<Hold> for Clerk {
+    type Result = ();
+
+    fn handle(&mut self, Hold(ticket): Hold, _: &mut Context<Self>) {
+        self.desk.hold(ticket, handling::sender());
+    }
+}
+
+impl Handler<Answer> for Clerk {
+    type Result = ();
+
+    fn handle(&mut self, answer: Answer, _: &mut Context<Self>) {
+        self.desk.answer(answer);
+    }
+}
