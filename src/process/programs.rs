@@ -164,6 +164,8 @@ impl std::fmt::Debug for Programs {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::codec::shape::{ActorProtocol, MessageShapes, wire};
 
@@ -198,7 +200,7 @@ mod tests {
         told(&programs, 4, &protocol::<u64>("b"));
         assert_eq!(join(&programs, 3, 3), Ok(()));
         assert!(
-            matches!(join(&programs, 4, 4), Err(Unfit::Differs { other, .. }) if other == PathBuf::from("program-3"))
+            matches!(join(&programs, 4, 4), Err(Unfit::Differs { other, .. }) if other == Path::new("program-3"))
         );
         assert_eq!(join(&programs, 5, 3), Ok(()), "another process of it");
         programs.leave(ProcessId(3));
