@@ -36,6 +36,12 @@ and its process restarts it: 84 / 2 = 42
 a segfault ends the process: process maths #1 killed by SIGSEGV (it may have been executed); verdict Unknown
 and the root restarts it: 84 / 2 = 42" "$bin/examples/crash"
 
+same introductions 'by the desk'"'"'s: ["page 2", "page 3", "not printed: the address was good for 2 messages, and so many were sent (not executed)"]
+by a guess: ["not printed: the address of 1/0 was made up or changed, or is of another run of the topology: it gives no right to send (not executed)"]
+by the root'"'"'s: ["page 4"]
+taken back: true
+and then: ["not printed: the address of 1/0 was revoked (not executed)"]' "$bin/examples/introductions"
+
 same state "paid 30, total Ok(30)
 process shop #1 killed by SIGABRT (it may have been executed)
 paid 12, total Ok(42)

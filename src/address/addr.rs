@@ -20,7 +20,7 @@ use super::request::{Request, Tell};
 use super::streaming::{StreamRequest, Streaming};
 use super::target::Target;
 use crate::codec::shape::{self, Whom};
-use crate::id::Capability;
+use crate::id::{AddressTextError, Capability};
 use crate::protocol::Delivery;
 use crate::protocol::connection::Mode;
 use crate::protocol::wire::{Cause, Failure};
@@ -31,14 +31,19 @@ use crate::protocol::wire::{Cause, Failure};
 /// It holds no descriptor and keeps nothing alive. It names the actor, not a life of it: after the actor's process
 /// was restarted, it reaches the next incarnation.
 ///
-/// In a human-readable format it is its name, `{ addr = "counter" }`.
+/// It is also the right to send: it bears a seal that can't be guessed, and is checked by root and owner. Whoever
+/// holds one can [narrow](Self::limited) it and hand that on; its owner can [revoke](Self::revoke) it. `Debug` shows no seal.
+///
+/// In a human-readable format it is its name, `{ addr = "counter" }`, where this process may look that name up. Any other
+/// address is written as text, as [`Display`](fmt::Display) shows and `parse` reads it: for this run of the root, an
+/// [`AddressTextError`](super::AddressTextError) in any other. A text is as good as the address, so it belongs into no log.
 pub struct ProcAddr<A> {
     target: Target,
     actor: PhantomData<fn() -> A>,
 }
 
 impl<A: ProcActor> ProcAddr<A> {
-    fn new(target: Target) -> ProcAddr<A> {
+    pub(super) fn new(target: Target) -> ProcAddr<A> {
         ProcAddr { target, actor: PhantomData }
     }
 
@@ -153,7 +158,12 @@ impl<A: ProcActor> ProcAddr<A> {
         self.target.is_at_least_once() || known().is_some_and(|(_, at_least_once)| at_least_once)
     }
 
-    /// The same address, for one message type alone.
+    pub(super) fn weak_target(&self) -> Target {
+        self.target.clone()
+    }
+
+    /// The same address, for one message type alone. Whoever it is given to in another process can send nothing else by
+    /// it.
     pub fn recipient<M>(&self) -> ProcRecipient<M>
     where
         A: Accepts<M>,
@@ -165,14 +175,7 @@ impl<A: ProcActor> ProcAddr<A> {
     /// Whether the actor is believed to be reachable. For an actor of another process that is so until the root
     /// has said otherwise; a send tells for sure.
     pub fn connected(&self) -> bool {
-        let Some(router) = context::current() else { return false };
-        match self.target.resolve(&router) {
-            Ok(id) if router.is_local(id.process()) => {
-                router.find_local(&id).is_ok_and(|exported| exported.actor.is_alive())
-            }
-            Ok(id) => router.is_reachable(id.process()),
-            Err(_) => false,
-        }
+        is_reachable(&self.target)
     }
 
     /// An address of the life that this process is connected with now: sends to any other life fail with
@@ -197,6 +200,18 @@ impl<A: ProcActor> ProcAddr<A> {
     /// The name that the topology gave the actor, where it is known here.
     pub fn name(&self) -> Option<&str> {
         self.target.name().map(|name| &**name)
+    }
+}
+
+/// Whether an actor is believed to be reachable.
+pub(super) fn is_reachable(target: &Target) -> bool {
+    let Some(router) = context::current() else { return false };
+    match target.resolve(&router) {
+        Ok(id) if router.is_local(id.process()) => {
+            router.find_local(&id).is_ok_and(|exported| exported.actor.is_alive())
+        }
+        Ok(id) => router.is_reachable(id.process()),
+        Err(_) => false,
     }
 }
 
@@ -227,6 +242,21 @@ impl<A> Hash for ProcAddr<A> {
 impl<A> fmt::Debug for ProcAddr<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ProcAddr({:?})", self.target)
+    }
+}
+
+impl<A> fmt::Display for ProcAddr<A> {
+    /// The address as text: its name, or all of it. See the type's documentation.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.target.to_text(None).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl<A> std::str::FromStr for ProcAddr<A> {
+    type Err = AddressTextError;
+
+    fn from_str(text: &str) -> Result<Self, AddressTextError> {
+        Ok(ProcAddr { target: Target::of_text(text)?, actor: PhantomData })
     }
 }
 

@@ -19,7 +19,7 @@ use crate::codec::{self, Encoded};
 use crate::id::{ActorId, Slot};
 use crate::process::handling::{self, Aside, Asked, Naming, Taken, Work};
 use crate::process::routing::{
-    Arrival, DeadLetter, KEEP_BODY_BYTES, MessageName, Outcome, Pass, Place, Refused, Start, Ticket,
+    Arrival, DeadLetter, KEEP_BODY_BYTES, MessageName, Outcome, Pass, Place, Refused, Start, Ticket, reading,
 };
 use crate::protocol::traceparent::TraceParent;
 use crate::protocol::wire::{Cause, Failure};
@@ -95,7 +95,7 @@ impl<M: ProcMessage> Inbound<M> {
         A: Actor + Handler<Inbound<M>>,
         A::Context: ToEnvelope<A, Inbound<M>>,
     {
-        match body.decode() {
+        match reading(ticket.sender(), || body.decode()) {
             Ok(message) => {
                 // The mailbox is as long as the windows that were granted, so its own limit is passed by.
                 addr.do_send(Inbound { message: Some(message), answer: Answer::Remote(ticket) });
@@ -106,7 +106,7 @@ impl<M: ProcMessage> Inbound<M> {
     }
 
     pub(super) fn open(body: Encoded<'_>, ticket: Ticket) -> Result<Box<dyn Any + Send>, Refused> {
-        match body.decode() {
+        match reading(ticket.sender(), || body.decode()) {
             Ok(message) => {
                 Ok(Box::new(Inbound::<M> { message: Some(message), answer: Answer::Remote(ticket) }))
             }
@@ -118,7 +118,7 @@ impl<M: ProcMessage> Inbound<M> {
     where
         A: Accepts<M>,
     {
-        match codec::decode(body) {
+        match reading(ticket.sender(), || codec::decode(body)) {
             Ok(message) => {
                 let inbound = Inbound { message: Some(message), answer: Answer::Remote(ticket) };
                 handle_inbound(actor, inbound, context);

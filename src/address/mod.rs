@@ -22,6 +22,7 @@ mod later;
 mod letters;
 mod link;
 mod monitor;
+mod narrow;
 mod protocol;
 mod recipient;
 mod request;
@@ -30,6 +31,7 @@ mod slot;
 mod streaming;
 mod target;
 mod visit;
+mod weak;
 
 pub use actor::{Accepts, MessageEntry, Never, ProcActor, ProcMessage, StopActor, duplicate_message};
 pub use addr::ProcAddr;
@@ -49,7 +51,9 @@ pub use request::{Request, Tell};
 pub use responder::{Later, Responder};
 pub use streaming::{StreamError, StreamRequest, Streaming};
 pub use visit::{Visit, handle_visit};
+pub use weak::{WeakProcAddr, WeakProcRecipient};
 
+pub use crate::id::AddressTextError;
 pub(crate) use json::send_json_to;
 pub(crate) use protocol::{collect, key};
 

@@ -15,6 +15,7 @@ use super::request::{Request, Tell};
 use super::streaming::{StreamRequest, Streaming};
 use super::target::Target;
 use crate::codec::shape::{self, Whom};
+use crate::id::AddressTextError;
 use crate::protocol::connection::Mode;
 use crate::protocol::wire::{Cause, Failure, MessageId};
 
@@ -44,6 +45,35 @@ impl<M: ProcMessage> ProcRecipient<M> {
         ProcRecipient::new(self.target.at_least_once(), self.id)
     }
 
+    pub(super) fn from_target(target: Target) -> ProcRecipient<M> {
+        let id = target.message();
+        ProcRecipient::new(target, id)
+    }
+
+    pub(super) fn id(&self) -> Option<MessageId> {
+        self.id
+    }
+
+    /// What it points to, with the message in it where that is known.
+    pub(super) fn weak_target(&self) -> Target {
+        self.target.for_message(self.id).unwrap_or_else(|_| self.target.clone())
+    }
+
+    /// As [`ProcAddr::pin`](super::ProcAddr::pin).
+    ///
+    /// # Errors
+    /// As for that.
+    pub fn pin(&self) -> Result<ProcRecipient<M>, Failure> {
+        let router = context::current().ok_or(Failure::not_executed(Cause::NoRuntime))?;
+        let pinned = self.target.pinned(&router).map_err(Failure::not_executed)?;
+        Ok(ProcRecipient::new(pinned, self.id))
+    }
+
+    /// As [`ProcAddr::connected`](super::ProcAddr::connected).
+    pub fn connected(&self) -> bool {
+        super::addr::is_reachable(&self.target)
+    }
+
     pub(super) fn target(&self) -> &Target {
         &self.target
     }
@@ -54,7 +84,13 @@ impl<M: ProcMessage> ProcRecipient<M> {
             return Ok(Which { id, name });
         }
         let router = context::current().ok_or(Cause::NoRuntime)?;
-        let actor = self.target.name().map(|name| name.to_string()).unwrap_or_default();
+        let actor = match self.target.name() {
+            Some(name) => name.to_string(),
+            // An address of a whole actor, read as one for a message: nothing says which that is there.
+            None => {
+                return Err(Cause::NotAccepted { actor: "actor whose type is not known here".to_owned() });
+            }
+        };
         let known = router.look_up(&actor).ok_or(Cause::UnknownName(actor))?;
         Ok(Which { id: MessageId::of(&known.type_name, name), name })
     }
@@ -131,6 +167,23 @@ impl<M> Hash for ProcRecipient<M> {
 impl<M> fmt::Debug for ProcRecipient<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ProcRecipient({:?})", self.target)
+    }
+}
+
+impl<M> fmt::Display for ProcRecipient<M> {
+    /// As that of [`ProcAddr`](super::ProcAddr).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.target.to_text(self.id).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl<M> std::str::FromStr for ProcRecipient<M> {
+    type Err = AddressTextError;
+
+    fn from_str(text: &str) -> Result<Self, AddressTextError> {
+        let target = Target::of_text(text)?;
+        let id = target.message();
+        Ok(ProcRecipient { target, id, message: PhantomData })
     }
 }
 

@@ -11,7 +11,7 @@ use super::context;
 use crate::id::{
     ADDRESS_PREFIX, ActorName, AddressTextError, Capability, Condition, of_text, serialize_head, to_text,
 };
-use crate::process::routing::Router;
+use crate::process::routing::{Router, sender};
 use crate::protocol::Delivery;
 use crate::protocol::wire::{Cause, MessageId};
 
@@ -93,7 +93,7 @@ impl Target {
     }
 
     /// The same, for one message alone, as it leaves this process.
-    fn for_message(&self, message: Option<MessageId>) -> Result<Target, Cause> {
+    pub(super) fn for_message(&self, message: Option<MessageId>) -> Result<Target, Cause> {
         match (&self.whom, message) {
             (Whom::Id { id, name }, Some(MessageId(message))) if id.message() != Some(message) => {
                 let narrowed = id.narrowed(Condition::Message(message));
@@ -173,7 +173,10 @@ impl Target {
         }
         let head = if self.is_at_least_once { AT_LEAST_ONCE } else { 0 };
         match &self.for_message(message).map_err(failed)?.whom {
-            Whom::Id { id, .. } => id.serialize_with(head, serializer),
+            Whom::Id { id, .. } => {
+                let under_way = context::current().is_some_and(|router| router.may_be_under_way(id));
+                id.serialize_with(if under_way { head | UNDER_WAY } else { head }, serializer)
+            }
             Whom::Name(name) => serialize_head(head | NAME, &**name, serializer),
         }
     }
@@ -224,6 +227,7 @@ struct Readable {
 
 /// Between processes: bits of the head, beside the length of the conditions.
 const AT_LEAST_ONCE: u8 = 32;
+const UNDER_WAY: u8 = 64;
 const NAME: u8 = 128;
 
 impl Serialize for Target {
@@ -260,7 +264,14 @@ impl<'de> Visitor<'de> for Compact {
         let mut target = match head & NAME {
             0 => {
                 let id = seq.next_element_seed(Capability::rest_of(head))?;
-                Target::of(id.ok_or_else(|| S::Error::invalid_length(1, &self))?, None)
+                let id = id.ok_or_else(|| S::Error::invalid_length(1, &self))?;
+                // What is sent there from now on must not overtake what its giver had sent.
+                if head & UNDER_WAY != 0
+                    && let (Some(from), Some(router)) = (sender(), context::current())
+                {
+                    router.hold(&id, from);
+                }
+                Target::of(id, None)
             }
             _ => {
                 let name: Option<String> = seq.next_element()?;

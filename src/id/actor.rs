@@ -17,6 +17,9 @@ impl Slot {
     /// The first slot that is not declared by the topology.
     pub const FIRST_DYNAMIC: Slot = Slot(1 << 31);
 
+    /// Where no actor lives: what a process itself does for those that it is connected with.
+    pub const SERVICE: Slot = Slot(u32::MAX);
+
     /// Whether an actor of the topology lives here.
     pub fn is_declared(self) -> bool {
         self < Self::FIRST_DYNAMIC

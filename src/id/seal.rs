@@ -53,17 +53,14 @@ impl fmt::Debug for Key {
 
 /// What proves that an address was given, and not guessed. It is never shown.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Seal(u128);
+pub struct Seal([u64; 2]);
 
 impl Seal {
     /// Bytes of a seal.
     pub const BYTES: usize = 16;
 
     fn of(hash: [u8; Key::BYTES]) -> Seal {
-        let [seal, _] = hash.as_chunks::<{ Seal::BYTES }>().0 else {
-            unreachable!("a hash is two seals long");
-        };
-        Seal(u128::from_le_bytes(*seal))
+        Seal::from_bytes(std::array::from_fn(|at| hash[at]))
     }
 
     /// The seal of the same address with one more condition.
@@ -74,12 +71,13 @@ impl Seal {
 
     /// As it travels.
     pub fn to_bytes(self) -> [u8; Seal::BYTES] {
-        self.0.to_le_bytes()
+        let words = self.0.map(u64::to_le_bytes);
+        std::array::from_fn(|at| words[at / 8][at % 8])
     }
 
     /// What `to_bytes` made.
     pub fn from_bytes(bytes: [u8; Seal::BYTES]) -> Seal {
-        Seal(u128::from_le_bytes(bytes))
+        Seal([0, 1].map(|word| u64::from_le_bytes(std::array::from_fn(|at| bytes[8 * word + at]))))
     }
 }
 

@@ -84,7 +84,7 @@ const MAX_DIGITS: usize = 2 * (RUN_BYTES + Capability::MAX_BYTES + CHECK_BYTES);
 
 fn bytes_of(digits: &str) -> Option<Vec<u8>> {
     let digits = digits.as_bytes();
-    if digits.len() > MAX_DIGITS || digits.len() % 2 != 0 {
+    if digits.len() > MAX_DIGITS || !digits.len().is_multiple_of(2) {
         return None;
     }
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());

@@ -35,6 +35,7 @@ mod channel;
 mod closing;
 mod ending;
 mod error;
+mod holding;
 mod lane;
 mod large;
 mod outbound;
@@ -58,6 +59,7 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use self::channel::{Channel, Served};
+use self::holding::Holds;
 use self::large::{Assemblies, LargeSends};
 use self::outbound::{Outbound, Rank};
 use self::rights::Presented;
@@ -115,6 +117,7 @@ pub struct Connection<T> {
     /// Channels of the peer whose credits are withheld.
     withheld: Vec<u32>,
     watches: Watches,
+    holds: Holds,
     /// How many rights were presented, by us and by the peer, on channels that are not closed.
     presented: Presented,
     events: VecDeque<Event<'static, T>>,
@@ -323,6 +326,7 @@ impl<T> Connection<T> {
             stalled: Vec::new(),
             withheld: Vec::new(),
             watches: Watches::default(),
+            holds: Holds::default(),
             presented: Presented::default(),
             events: VecDeque::new(),
             we_left: false,

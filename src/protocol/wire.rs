@@ -52,6 +52,11 @@ pub struct Open {
 pub struct MessageId(pub u32);
 
 impl MessageId {
+    /// No message of an actor: asks whether all that was sent before it on its channel has arrived.
+    pub const ARRIVED: MessageId = MessageId(0);
+    /// For [`Slot::SERVICE`](crate::id::Slot::SERVICE): asks whether all that its receiver has sent to an actor has arrived.
+    pub const SETTLE: MessageId = MessageId(1);
+
     /// FNV-1a of `actor_type/message`: a constant at compile time. Two messages of one actor that collide are
     /// refused there.
     pub const fn of(actor_type: &str, message: &str) -> MessageId {

@@ -9,6 +9,7 @@ mod actors;
 mod addition;
 mod arguments;
 mod directory;
+mod edges;
 mod expand;
 mod group;
 mod groups;
@@ -111,7 +112,8 @@ fn plan(topology: &Topology, catalog: &impl Catalog, findings: &mut Vec<Diagnost
     let mut budget = wiring::Budget::default();
     let mut processes = Vec::with_capacity(instances.len());
     for instance in &instances {
-        let wired = wiring::wire(&directory, instance, &mut budget, findings)?;
+        let mut wired = wiring::wire(&directory, instance, &mut budget, findings)?;
+        edges::restrict(instance, &mut wired.wired, &programs, findings);
         processes.extend(assemble(instance, wired, &merged[instance.declared], &programs));
     }
     let group = group::group(topology, &merged, &processes);

@@ -27,7 +27,8 @@ struct State {
 struct Waiting {
     ticket: u64,
     in_outbox: bool,
-    deliver: Deliver,
+    /// None is a hold: what came after it waits until it is released.
+    deliver: Option<Deliver>,
 }
 
 type Deliver = Box<dyn FnOnce(Pass) + Send>;
@@ -58,7 +59,7 @@ impl Gate {
     /// Whether nothing is under way through it.
     pub fn is_idle(&self) -> bool {
         let state = self.lock();
-        state.free == state.window && state.waiting.is_empty()
+        state.free == state.window && state.waiting.iter().all(|waiting| waiting.deliver.is_none())
     }
 
     /// Room now, for who is next; or none.
@@ -73,7 +74,7 @@ impl Gate {
 
     /// Calls `deliver` once there is room, on the thread that makes it. The ticket cancels.
     pub fn wait(self: &Arc<Gate>, deliver: impl FnOnce(Pass) + Send + 'static) -> u64 {
-        let ticket = Self::push(&mut self.lock(), false, Box::new(deliver));
+        let ticket = Self::push(&mut self.lock(), false, Some(Box::new(deliver)));
         self.deliver();
         ticket
     }
@@ -84,7 +85,7 @@ impl Gate {
         if state.waiting.len() >= state.free as usize {
             return false;
         }
-        Self::push(&mut state, false, Box::new(deliver));
+        Self::push(&mut state, false, Some(Box::new(deliver)));
         drop(state);
         self.deliver();
         true
@@ -97,13 +98,25 @@ impl Gate {
             return false;
         }
         state.outbox_free -= 1;
-        Self::push(&mut state, true, Box::new(deliver));
+        Self::push(&mut state, true, Some(Box::new(deliver)));
         drop(state);
         self.deliver();
         true
     }
 
-    fn push(state: &mut State, in_outbox: bool, deliver: Deliver) -> u64 {
+    /// Whoever comes from now on waits until this is released, by its ticket.
+    pub(super) fn hold(&self) -> u64 {
+        Self::push(&mut self.lock(), false, None)
+    }
+
+    /// Ends a hold.
+    pub(super) fn release_hold(self: &Arc<Gate>, ticket: u64) {
+        if self.cancel(ticket) {
+            self.deliver();
+        }
+    }
+
+    fn push(state: &mut State, in_outbox: bool, deliver: Option<Deliver>) -> u64 {
         state.next_ticket += 1;
         let ticket = state.next_ticket;
         state.waiting.push_back(Waiting { ticket, in_outbox, deliver });
@@ -130,13 +143,18 @@ impl Gate {
             return;
         }
         while state.free > 0 {
-            let Some(waiting) = state.waiting.pop_front() else { break };
-            state.outbox_free += u32::from(waiting.in_outbox);
+            if state.waiting.front().is_none_or(|waiting| waiting.deliver.is_none()) {
+                break;
+            }
+            let Some(Waiting { in_outbox, deliver: Some(deliver), .. }) = state.waiting.pop_front() else {
+                break;
+            };
+            state.outbox_free += u32::from(in_outbox);
             state.free -= 1;
             drop(state);
             let pass = Pass(Arc::clone(self));
             // Others' code may run in there, a waker or a `Drop`; who waits next must not pay for its panic.
-            if catch_unwind(AssertUnwindSafe(|| (waiting.deliver)(pass))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| deliver(pass))).is_err() {
                 tracing::error!(target: "procession", "a message panicked while it was delivered");
             }
             state = self.lock();

@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::dead_letters::DeadLetter;
+use super::handover::reading;
 use super::peer::{Peer, Waiter};
 use super::registry::Refused;
 use super::router::Router;
@@ -203,6 +204,10 @@ impl PeerLane<'_> {
     }
 
     fn deliver(&self, way: (u32, u32), message: MessageId, body: Encoded<'_>, mut ticket: Ticket) {
+        if message == MessageId::ARRIVED {
+            // So has everything before it, and any outcome says so.
+            return ticket.fail(&Failure::not_executed(Cause::Early));
+        }
         let to_the_end =
             || self.peer.served_on(way.0).is_some_and(|exported| exported.actor.serves_to_the_end());
         if self.router.is_stopping() && !to_the_end() {
@@ -299,7 +304,9 @@ impl Lane for PeerLane<'_> {
             }
             Event::Shut { channel } => self.peer.release(channel),
             Event::Resume { channel } => self.peer.resume(channel),
-            Event::Reply { tag: Waiter::Outcome(outcome), body } => outcome.reply(body),
+            Event::Reply { tag: Waiter::Outcome(outcome), body } => {
+                reading(self.peer.process, || outcome.reply(body));
+            }
             Event::Sent { tag: Waiter::Outcome(outcome) } => outcome.sent(),
             Event::Failed { tag: Waiter::Outcome(outcome), failure } => outcome.fail(failure),
             Event::Failed { tag: Waiter::Nobody { target, message }, failure } => {

@@ -12,6 +12,7 @@ use super::aside::{Aside, Return};
 use super::asking::Asking;
 use super::bell::Bell;
 use super::dead_letters::{DeadLetter, MessageName};
+use super::handover::Hold;
 use super::registry::Exported;
 use super::router::Router;
 use super::serving::Serving;
@@ -194,7 +195,7 @@ impl Peer {
 
     /// The channel to an actor, opened when first asked for, how many others its number led to before, and which right the
     /// address is there.
-    pub(super) fn channel(&self, target: &Capability) -> Result<(u32, u32, u32), Cause> {
+    pub(super) fn channel(self: &Arc<Peer>, target: &Capability) -> Result<(u32, u32, u32), Cause> {
         let mut channels = self.lock_channels();
         if let Some(way) = channels.get_mut(&target.slot()) {
             if way.first == *target {
@@ -212,6 +213,12 @@ impl Peer {
             let channel = connection.open(&Open { target: *target });
             (channel, connection.uses_of(channel))
         });
+        if (channel as usize) < MAX_CHANNELS
+            && let Some(router) = self.router.upgrade()
+        {
+            let holds = router.handovers().opened((self.process, target.slot()));
+            holds.iter().for_each(|hold| hold.put_on(self, channel));
+        }
         // One past the last refuses everything; the next message may find a place.
         if (channel as usize) < MAX_CHANNELS {
             channels.insert(target.slot(), Way { channel, uses, first: *target, others: None });
@@ -222,6 +229,27 @@ impl Peer {
     /// The channel to an actor, if something was sent there.
     pub(super) fn known_channel(&self, target: ActorId) -> Option<(u32, u32)> {
         self.lock_channels().get(&target.slot).map(|way| (way.channel, way.uses))
+    }
+
+    fn left_way(&self, slot: Slot) {
+        if let Some(router) = self.router.upgrade() {
+            router.handovers().closed((self.process, slot));
+        }
+    }
+
+    /// The connection has ended: no channel of it leads anywhere.
+    pub(super) fn leave_ways(&self, router: &Router) {
+        for slot in std::mem::take(&mut *self.lock_channels()).into_keys() {
+            router.handovers().closed((self.process, slot));
+        }
+    }
+
+    /// Holds the channel to an actor, if there is one.
+    pub(super) fn hold_way(self: &Arc<Peer>, slot: Slot, hold: &Hold) {
+        let channels = self.lock_channels();
+        if let Some(way) = channels.get(&slot) {
+            hold.put_on(self, way.channel);
+        }
     }
 
     /// An address is no right to send there.
@@ -241,7 +269,9 @@ impl Peer {
     pub(super) fn release(&self, channel: u32) {
         let mut channels = self.lock_channels();
         if let Some(target) = self.with_silently(|connection| connection.release(channel)) {
-            channels.remove(&target.slot());
+            if channels.remove(&target.slot()).is_some() {
+                self.left_way(target.slot());
+            }
             super::route::invalidate();
         }
     }

@@ -151,6 +151,9 @@ struct Slots {
 #[allow(clippy::cast_possible_truncation)] // it is 3
 const ATTEMPTS: u16 = DEFAULT_ATTEMPTS as u16;
 
+/// What a process does for others within its own window: it is done at once, and nobody of this process asks.
+const SERVICE_WINDOW: u32 = 1;
+
 /// Below this many it is not worth looking.
 const SWEEP_FROM: usize = 64;
 
@@ -198,6 +201,12 @@ impl Registry {
         let address = entry.pinned;
         slots.by_slot.insert(slot, entry);
         address
+    }
+
+    /// Gives the process itself a place.
+    pub(super) fn serve(&self, service: Arc<dyn Export>) {
+        let entry = self.entry(service, None, Slot::SERVICE, SERVICE_WINDOW);
+        self.write().by_slot.insert(Slot::SERVICE, entry);
     }
 
     /// Says how often a message that kills an actor is delivered at least once.

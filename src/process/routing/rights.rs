@@ -31,10 +31,13 @@ pub(super) struct Checked {
     /// Through which it came.
     seals: Vec<Seal>,
     messages: Vec<u32>,
-    edges: Vec<Arc<[u32]>>,
+    edges: Vec<Messages>,
     until: Option<u64>,
     counts: Vec<Arc<Count>>,
 }
+
+/// Identities of messages, sorted.
+type Messages = Arc<[u32]>;
 
 /// How many messages are left of so many, for all who hold the address.
 struct Count {
@@ -57,7 +60,7 @@ pub struct Rights {
     process: ProcessId,
     incarnation: Incarnation,
     revoked: RwLock<FxHashSet<Seal>>,
-    edges: RwLock<FxHashMap<(ProcessId, u32), Arc<[u32]>>>,
+    edges: RwLock<FxHashMap<(ProcessId, u32), Messages>>,
     counts: Mutex<Counts>,
     local: Mutex<FxHashMap<Capability, Right>>,
 }
@@ -150,7 +153,7 @@ impl Rights {
         Ok(Right::Checked(Arc::new(checked)))
     }
 
-    fn edge(&self, from: ProcessId, actor: ActorId) -> Arc<[u32]> {
+    fn edge(&self, from: ProcessId, actor: ActorId) -> Messages {
         let edges = self.edges.read().unwrap_or_else(PoisonError::into_inner);
         edges.get(&(from, actor.slot.0)).cloned().unwrap_or_default()
     }
@@ -218,7 +221,7 @@ impl Right {
 
 impl Checked {
     fn admit(&self, MessageId(message): MessageId) -> Result<(), Cause> {
-        let others = |allowed: &Arc<[u32]>| allowed.binary_search(&message).is_err();
+        let others = |allowed: &Messages| allowed.binary_search(&message).is_err();
         if self.messages.iter().any(|only| *only != message) || self.edges.iter().any(others) {
             return Err(Cause::NotGranted { actor: self.actor, message: format!("message {message:08x}") });
         }

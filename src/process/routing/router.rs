@@ -11,6 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 
 use super::dead_letters::{DeadLetter, DeadLetters};
+use super::handover::{Handovers, Service};
 use super::lane;
 use super::peer::Peer;
 use super::registry::{Exported, Registry};
@@ -64,6 +65,7 @@ pub struct Router {
     broker: Box<dyn Broker>,
     registry: Registry,
     rights: Arc<Rights>,
+    handovers: Handovers,
     dead_letters: DeadLetters,
     subscribing: OnceLock<Subscribing>,
     on_stop: OnceLock<fn(&Router)>,
@@ -128,11 +130,12 @@ impl Router {
         route::invalidate();
         let rights = Rights::new(identity.key.clone(), identity.process, identity.incarnation);
         let rights = Arc::new(rights);
-        Arc::new(Router {
+        let router = Arc::new(Router {
             identity,
             broker,
             registry: Registry::new(Arc::clone(&rights)),
             rights,
+            handovers: Handovers::default(),
             dead_letters: DeadLetters::default(),
             subscribing: OnceLock::new(),
             on_stop: OnceLock::new(),
@@ -146,7 +149,9 @@ impl Router {
             tickets: Arc::default(),
             ask_timeout_ms: AtomicU64::new(ask_timeout_ms),
             series: AllSeries::default(),
-        })
+        });
+        router.registry.serve(Arc::new(Service(Arc::downgrade(&router))));
+        router
     }
 
     /// Starts the drivers of connections, on the thread that polls this.
@@ -354,6 +359,15 @@ impl Router {
         state.current.get(&process).filter(|peer| peer.incarnation().is_none()).cloned()
     }
 
+    /// The connection to which new messages for a process go, if there is one.
+    pub(super) fn current_peer(&self, process: ProcessId) -> Option<Arc<Peer>> {
+        self.lock().current.get(&process).cloned()
+    }
+
+    pub(super) fn handovers(&self) -> &Handovers {
+        &self.handovers
+    }
+
     /// Every connection that has not ended.
     pub(super) fn peers(&self) -> Vec<Arc<Peer>> {
         self.lock().all.clone()
@@ -444,6 +458,7 @@ impl Router {
 
     /// A connection has ended, with every outcome told.
     pub(super) fn ended(&self, peer: &Arc<Peer>) {
+        peer.leave_ways(self);
         self.lock().all.retain(|other| !Arc::ptr_eq(other, peer));
         self.quiet.notify_one();
     }

@@ -7,7 +7,7 @@ use super::peer::Peer;
 use super::registry::Exported;
 use super::rights::{Right, is_for_good};
 use super::router::Router;
-use crate::id::Capability;
+use crate::id::{Capability, Slot};
 use crate::protocol::control::ToRoot;
 use crate::protocol::wire::{Cause, MessageId};
 
@@ -17,20 +17,19 @@ pub(super) struct Serving {
     /// By which the channel was opened.
     first: Right,
     /// Those that were presented, from right 1.
-    others: Option<Box<Vec<Right>>>,
+    others: Vec<Right>,
 }
 
 impl Serving {
     fn right_mut(&mut self, right: u32) -> Option<&mut Right> {
         match right {
             0 => Some(&mut self.first),
-            right => self.others.as_mut()?.get_mut(right as usize - 1),
+            right => self.others.get_mut(right as usize - 1),
         }
     }
 
     fn rights_mut(&mut self) -> impl Iterator<Item = (u32, &mut Right)> {
-        let others = self.others.iter_mut().flat_map(|others| others.iter_mut());
-        (0..).zip(std::iter::once(&mut self.first).chain(others))
+        (0..).zip(std::iter::once(&mut self.first).chain(&mut self.others))
     }
 }
 
@@ -48,7 +47,10 @@ impl Peer {
     pub(super) fn opened(&self, router: &Router, channel: u32, target: &Capability) {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         // Under the lock, so that who revokes it finds it, or it finds that it was revoked.
-        let checked = router.rights().check(target, self.process);
+        let checked = match target.slot() {
+            Slot::SERVICE => Ok(Right::Full),
+            _ => router.rights().check(target, self.process),
+        };
         let found = router.registry().find(target.slot());
         let channels = served.len().max(channel as usize + 1);
         served.resize_with(channels, || None);
@@ -58,7 +60,7 @@ impl Peer {
             return self.with(|connection| connection.refuse(channel, &cause));
         };
         let (first, denied) = taken(checked);
-        served[channel as usize] = Some(Serving { exported, first, others: None });
+        served[channel as usize] = Some(Serving { exported, first, others: Vec::new() });
         self.with(|connection| {
             connection.grant(channel);
             if let Some(cause) = denied {
@@ -78,7 +80,7 @@ impl Peer {
             false => Err(Cause::NoRight(shown.id())),
         };
         let (made, denied) = taken(checked);
-        serving.others.get_or_insert_default().push(made);
+        serving.others.push(made);
         if let Some(cause) = denied {
             self.with(|connection| connection.deny(channel, right, &cause));
         }

@@ -11,7 +11,7 @@ use super::aside::Return;
 use super::peer::Peer;
 use super::taking::{Arrival, Numbered};
 use crate::codec;
-use crate::id::Slot;
+use crate::id::{ProcessId, Slot};
 use crate::process::handling::{Asked, Naming, Taken, Work};
 use crate::protocol::connection::Begin;
 use crate::protocol::json::{JsonFault, JsonReply};
@@ -115,6 +115,11 @@ impl Ticket {
     #[inline]
     pub fn trace(&self) -> Option<&TraceParent> {
         self.trace.as_deref()
+    }
+
+    /// The process that sent it.
+    pub fn sender(&self) -> ProcessId {
+        self.peer.process
     }
 
     /// Says for whom it is.

@@ -82,6 +82,8 @@ pub(super) struct Channel {
     pub(super) is_used: bool,
     /// Keys of outgoing messages that wait for credit, in order. Cancelled ones are skipped.
     pub(super) queue: VecDeque<u64>,
+    /// How many holds are in it.
+    pub(super) holds: u32,
     /// Whether it is in the connection's list of channels to look at.
     pub(super) is_ready: bool,
     /// Whether a large body is being sent, behind which this channel waits (M-1).
@@ -106,6 +108,7 @@ impl Channel {
             uses: 0,
             is_used: true,
             queue: VecDeque::new(),
+            holds: 0,
             is_ready: false,
             streaming: false,
             outbox_messages: 0,

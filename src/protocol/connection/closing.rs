@@ -110,7 +110,7 @@ impl<T> Connection<T> {
         }
         let fresh = channel.renewed(target);
         let shut = std::mem::replace(channel, fresh);
-        channel.queue = shut.queue;
+        (channel.queue, channel.holds) = (shut.queue, shut.holds);
         channel.more = more;
         (channel.outbox_messages, channel.outbox_bytes) = (shut.outbox_messages, shut.outbox_bytes);
         let open = Open { target };

@@ -116,6 +116,7 @@ impl<T> Connection<T> {
             match self.index_of(key) {
                 Some(index) => return Some(First::Message(key, index)),
                 None if self.is_notice(key) => return Some(First::Notice(key)),
+                None if self.is_hold(key) => return Some(First::Hold(key)),
                 None => self.channels[channel as usize].queue.pop_front(),
             };
         }
@@ -187,6 +188,10 @@ impl<T> Connection<T> {
                 First::Message(key, index) => (key, index),
                 First::Notice(key) => {
                     notices.push_back(key);
+                    continue;
+                }
+                First::Hold(key) => {
+                    self.drop_hold(channel, key);
                     continue;
                 }
             };

@@ -14,7 +14,7 @@ use crate::protocol::MAX_DESCRIPTORS;
 use crate::protocol::frame::{Header, Kind, NUMBERED, RIGHT, TRACED};
 use crate::protocol::series::Numbering;
 use crate::protocol::traceparent::TraceParent;
-use crate::protocol::wire::Cause;
+use crate::protocol::wire::{Cause, MessageId};
 
 /// So many deadlines of ended calls cost less than looking for them.
 const KEEP_DEADLINES: usize = 1024;
@@ -105,7 +105,8 @@ impl<T> Connection<T> {
         if let ChannelState::Refused(cause) = &channel.state {
             return Err(cause.clone());
         }
-        if let Some(cause) = channel.denied(submit.right) {
+        // What asks whether all has arrived asks by no right.
+        if let Some(cause) = channel.denied(submit.right).filter(|_| submit.message != MessageId::ARRIVED.0) {
             return Err(cause.clone());
         }
         if self.we_left || self.they_left {
@@ -114,7 +115,7 @@ impl<T> Connection<T> {
         let direct =
             channel.queue.is_empty() && channel.admits(0) && self.out.message_bytes() < SOFT_LIMIT_BYTES;
         if !direct {
-            let opening = !matches!(channel.state, ChannelState::Open(_));
+            let opening = !matches!(channel.state, ChannelState::Open(_)) || channel.holds > 0;
             let submit = match submit.mode {
                 // Nobody knows yet how much room there is: the outbox has some.
                 Mode::Try if opening => Submit { mode: Mode::Outbox, ..submit },
@@ -361,7 +362,7 @@ impl<T> Connection<T> {
         let queue = &mut self.channels[channel as usize].queue;
         if queue.len() > 64 && queue.len() > 2 * (self.outgoing.len() + self.watches.waiting_count()) {
             let mut queue = std::mem::take(queue);
-            queue.retain(|key| self.index_of(*key).is_some() || self.is_notice(*key));
+            queue.retain(|key| self.index_of(*key).is_some() || self.is_notice(*key) || self.is_hold(*key));
             self.channels[channel as usize].queue = queue;
         }
     }

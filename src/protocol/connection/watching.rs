@@ -67,6 +67,8 @@ struct Notice {
 pub(super) enum First {
     Message(u64, usize),
     Notice(u64),
+    /// Behind which all waits.
+    Hold(u64),
 }
 
 impl<T> Connection<T> {

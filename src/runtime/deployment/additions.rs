@@ -143,6 +143,7 @@ impl Deployment {
         let name = planned.name.clone();
         self.broker.expect(id);
         let known: Vec<KnownActor> = self.known(&planned).collect();
+        let edges: Vec<_> = launching::edges_of(&planned).collect();
         self.change_plan(|plan| plan.processes.push(planned));
         match self.engine.handle_add_child(GroupId::TOP, spec, Instant::now()) {
             Ok(child) => debug_assert_eq!(self.process_of(child), id, "numbers of both go on together"),
@@ -152,6 +153,10 @@ impl Deployment {
             }
         }
         self.numbered += 1;
+        // Before it can be introduced to them; a next life learns it in its welcome.
+        for (owner, edge) in edges {
+            self.hand(owner, ToWorker::Edges(vec![edge]), Vec::new());
+        }
         self.router.learn(known);
         self.additions.processes.insert(id, added);
         self.tell(Event::Added { process: name, by: self.name(by.0) });

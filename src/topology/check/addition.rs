@@ -5,7 +5,7 @@ use super::expand::{self, Instance, MAX_ACTORS, MAX_PROCESSES};
 use super::merge::{self, Merged};
 use super::placed::{self, Basis};
 use super::program::Programs;
-use super::{actors, arguments, assemble, settings, wiring};
+use super::{actors, arguments, assemble, edges, settings, wiring};
 use crate::id::ProcessId;
 use crate::supervision::AutoShutdown;
 use crate::topology::catalog::Catalog;
@@ -61,7 +61,8 @@ fn add(
     let mut budget = wiring::Budget::default();
     let mut processes = Vec::with_capacity(instances.len());
     for instance in &instances {
-        let wired = wiring::wire(&directory, instance, &mut budget, findings)?;
+        let mut wired = wiring::wire(&directory, instance, &mut budget, findings)?;
+        edges::restrict(instance, &mut wired.wired, &programs, findings);
         processes.extend(assemble(instance, wired, &merged[instance.declared], &programs));
     }
     Some(processes)

@@ -38,6 +38,12 @@ impl Programs {
         types.iter().find(|hosted| hosted.name == type_name)?.args.as_ref()
     }
 
+    /// The messages of an actor type, where a program that hosts it was asked.
+    pub(super) fn messages_of(&self, type_name: &str) -> Option<&[String]> {
+        let types = self.0.values().flatten().filter_map(|facts| facts.types.as_ref()).flatten();
+        types.into_iter().find(|hosted| hosted.name == type_name).map(|hosted| hosted.messages.as_slice())
+    }
+
     /// The file to start. One that is still to be built stands where it was declared.
     pub(super) fn resolved(&self, program: &ProgramRef) -> ResolvedProgram {
         match (program, self.0.get(program)) {

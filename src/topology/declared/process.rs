@@ -26,6 +26,7 @@ pub struct Process {
     pub(in crate::topology) significant: bool,
     pub(in crate::topology) args: Vec<String>,
     pub(in crate::topology) actors: Vec<DeclaredActor>,
+    pub(in crate::topology) may_send: Vec<(String, Vec<String>)>,
     pub(in crate::topology) settings: Settings,
 }
 
@@ -38,6 +39,7 @@ impl Process {
             significant: false,
             args: Vec::new(),
             actors: Vec::new(),
+            may_send: Vec::new(),
             settings: Settings::default(),
         }
     }
@@ -100,6 +102,19 @@ impl Process {
     #[must_use]
     pub fn args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Process {
         self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Lets the process send these messages alone to an actor that it is wired to, by name; `doubler-*` means all replicas.
+    /// Others are refused by the actor's process, and this one is blamed. What it hands the address on to is restricted
+    /// alike.
+    #[must_use]
+    pub fn may_send(
+        mut self,
+        to: impl Into<String>,
+        messages: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Process {
+        self.may_send.push((to.into(), messages.into_iter().map(Into::into).collect()));
         self
     }
 

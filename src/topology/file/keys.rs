@@ -26,7 +26,7 @@ pub(super) const SETTINGS: &[&str] = &[
 ];
 
 /// In `[process.NAME]`, beside [`SETTINGS`].
-pub(super) const PROCESS: &[&str] = &["replicas", "significant", "args", "actor"];
+pub(super) const PROCESS: &[&str] = &["replicas", "significant", "args", "actor", "may_send"];
 
 /// In `[group.NAME]`.
 pub(super) const GROUP: &[&str] = &["restart", "significant", "auto_shutdown", "process", "group"];

@@ -82,7 +82,12 @@ fn process(reader: &mut Reader, name: &str, node: &Node<'_>) -> Process {
         match key {
             "replicas" => process.replicas = reader.count(&node, "4"),
             "significant" => process.significant = reader.flag(&node).unwrap_or(false),
-            "args" => process.args = args(reader, &node),
+            "args" => process.args = texts(reader, &node, "--verbose"),
+            "may_send" => {
+                for (to, node) in reader.members(&node, "may_send = { counter = [\"Add\"] }") {
+                    process.may_send.push((to.to_owned(), texts(reader, &node, "Add")));
+                }
+            }
             "actor" => {
                 for (name, node) in reader.members(&node, "actor.NAME = { type = \"...\" }") {
                     process.actors.push(actor(reader, name, &node));
@@ -98,12 +103,13 @@ fn process(reader: &mut Reader, name: &str, node: &Node<'_>) -> Process {
     process
 }
 
-/// Reads the arguments of a program.
-fn args(reader: &mut Reader, node: &Node<'_>) -> Vec<String> {
+/// Reads a list of texts.
+fn texts(reader: &mut Reader, node: &Node<'_>, example: &str) -> Vec<String> {
+    let example = format!("\"{example}\"");
     match node.elements() {
-        Some(elements) => elements.filter_map(|element| reader.text(&element, "\"--verbose\"")).collect(),
+        Some(elements) => elements.filter_map(|element| reader.text(&element, &example)).collect(),
         None => {
-            reader.wrong_kind(node, "a list of strings", "[\"--verbose\"]");
+            reader.wrong_kind(node, "a list of strings", &format!("[{example}]"));
             Vec::new()
         }
     }

@@ -97,6 +97,12 @@ impl Writer {
         self.settings(&process.settings, path);
         let args: Vec<_> = process.args.iter().map(|arg| quoted(arg)).collect();
         self.line("args", (!args.is_empty()).then(|| format!("[{}]", args.join(", "))));
+        let edges = process.may_send.iter().map(|(to, messages)| {
+            let messages: Vec<_> = messages.iter().map(|message| quoted(message)).collect();
+            format!("{} = [{}]", key(to), messages.join(", "))
+        });
+        let edges: Vec<_> = edges.collect();
+        self.line("may_send", (!edges.is_empty()).then(|| format!("{{ {} }}", edges.join(", "))));
         let mut names = HashSet::new();
         for actor in &process.actors {
             let path = path.key("actor").key(&actor.name);
