@@ -25,7 +25,7 @@ async fn parsed(root: Root) -> procession::Result<()> {
     assert_eq!((a.to_string(), &"a".parse::<ProcAddr<Clerk>>().unwrap()), ("a".to_owned(), &a));
     let exported = a.send(Export).await.unwrap();
     let text = exported.to_string();
-    assert!(text.starts_with("procession:1#1/+0:"), "{text}");
+    assert!(text.starts_with("procession:1#1/+1:"), "{text}");
     let back: ProcAddr<Clerk> = text.parse().unwrap();
     assert_eq!(back, exported);
     back.send(Note("by a text".to_owned())).await.unwrap();
@@ -33,11 +33,11 @@ async fn parsed(root: Root) -> procession::Result<()> {
     recipient.send(Note("by another".to_owned())).await.unwrap();
     assert_eq!(taken(&exported, 2).await, ["by a text", "by another"]);
     // A log shows whom an address names, and nothing by which one could send.
-    assert_eq!(format!("{exported:?}"), "ProcAddr(1#1/+0)");
+    assert_eq!(format!("{exported:?}"), "ProcAddr(1#1/+1)");
     let digits = text.rsplit(':').next().unwrap();
     for at in 0..digits.len() {
         let other = if &digits[at..=at] == "0" { "1" } else { "0" };
-        let changed = format!("procession:1#1/+0:{}{other}{}", &digits[..at], &digits[at + 1..]);
+        let changed = format!("procession:1#1/+1:{}{other}{}", &digits[..at], &digits[at + 1..]);
         let error = changed.parse::<ProcAddr<Clerk>>().unwrap_err();
         assert!(matches!(error, AddressTextError::Damaged(_)), "{error}");
     }

@@ -89,7 +89,7 @@ async fn files(root: Root) -> procession::Result<()> {
     assert_eq!(recipient.send(Double(3)).await?, 6);
     let nameless = a.send(GiveMeYourAddress).await?;
     let text = serde_json::to_string(&nameless).unwrap();
-    assert!(text.starts_with(r#"{"addr":"procession:1#1/+0:"#), "{text}");
+    assert!(text.starts_with(r#"{"addr":"procession:1#1/+1:"#), "{text}");
     let back: ProcAddr<Probe> = serde_json::from_str(&text).unwrap();
     assert_eq!((back.send(Double(4)).await?, back == nameless), (8, true));
     running.shutdown().await
