@@ -88,7 +88,7 @@ async fn checked(root: Root) -> procession::Result<()> {
     let file = format!(
         r#"name = "t"
 [process.c]
-actor.c = {{ type = "{clerk}" }}
+actor.c = {{ type = "{clerk}", args = [] }}
 [process.a]
 actor.a = {{ type = "{clerk}", args = [{{ addr = "c" }}] }}
 may_send = {{ c = ["Note", "Nota"], d = ["Note"] }}

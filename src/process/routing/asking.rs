@@ -11,7 +11,7 @@ use rustc_hash::FxHashSet;
 use super::peer::Peer;
 use super::router::Router;
 use crate::id::{Capability, Incarnation};
-use crate::protocol::control::{ToRoot, Unreachable};
+use crate::protocol::control::ToRoot;
 use crate::protocol::rights::Denial;
 use crate::protocol::wire::Cause;
 
@@ -65,7 +65,7 @@ impl Router {
             Some((target, broken)) => self.say(ToRoot::Introduce { target, broken }),
             None => {
                 // Whatever waits there was sent by addresses that are none, and this was the last.
-                peer.set_unreachable(Unreachable::NotAllowed);
+                peer.set_denied(cause);
                 self.forget(&peer);
             }
         }

@@ -105,7 +105,8 @@ impl PeerLane<'_> {
                 return Ok(Some(pipe));
             }
             if let Some(why) = self.peer.unreachable() {
-                return Err(Cause::Unreachable { process: self.peer.process, why });
+                let cause = Cause::Unreachable { process: self.peer.process, why };
+                return Err(self.peer.denial().unwrap_or(cause));
             }
             if self.router.may_close() {
                 return Err(Cause::ShuttingDown);

@@ -91,6 +91,8 @@ pub struct Peer {
     pipe: Mutex<Option<Pipe>>,
     introduced: OnceLock<(Incarnation, ProcessName)>,
     unreachable: OnceLock<Unreachable>,
+    /// Why the last address that the root was asked with is no right.
+    denial: OnceLock<Cause>,
     exit: OnceLock<Exit>,
     cursor: OnceLock<Option<Cursor>>,
     /// `pipe`, `unreachable` or `exit` was set.
@@ -127,6 +129,7 @@ impl Peer {
             pipe: Mutex::new(None),
             introduced: OnceLock::new(),
             unreachable: OnceLock::new(),
+            denial: OnceLock::new(),
             exit: OnceLock::new(),
             cursor: OnceLock::new(),
             news: Notify::new(),
@@ -310,6 +313,16 @@ impl Peer {
     /// The peer is this process itself: there is no pipe to wait for.
     pub(super) fn is_own(&self, incarnation: Incarnation, name: ProcessName) {
         let _ = self.introduced.set((incarnation, name));
+    }
+
+    /// No address that is waited with is a right. What is sent by one of them only now fails for that, too.
+    pub(super) fn set_denied(&self, cause: Cause) {
+        let _ = self.denial.set(cause);
+        self.set_unreachable(Unreachable::NotAllowed);
+    }
+
+    pub(super) fn denial(&self) -> Option<Cause> {
+        self.denial.get().cloned()
     }
 
     pub(super) fn set_unreachable(&self, why: Unreachable) {
