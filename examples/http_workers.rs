@@ -1,5 +1,7 @@
 //! One process accepts connections and hands the sockets to others, which answer HTTP on them.
 
+#![allow(clippy::print_stdout)] // What it shows, it prints.
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpStream as Socket};
 use std::os::fd::OwnedFd;

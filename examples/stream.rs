@@ -1,5 +1,7 @@
 //! One process reads files, and yields the lines that fit, one after the other; another takes as many as it wants.
 
+#![allow(clippy::print_stdout)] // What it shows, it prints.
+
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! One ask goes through four processes and back, and is one trace: printed as a tree, with the times.
 
+#![allow(clippy::print_stdout)] // What it shows, it prints.
+
 use std::time::Duration;
 
 use procession::prelude::*;
@@ -62,7 +64,7 @@ impl Handler<TellOfSpans> for Desk {
 /// Has every span of the trace until the first one comes, which ends last.
 #[derive(ProcActor)]
 #[proc_actor(messages(Finished))]
-struct Collector(tokio::sync::mpsc::UnboundedSender<Finished>);
+struct Collector(tokio::sync::mpsc::Sender<Finished>);
 
 impl Actor for Collector {
     type Context = Context<Self>;
@@ -71,7 +73,8 @@ impl Actor for Collector {
 impl Handler<Finished> for Collector {
     type Result = ();
     fn handle(&mut self, span: Finished, _: &mut Context<Self>) {
-        let _ = self.0.send(span);
+        // There is room for more spans than one order has.
+        let _ = self.0.try_send(span);
     }
 }
 
@@ -91,7 +94,7 @@ fn main() -> procession::Result<()> {
             topology.process(Process::new(format!("{name}-process")).actor::<Desk>(name, work))
         };
         let running = root.deploy(desks.into_iter().fold(Topology::new("order"), desk)).await?;
-        let (told, mut spans) = tokio::sync::mpsc::unbounded_channel();
+        let (told, mut spans) = tokio::sync::mpsc::channel(64);
         let collector = ProcAddr::export(Collector(told).start())?.recipient::<Finished>();
         for (name, _) in desks {
             running.addr::<Desk>(name)?.send(TellOfSpans(collector.clone())).await?;

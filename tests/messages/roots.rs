@@ -230,6 +230,8 @@ impl Handler<StartTwo> for Starter {
 
     fn handle(&mut self, StartTwo: StartTwo, _: &mut Context<Self>) -> Vec<u32> {
         let script = "echo $$; exec sleep 60";
+        // They are to outlive this process, so nobody waits for them.
+        #[allow(clippy::zombie_processes)]
         let start = |command: &mut Command| {
             let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
             let mut line = String::new();

@@ -235,7 +235,7 @@ handle! {
     };
     Stall -> Streaming<u64>: |this, Stall(after), _| counted(stream::iter(0..after).chain(stream::pending()));
     Trip -> Streaming<u64>: |this, Trip(after), _| {
-        counted(stream::iter((0..=after).map(move |at| { assert!(at < after, "tripped"); at })))
+        counted(stream::iter((0..=after).inspect(move |at| assert!(*at < after, "tripped"))))
     };
     Thorny -> Streaming<Prickly>: |this, _, _| counted(stream::iter([Prickly(0), Prickly(1)]));
     Later_ -> ResponseFuture<Streaming<u64>>: |this, Later_(to), _| Box::pin(async move {
@@ -271,12 +271,12 @@ handle! {
     Pipes -> Streaming<(u64, Descriptor)>: |this, Pipes(count), _| {
         counted(stream::iter((0..count).map(|at| {
             let (reading, mut writing) = std::io::pipe().unwrap();
-            std::io::Write::write_all(&mut writing, "x".repeat(at as usize).as_bytes()).unwrap();
+            std::io::Write::write_all(&mut writing, "x".repeat(usize::try_from(at).unwrap()).as_bytes()).unwrap();
             (at, Descriptor(reading.into()))
         })))
     };
     Blobs -> Streaming<Blob>: |this, Blobs(count, bytes), _| {
-        counted(stream::iter((0..count).map(move |at| Blob::copy_from(&vec![at as u8; bytes]).unwrap())))
+        counted(stream::iter((0..count).map(move |at| Blob::copy_from(&vec![u8::try_from(at).unwrap(); bytes]).unwrap())))
     };
     Ponder -> Later<u64>: |this, Ponder(value), _| {
         let (later, responder) = Later::new();
@@ -388,7 +388,7 @@ impl Handler<Keep> for Keeper {
 /// Passes on what has ended.
 #[derive(ProcActor)]
 #[proc_actor(messages(Finished))]
-pub(crate) struct Collecting(pub(crate) mpsc::UnboundedSender<Finished>);
+pub(crate) struct Collecting(pub(crate) mpsc::Sender<Finished>);
 
 impl Actor for Collecting {
     type Context = Context<Self>;
@@ -398,7 +398,7 @@ impl Handler<Finished> for Collecting {
     type Result = ();
 
     fn handle(&mut self, span: Finished, _: &mut Context<Self>) {
-        let _ = self.0.send(span);
+        let _ = self.0.try_send(span);
     }
 }
 

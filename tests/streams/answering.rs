@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -191,7 +190,7 @@ async fn lends(root: Root) -> procession::Result<()> {
     let (running, [a, b, _]) = three(&root).await?;
     let (text, Descriptor(lent)) = a.send(Lend("from there".into(), b)).await?;
     let mut read = String::new();
-    File::from(OwnedFd::from(lent)).read_to_string(&mut read).unwrap();
+    File::from(lent).read_to_string(&mut read).unwrap();
     assert_eq!((text.as_str(), read.as_str()), ("from there", "from there"));
     running.shutdown().await
 }

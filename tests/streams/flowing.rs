@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -147,8 +146,8 @@ async fn descriptors(root: Root) -> procession::Result<()> {
         for at in 0..40 {
             let (number, Descriptor(reading)) = stream.next().await.unwrap().unwrap();
             let mut text = String::new();
-            File::from(OwnedFd::from(reading)).read_to_string(&mut text).unwrap();
-            assert_eq!((number, text), (at, "x".repeat(at as usize)));
+            File::from(reading).read_to_string(&mut text).unwrap();
+            assert_eq!((number, text), (at, "x".repeat(usize::try_from(at).unwrap())));
         }
         assert!(stream.next().await.is_none());
     }

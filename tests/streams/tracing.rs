@@ -21,7 +21,10 @@ pub(crate) fn stories() -> Vec<Trial> {
 }
 
 /// Tells the story of what has ended.
-struct Collector(mpsc::UnboundedReceiver<Finished>);
+struct Collector(mpsc::Receiver<Finished>);
+
+/// More than a story makes.
+const SPANS: usize = 4096;
 
 impl Collector {
     /// So many spans, by their ids.
@@ -38,7 +41,7 @@ impl Collector {
 async fn stage(root: &Root) -> procession::Result<(Running, Vec<ProcAddr<Spring>>, Collector)> {
     let names = ["first", "second", "third", "fourth"];
     let running = deploy(root, names.map(|name| spring(name, &format!("in-{name}")))).await?;
-    let (told, spans) = mpsc::unbounded_channel();
+    let (told, spans) = mpsc::channel(SPANS);
     let collecting = ProcAddr::export(Collecting(told).start())?.recipient::<Finished>();
     let mut actors = Vec::new();
     for name in names {

@@ -27,7 +27,10 @@ fn narrowed(conditions: &[Condition]) -> Capability {
 fn bytes_of(made: &Capability) -> Vec<u8> {
     let written = serde_json::to_value(made).expect("written");
     let rest = written[1].as_array().expect("bytes").iter();
-    std::iter::once(&written[0]).chain(rest).map(|byte| byte.as_u64().expect("a byte") as u8).collect()
+    std::iter::once(&written[0])
+        .chain(rest)
+        .map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok()).expect("a byte"))
+        .collect()
 }
 
 fn address_of(bytes: &[u8]) -> Option<Capability> {

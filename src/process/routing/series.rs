@@ -151,7 +151,8 @@ impl Series {
         }
         let limits = router.identity().limits;
         let trace = trace::current();
-        let limit = limits.max_message_bytes.saturating_sub(NUMBERING_BYTES + TRACE_BYTES as u32);
+        let spare = NUMBERING_BYTES + u32::try_from(TRACE_BYTES).unwrap_or(u32::MAX >> 1);
+        let limit = limits.max_message_bytes.saturating_sub(spare);
         let mut bytes = Vec::new();
         let carried =
             codec::encode_with_descriptors(value, &mut bytes, limit as usize, limits.max_descriptors.into())

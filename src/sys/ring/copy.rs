@@ -120,7 +120,7 @@ mod tests {
     #[test]
     #[allow(unsafe_code)]
     fn every_offset_and_length_arrives_and_nothing_else_is_touched() {
-        let pattern: Vec<u8> = (0..1024_u32).map(|index| (index % 255 + 1) as u8).collect();
+        let pattern: Vec<u8> = (1..=255).cycle().take(1024).collect();
         let lengths = (0..48).chain([255, 256, 257, 600, 1000]);
         for offset in 0..16 {
             for length in lengths.clone() {
