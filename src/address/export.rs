@@ -42,6 +42,13 @@ impl<A: Actor> Life<A> {
         Life::Alive(addr, Arc::default(), ends)
     }
 
+    /// Says why the life will end, if it is one.
+    fn foretell(&self, why: EndReason) {
+        if let Life::Alive(_, _, ends) = self {
+            ends.foretell(why);
+        }
+    }
+
     /// Before the next life, with what is held for it.
     fn between(held: Vec<Held<A>>) -> Life<A> {
         Life::Between(held, Ends::new())
@@ -66,7 +73,7 @@ impl<A: ProcActor> ActorExport<A> {
 
     /// Replaces the actor by its next life, or by nothing.
     pub fn set(&self, addr: Option<Addr<A>>) {
-        let mut gone = None;
+        let (mut gone, mut left) = (None, None);
         loop {
             // Delivered and dropped without the lock: both may lead to further deliveries here.
             let held = match (&mut *self.write(), &addr) {
@@ -76,7 +83,7 @@ impl<A: ProcActor> ActorExport<A> {
                         Life::Between(_, ends) => Arc::clone(ends),
                         _ => Ends::new(),
                     };
-                    *life = Life::of(addr.clone(), ends);
+                    left = Some(std::mem::replace(life, Life::of(addr.clone(), ends)));
                     break;
                 }
                 (life, None) => match std::mem::replace(life, Life::Gone) {
@@ -84,9 +91,10 @@ impl<A: ProcActor> ActorExport<A> {
                         gone = Some(ends);
                         held
                     }
-                    Life::Alive(_, _, ends) => {
+                    alive @ Life::Alive(..) => {
                         // Whoever takes the place away of one that lives is about to stop it.
-                        ends.foretell(EndReason::Stopped);
+                        alive.foretell(EndReason::Stopped);
+                        left = Some(alive);
                         break;
                     }
                     Life::Gone => break,
@@ -96,6 +104,7 @@ impl<A: ProcActor> ActorExport<A> {
                 held.into_iter().for_each(|held| held(addr));
             }
         }
+        left.into_iter().for_each(Self::left);
         match gone {
             // The life that was waited for will not be.
             Some(ends) => ends.end(EndReason::NoActor),
@@ -106,10 +115,27 @@ impl<A: ProcActor> ActorExport<A> {
     /// From now on messages are kept for the next life; the present one has what it has, and will end for this reason.
     pub fn hold(&self, why: EndReason) {
         let mut life = self.write();
-        if let Life::Alive(_, _, ends) = &*life {
-            ends.foretell(why);
-            *life = Life::between(Vec::new());
+        if !matches!(*life, Life::Alive(..)) {
+            return;
         }
+        life.foretell(why);
+        let left = std::mem::replace(&mut *life, Life::between(Vec::new()));
+        drop(life);
+        Self::left(left);
+    }
+
+    /// A life has its place no more. Who had asked for it before may be about to observe it, and finds it here no more, so
+    /// its context tells of its end whether or not somebody does yet. Called with nothing locked.
+    fn left(life: Life<A>) {
+        let (Life::Alive(addr, _, ends), Some(serving)) = (life, A::serving()) else { return };
+        if !ends.claim_anyway() {
+            return;
+        }
+        if !addr.connected() {
+            // It has ended, and nobody knows how.
+            ends.foretell(EndReason::NoActor);
+        }
+        (serving.attend)(&addr, Attend::new(ends));
     }
 
     /// The actor that lives now.
@@ -146,7 +172,12 @@ impl<A: ProcActor> ActorExport<A> {
             // A new life began meanwhile.
             Life::Alive(addr, inbox, _) if addr.connected() => now(addr, inbox, what),
             Life::Between(held, _) => held.extend(later(what)),
-            Life::Alive(..) if self.supervised => *life = Life::between(later(what).into_iter().collect()),
+            Life::Alive(..) if self.supervised => {
+                let held = later(what).into_iter().collect();
+                let left = std::mem::replace(&mut *life, Life::between(held));
+                drop(life);
+                Self::left(left);
+            }
             Life::Alive(..) | Life::Gone => return false,
         }
         true
@@ -255,15 +286,20 @@ impl<A: ProcActor> Export for ActorExport<A> {
             return Some(Arc::clone(ends));
         }
         let mut life = self.write();
+        let mut left = None;
         if let Life::Alive(addr, ..) = &*life
             && !addr.connected()
         {
-            *life = if self.supervised { Life::between(Vec::new()) } else { Life::Gone };
+            let next = if self.supervised { Life::between(Vec::new()) } else { Life::Gone };
+            left = Some(std::mem::replace(&mut *life, next));
         }
-        match &*life {
+        let found = match &*life {
             Life::Alive(_, _, ends) | Life::Between(_, ends) => Some(Arc::clone(ends)),
             Life::Gone => None,
-        }
+        };
+        drop(life);
+        left.into_iter().for_each(Self::left);
+        found
     }
 
     fn attend(&self) {
@@ -287,8 +323,8 @@ impl<A: ProcActor> Export for ActorExport<A> {
         super::link::traps_exits::<A>()
     }
 
-    fn linked_ended(&self, with: ActorId, reason: &EndReason, behind: Behind) {
-        super::link::ended::<A>(self, with, reason, behind);
+    fn linked_ended(&self, life: &Arc<Ends>, with: ActorId, reason: &EndReason, behind: Behind) {
+        super::link::ended::<A>(self, life, with, reason, behind);
     }
 
     fn serves_to_the_end(&self) -> bool {

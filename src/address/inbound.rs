@@ -213,7 +213,8 @@ impl<M: ProcMessage> Answer<M> {
             Answer::Remote(ticket) => (ticket.work(naming), ticket.taken()),
             Answer::Local(ticket) => (naming.from_here(ticket.actor), ticket.taken.take()),
             Answer::Notice(Notice { ticket: Some(ticket), .. }) => (ticket.work(naming), ticket.taken()),
-            Answer::Notice(notice) => (naming.from_here(notice.actor), None),
+            // It is counted as taken in now, since nothing before was.
+            Answer::Notice(notice) => (naming.from_here(notice.actor), Some(Taken::new())),
         }
     }
 

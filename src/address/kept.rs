@@ -29,7 +29,7 @@ pub(super) fn submit<M: ProcMessage>(
         _ => (false, Keeper::Room(waiting)),
     };
     let deadline = Instant::now() + router.ask_timeout();
-    match series.submit((which.id, MessageName(which.name)), &message, keeper, Wanted::Wait) {
+    match series.submit(id, (which.id, MessageName(which.name)), &message, keeper, Wanted::Wait) {
         Ok(None) if !is_call => Pending::done(),
         Ok(ticket) => {
             Pending::new(slot, Some(message), Route::Kept { series, ticket, deadline, timer: None })
@@ -48,7 +48,7 @@ pub(super) fn send_now<M: ProcMessage>(
 ) -> Result<(), (Cause, Option<M>)> {
     let wanted = if mode == Mode::Try { Wanted::Now } else { Wanted::Outbox };
     let which = (which.id, MessageName(which.name));
-    match router.series(id).submit(which, &message, Keeper::Nobody, wanted) {
+    match router.series(id).submit(id, which, &message, Keeper::Nobody, wanted) {
         Ok(_) => Ok(()),
         Err(cause) => Err((cause, Some(message))),
     }

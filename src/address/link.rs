@@ -89,7 +89,7 @@ impl Half {
                 if ends.forget(*key)
                     && let Ok(other) = router.find_own(self.with)
                 {
-                    pass_on(&other, self.me, reason, Behind::Here);
+                    pass_on(&other, ends, self.me, reason, Behind::Here);
                 }
             }
             watched => router.tell_linked(watched, self.with, reason),
@@ -108,7 +108,7 @@ impl Watcher for Other {
         let half = &self.0;
         half.ends.forget(half.key());
         drop(half.take());
-        pass_on(&half.exported, half.with, reason, behind);
+        pass_on(&half.exported, &half.ends, half.with, reason, behind);
     }
 }
 
@@ -167,15 +167,16 @@ fn link(ours: &Capability, other: &Capability) -> Result<Link, Cause> {
     Ok(Link { half })
 }
 
-/// An actor that traps exits hears of it behind what the dead one had sent; any other ends at once.
-fn pass_on(exported: &Exported, with: ActorId, reason: &EndReason, behind: Behind) {
+/// An actor that traps exits hears of it behind what the dead one had sent; any other ends at once. Only the life that was
+/// linked does either.
+fn pass_on(exported: &Exported, life: &Arc<Ends>, with: ActorId, reason: &EndReason, behind: Behind) {
     let actor = Arc::clone(&exported.actor);
     match behind {
         Behind::Here if actor.traps_exits() => {
-            let reason = reason.clone();
-            exported.gate.wait(move |pass| actor.linked_ended(with, &reason, Behind::Passed(pass)));
+            let (life, reason) = (Arc::clone(life), reason.clone());
+            exported.gate.wait(move |pass| actor.linked_ended(&life, with, &reason, Behind::Passed(pass)));
         }
-        behind => actor.linked_ended(with, reason, behind),
+        behind => actor.linked_ended(life, with, reason, behind),
     }
 }
 
@@ -185,9 +186,10 @@ pub(super) fn traps_exits<A: ProcActor>() -> bool {
     A::messages().iter().any(|entry| entry.id == id && (entry.message)() == TypeId::of::<Exited>())
 }
 
-/// What becomes of an actor whose linked one has ended.
+/// What becomes of a life of an actor whose linked one has ended.
 pub(super) fn ended<A: ProcActor>(
     export: &ActorExport<A>,
+    life: &Arc<Ends>,
     with: ActorId,
     reason: &EndReason,
     behind: Behind,
@@ -200,19 +202,20 @@ pub(super) fn ended<A: ProcActor>(
             Behind::Passed(pass) => (None, Some(pass), false),
             Behind::Here => (None, None, false),
         };
-        let notice = Notice { ticket, actor: Slot::FIRST_DYNAMIC, pass, may_be_told: Box::new(|| true) };
+        // An actor that has ended meanwhile is told nothing, and the life after it made no link.
+        let life = Arc::clone(life);
+        let may_be_told = Box::new(move || life.over().is_none());
+        let notice = Notice { ticket, actor: Slot::FIRST_DYNAMIC, pass, may_be_told };
         let mut envelope = Some(Inbound::notice(message, notice));
-        // An actor that has ended meanwhile is told nothing.
         let _ = match arrived {
             true => export.deliver_behind(id, &mut envelope),
             false => export.deliver_local(id, &mut envelope),
         };
         return;
     }
-    if reason.is_abnormal()
-        && let Some(ends) = export.life()
-    {
-        ends.ask(EndReason::Linked { with, reason: cut(reason.to_string(), MAX_REASON_BYTES) });
+    if reason.is_abnormal() {
+        // One that is ending by itself just now, or has, is asked for nothing: the next life is another.
+        life.ask(EndReason::Linked { with, reason: cut(reason.to_string(), MAX_REASON_BYTES) });
         export.attend();
     }
 }

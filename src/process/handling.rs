@@ -155,6 +155,11 @@ pub fn know_actor(slot: Slot, name: &ActorName) {
     }
 }
 
+/// The actor in this place is no more. Its name stays on the page, which only grows.
+pub fn forget_actor(slot: Slot) {
+    known().actors.remove(&slot);
+}
+
 /// The arbiter has nothing to do.
 pub fn park() {
     if let Some(page) = PAGE.get() {

@@ -75,6 +75,8 @@ struct Kept {
     /// Its number and bytes.
     sent: Option<(u64, usize)>,
     waiters: Vec<(u64, oneshot::Sender<Result<(), NotKept>>)>,
+    /// The actor was removed, and no other has its place: forgotten with the answer to what is under way.
+    is_gone: bool,
 }
 
 impl Keeper {
@@ -98,6 +100,7 @@ impl Keeper {
         let mut state = self.lock();
         let kept = state.actors.entry(slot).or_default();
         kept.life += 1;
+        kept.is_gone = false;
         (KeepingLife { slot, life: kept.life }, kept.newest.clone())
     }
 
@@ -145,11 +148,18 @@ impl Keeper {
     /// The actor was removed: nothing is kept of it, and what was not sent is not.
     pub fn forget(&self, slot: Slot) {
         let mut state = self.lock();
-        if let Some(kept) = state.actors.get_mut(&slot) {
-            kept.life += 1;
-            (kept.newest, kept.pending) = (None, None);
+        let Some(kept) = state.actors.get_mut(&slot) else { return };
+        kept.life += 1;
+        (kept.newest, kept.pending) = (None, None);
+        let sent = kept.sent.map_or(0, |(number, _)| number);
+        for (_, waiter) in kept.waiters.extract_if(.., |(wanted, _)| *wanted > sent) {
+            let _ = waiter.send(Err(KeepRefusal::NoActor.into()));
         }
-        state.actors.retain(|other, kept| *other != slot || kept.sent.is_some());
+        match kept.sent {
+            // Until the root has answered.
+            Some(_) => kept.is_gone = true,
+            None => drop(state.actors.remove(&slot)),
+        }
     }
 
     /// The root has answered.
@@ -165,6 +175,8 @@ impl Keeper {
         }
         if kept.pending.is_some() {
             waiting.push_back(slot);
+        } else if kept.is_gone {
+            actors.remove(&slot);
         }
         self.pump(state);
     }
@@ -301,6 +313,32 @@ mod tests {
         let refused = Ok(Err(NotKept::Refused(KeepRefusal::NoActor)));
         assert_eq!([answers[1].try_recv(), answers[2].try_recv()], [refused.clone(), refused]);
         assert_eq!(root.heard(), []);
+    }
+
+    #[test]
+    fn whoever_waits_for_an_actor_that_is_removed_is_answered_and_nothing_of_it_stays() {
+        let (keeper, root) = keeper(Vec::new());
+        let (life, _) = keeper.begin(Slot(0));
+        let mut answers: Vec<Answer> = (1..=3).map(|value| keeper.save(life, snapshot(value))).collect();
+        keeper.forget(Slot(0));
+        let removed = Ok(Err(NotKept::Refused(KeepRefusal::NoActor)));
+        assert!(answers[0].try_recv().is_err(), "it is under way");
+        assert_eq!([answers[1].try_recv(), answers[2].try_recv()], [removed.clone(), removed]);
+        keeper.handle_kept(Slot(0), 1, None);
+        assert_eq!(answers[0].try_recv(), Ok(Ok(())));
+        assert!(keeper.lock().actors.is_empty());
+        assert_eq!(root.heard(), [(0, 1, sent(1))]);
+        // Another in its place, before the root has answered, is not forgotten with it.
+        let (life, _) = keeper.begin(Slot(0));
+        let _under_way = keeper.save(life, snapshot(4));
+        keeper.forget(Slot(0));
+        let (life, left) = keeper.begin(Slot(0));
+        assert_eq!(left, None);
+        let mut answer = keeper.save(life, snapshot(5));
+        keeper.handle_kept(Slot(0), 1, None);
+        assert_eq!(root.heard(), [(0, 1, sent(4)), (0, 2, sent(5))]);
+        keeper.handle_kept(Slot(0), 2, None);
+        assert_eq!(answer.try_recv(), Ok(Ok(())));
     }
 
     #[test]

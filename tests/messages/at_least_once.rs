@@ -21,6 +21,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("m6_after_a_panic_what_came_later_waits_for_what_was_not_handled", panics),
         story("m6_h47_a_message_that_kills_its_actor_is_parked_and_the_next_go_on", poison),
         story("m6_h47_a_message_that_kills_its_process_is_parked_and_the_innocent_are_not", deadly),
+        story("m6_h47_addresses_of_one_actor_share_one_series", shared),
         story("m6_an_asynchronous_handler_is_acknowledged_when_it_is_done", asynchronous),
         story("m6_a_restart_that_was_asked_for_loses_nothing", restarted),
         story("m3_m6_what_the_consumer_grants_bounds_what_is_kept", bounded),
@@ -303,6 +304,43 @@ async fn deadly(root: Root) -> procession::Result<()> {
     assert!(firsts(&stage.file).into_iter().eq(0..40));
     let deaths = lines(&stage.file).into_iter().filter(|(value, _)| *value == 20);
     assert_eq!(deaths.collect::<Vec<_>>(), [(20, 1), (20, 2), (20, 3)]);
+    Ok(())
+}
+
+/// The first message by each address of an actor is not the first of a series: who kills is told from who waits.
+async fn shared(root: Root) -> procession::Result<()> {
+    let stage = stage(&root).await?;
+    let kept = stage.ledger.at_least_once();
+    let told = dead_letters(&root);
+    // As another process would have it: for this message alone.
+    let narrow = procession::codec::round_trip(&kept.recipient::<Enter>()).unwrap();
+    let bad = kept.send(Deadly(0));
+    let mut asks = Vec::new();
+    for value in 1..40 {
+        asks.push(match value % 2 {
+            0 => kept.send(Enter(value)),
+            _ => narrow.send(Enter(value)),
+        });
+    }
+    for ask in asks {
+        ask.await?;
+    }
+    let error = bad.await.unwrap_err();
+    assert_eq!((error.cause(), error.verdict()), (&Cause::Poison { deaths: 3 }, Verdict::Failed));
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [(Cause::Poison { deaths: 3 }, 1)]);
+    // Who is good for one life alone ends with it, and nobody else does.
+    let pinned = kept.pin()?;
+    pinned.send(Enter(40)).await?;
+    let mut events = stage.running.events();
+    stage.running.restart("left").await?;
+    event(&mut events, |event| matches!(event, Event::Exited { asked: true, .. }).then_some(())).await;
+    let stale = pinned.send(Enter(99));
+    assert_eq!(kept.send(Enter(41)).await?, 41);
+    let error = stale.await.unwrap_err();
+    assert!(matches!(error.cause(), Cause::Stale { .. }), "{error}");
+    assert_eq!(error.verdict(), Verdict::NotExecuted);
+    stage.running.shutdown().await?;
+    assert!(firsts(&stage.file).into_iter().eq(0..42), "in the order of the sends");
     Ok(())
 }
 

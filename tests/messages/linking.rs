@@ -18,6 +18,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("unlinked_ones_end_alone", unlinked),
         story("a_link_with_nobody_ends_who_made_it", nobody),
         story("a_chain_of_links_ends_as_one", chain),
+        story("a_link_ends_the_lives_that_made_it_and_not_those_after_them", once),
     ]
 }
 
@@ -285,6 +286,21 @@ async fn chain(root: Root) -> procession::Result<()> {
     chain[3].do_send(Panic);
     for whom in &chain {
         assert_eq!(until_born(whom, 1, 1).await.restarts, 1);
+    }
+    running.shutdown().await
+}
+
+async fn once(root: Root) -> procession::Result<()> {
+    let (running, one, two) = two(&root).await?;
+    for restarts in 1..=3 {
+        // Both halves of it are of the life that ends.
+        link(&one, &one).await;
+        one.do_send(Panic);
+        assert_eq!(until_born(&one, 1, restarts).await.restarts, restarts);
+        // What the end of the last life could have done to this one came before this.
+        one.send(Settle(two.clone())).await?;
+        one.send(Settle(two.clone())).await?;
+        assert_eq!(one.send(Lived).await?.restarts, restarts);
     }
     running.shutdown().await
 }

@@ -78,6 +78,11 @@ impl Ends {
         wanted && !std::mem::replace(&mut state.is_attended, true)
     }
 
+    /// As [`claim`](Self::claim), whether or not somebody observes yet: whoever holds this still may.
+    pub fn claim_anyway(&self) -> bool {
+        !std::mem::replace(&mut self.lock().is_attended, true)
+    }
+
     /// Wants the actor ended, for this reason. The first reason counts.
     pub fn ask(&self, reason: EndReason) {
         let mut state = self.lock();

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
+use super::ends::Ends;
 use super::gate::Gate;
 use super::peer::{Outcome, Peer, Waiter};
 use super::registry::{Export, Refused};
@@ -381,7 +382,7 @@ impl Export for Service {
         false
     }
 
-    fn linked_ended(&self, _: ActorId, _: &EndReason, _: Behind) {}
+    fn linked_ended(&self, _: &Arc<Ends>, _: ActorId, _: &EndReason, _: Behind) {}
 
     fn keeps_order(&self) -> bool {
         true

@@ -51,9 +51,9 @@ pub trait Export: Send + Sync {
     /// Whether it is told of the ends of those with whom it is linked, instead of being ended.
     fn traps_exits(&self) -> bool;
 
-    /// Somebody with whom it is linked has ended: it is told, if it takes such messages, or ended too if that was
-    /// abnormal.
-    fn linked_ended(&self, with: ActorId, reason: &EndReason, behind: Behind);
+    /// Somebody with whom that life of it is linked has ended: it is told, if it takes such messages, or ended too if that
+    /// was abnormal. Nobody is if that life has ended.
+    fn linked_ended(&self, life: &Arc<Ends>, with: ActorId, reason: &EndReason, behind: Behind);
 
     /// Whether it takes messages until its process ends: one of the runtime's own.
     fn serves_to_the_end(&self) -> bool;
@@ -219,7 +219,10 @@ impl Registry {
 
     /// Takes an actor's place away.
     pub fn remove(&self, slot: Slot) {
-        self.write().by_slot.remove(&slot);
+        handling::forget_actor(slot);
+        let gone = self.write().by_slot.remove(&slot);
+        // Its end may send, so it runs without the lock.
+        drop(gone);
     }
 
     /// Takes every actor's place away: the process is no longer one of a topology, and keeps nobody alive.

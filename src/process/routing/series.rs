@@ -16,7 +16,7 @@ use super::peer::{Outcome, Peer, Waiter};
 use super::router::Router;
 use crate::codec::descriptor::Carried;
 use crate::codec::{self, EncodeError, Encoded};
-use crate::id::Capability;
+use crate::id::{Capability, ProcessId, Slot};
 use crate::protocol::series::{
     Culprit, Keeping, Numbering, Return, Room, Settled, Submitted, Wanted, culprit, judge,
 };
@@ -36,6 +36,8 @@ pub enum Keeper {
 
 /// A message that is kept.
 struct Parcel {
+    /// By which address it is sent: whose right it is, and whether it follows its actor into the next life.
+    target: Capability,
     message: MessageId,
     name: MessageName,
     bytes: Vec<u8>,
@@ -59,12 +61,16 @@ const NUMBERING_BYTES: u32 = {
 /// A connection may end between being found and being used.
 const TRIES: usize = 3;
 
-/// The messages of this process to one actor that are delivered at least once.
+/// The messages of this process to one actor that are delivered at least once, by whatever addresses: they have one order,
+/// one window, and one number each by which a death is told from those who only waited (H47).
 pub struct Series {
-    target: Capability,
+    process: ProcessId,
+    slot: Slot,
     router: Weak<Router>,
     /// Locked before a peer and its connection. No code of users runs under it.
     keeping: Mutex<Keeping<Arc<Parcel>>>,
+    /// When it looks again by itself, if it does.
+    wakes_at: Mutex<Option<Instant>>,
 }
 
 /// Those of a process.
@@ -73,7 +79,7 @@ pub(super) struct AllSeries(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    by_target: FxHashMap<Capability, Arc<Series>>,
+    by_actor: FxHashMap<(ProcessId, Slot), Arc<Series>>,
     last: u32,
     /// The number at which those with nothing in them are looked for.
     sweep_at: usize,
@@ -88,7 +94,7 @@ impl AllSeries {
     }
 
     fn all(&self) -> Vec<Arc<Series>> {
-        self.lock().by_target.values().cloned().collect()
+        self.lock().by_actor.values().cloned().collect()
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -98,33 +104,37 @@ impl AllSeries {
     /// This process ends: whatever is still kept is given up.
     pub(super) fn end(&self) {
         for series in self.all() {
-            series.give_up(&Cause::ShuttingDown);
+            series.give_up(&Cause::ShuttingDown, |_| true);
+            series.pump();
         }
     }
 }
 
 impl Router {
-    /// The series to an actor; another if there is none.
+    /// The series to the actor of an address; another if there is none.
     pub fn series(self: &Arc<Router>, target: &Capability) -> Arc<Series> {
+        let actor @ (process, slot) = (target.process(), target.slot());
         let mut state = self.all_series().lock();
-        if let Some(series) = state.by_target.get(target) {
+        if let Some(series) = state.by_actor.get(&actor) {
             return Arc::clone(series);
         }
-        if state.by_target.len() >= state.sweep_at.max(SWEEP_FROM) {
+        if state.by_actor.len() >= state.sweep_at.max(SWEEP_FROM) {
             // Whoever is about to submit to one of these holds it, and no other can follow it meanwhile.
-            state.by_target.retain(|_, series| Arc::strong_count(series) > 1 || !series.lock().is_empty());
-            state.sweep_at = state.by_target.len() * 2;
+            state.by_actor.retain(|_, series| Arc::strong_count(series) > 1 || !series.lock().is_empty());
+            state.sweep_at = state.by_actor.len() * 2;
         }
         state.last += 1;
         let limits = self.identity().limits;
         // What the consumer grants is learned from it; until then what this process grants.
         let room = Room { messages: limits.window_messages.into(), bytes: limits.window_bytes.into() };
         let series = Arc::new(Series {
-            target: *target,
+            process,
+            slot,
             router: Arc::downgrade(self),
             keeping: Mutex::new(Keeping::new(state.last, room)),
+            wakes_at: Mutex::default(),
         });
-        state.by_target.insert(*target, Arc::clone(&series));
+        state.by_actor.insert(actor, Arc::clone(&series));
         series
     }
 }
@@ -134,12 +144,18 @@ impl Series {
         self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a message and sends it, or lets it wait for room: then there is a ticket to cancel it by.
+    fn lock_wakes_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.wakes_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a message to `target`, an address of this actor, and sends it, or lets it wait for room: then there is a ticket
+    /// to cancel it by.
     ///
     /// # Errors
     /// It is not kept, and nobody hears of it.
     pub fn submit<M: Serialize + ?Sized>(
         self: &Arc<Series>,
+        target: &Capability,
         (message, name): (MessageId, MessageName),
         value: &M,
         keeper: Keeper,
@@ -168,7 +184,12 @@ impl Series {
         let weight =
             (bytes.len() + trace_bytes + Numbering::LEN) as u64 + descriptors.len() as u64 * DESCRIPTOR_BYTES;
         let quiet = !matches!(keeper, Keeper::Reply(_));
-        let parcel = Arc::new(Parcel { message, name, bytes, descriptors, keeper, trace });
+        debug_assert_eq!(
+            (target.process(), target.slot()),
+            (self.process, self.slot),
+            "another actor's series"
+        );
+        let parcel = Arc::new(Parcel { target: *target, message, name, bytes, descriptors, keeper, trace });
         let submitted = self.lock().submit(parcel, weight, quiet, wanted);
         let ticket = match submitted {
             Submitted::Full(_) => return Err(Cause::Full),
@@ -210,7 +231,8 @@ impl Series {
                 Ok(None) => {}
                 Err(cause) => {
                     drop(keeping);
-                    self.came_back(numbering.number, &Failure::not_executed(cause), Culprit::Other);
+                    let failure = Failure::not_executed(cause);
+                    self.came_back(numbering.number, &parcel.target, &failure, Culprit::Other);
                 }
             }
         }
@@ -224,7 +246,7 @@ impl Series {
         parcel: &Arc<Parcel>,
     ) -> Result<Option<Room>, Cause> {
         for _ in 0..TRIES {
-            let super::Route { peer, channel, uses, right } = router.route(&self.target)?;
+            let super::Route { peer, channel, uses, right } = router.route(&parcel.target)?;
             let sent = peer.with(|connection| {
                 if connection.uses_of(channel) != uses {
                     return Err((Cause::ShuttingDown, false));
@@ -232,6 +254,7 @@ impl Series {
                 let delivery = Arc::new(Delivered {
                     series: Arc::clone(self),
                     number: numbering.number,
+                    parcel: Arc::clone(parcel),
                     peer: Arc::downgrade(&peer),
                 });
                 let body = Encoded {
@@ -261,38 +284,45 @@ impl Series {
         Err(if router.may_close() { Cause::ShuttingDown } else { Cause::Early })
     }
 
-    /// Looks again at that time.
+    /// Looks again at that time, once, however many messages come until then.
     fn wake_at(self: &Arc<Series>, router: &Arc<Router>, at: Option<Instant>) {
         let (Some(at), Some(arbiter)) = (at, router.arbiter()) else { return };
+        let mut wakes_at = self.lock_wakes_at();
+        if wakes_at.is_some_and(|earlier| earlier <= at) {
+            return;
+        }
+        *wakes_at = Some(at);
+        drop(wakes_at);
         let series = Arc::downgrade(self);
         arbiter.spawn(async move {
             tokio::time::sleep_until(at.into()).await;
             if let Some(series) = series.upgrade() {
+                series.lock_wakes_at().take_if(|wakes_at| *wakes_at == at);
                 series.pump();
             }
         });
     }
 
-    /// A message was not acknowledged.
-    fn came_back(self: &Arc<Series>, number: u64, failure: &Failure, culprit: Culprit) {
-        let follows = self.target.life().is_none();
+    /// A message was not acknowledged. The caller pumps.
+    fn came_back(self: &Arc<Series>, number: u64, target: &Capability, failure: &Failure, culprit: Culprit) {
+        let follows = target.life().is_none();
         let what = judge(failure, follows, culprit);
         let settled = self.lock().handle_return(number, what);
         if let Some(settled) = settled {
             self.fail(settled, failure, what);
         }
         if what == Return::Hopeless && concerns_all(&failure.cause) {
-            self.give_up(&failure.cause);
+            // Another address may be good for more; if not, what is sent by that is told so itself.
+            self.give_up(&failure.cause, |parcel| parcel.target == *target);
         }
     }
 
-    /// What is not under way will not be delivered.
-    fn give_up(self: &Arc<Series>, cause: &Cause) {
-        let given_up = self.lock().give_up();
+    /// What is not under way, of these, will not be delivered. The caller pumps.
+    fn give_up(self: &Arc<Series>, cause: &Cause, which: impl Fn(&Parcel) -> bool) {
+        let given_up = self.lock().give_up(|parcel| which(parcel));
         for settled in given_up {
             self.fail(settled, &Failure::not_executed(cause.clone()), Return::Hopeless);
         }
-        self.pump();
     }
 
     /// Tells who waits for a message, or the dead letters, that it is kept no more.
@@ -318,14 +348,14 @@ impl Series {
             (Keeper::Room(_) | Keeper::Nobody, _) => true,
         };
         if let Some(router) = self.router.upgrade().filter(|_| is_lost) {
-            let letter = DeadLetter::new(Some(self.target.id()), Some(parcel.name.0), failure.cause);
+            let letter = DeadLetter::new(Some(parcel.target.id()), Some(parcel.name.0), failure.cause);
             // Places of descriptors are of no use without them.
             router.bury(letter, || parcel.descriptors.is_empty().then(|| parcel.bytes.clone()));
         }
     }
 }
 
-/// Whether a cause that ends one message would end every other of its series, too.
+/// Whether a cause that ends one message would end every other by its address, too.
 fn concerns_all(cause: &Cause) -> bool {
     matches!(
         cause,
@@ -346,6 +376,7 @@ fn concerns_all(cause: &Cause) -> bool {
 struct Delivered {
     series: Arc<Series>,
     number: u64,
+    parcel: Arc<Parcel>,
     peer: Weak<Peer>,
 }
 
@@ -355,7 +386,7 @@ impl Delivered {
         let (Some(peer), Some(router)) = (self.peer.upgrade(), self.series.router.upgrade()) else {
             return Culprit::Unknown;
         };
-        let ours = (router.identity().process, self.series.target.slot(), self.number);
+        let ours = (router.identity().process, self.series.slot, self.number);
         peer.cursor().map_or(Culprit::Unknown, |cursor| culprit(cursor, ours))
     }
 }
@@ -374,13 +405,16 @@ impl Outcome for Delivered {
     fn sent(&self) {}
 
     fn fail(&self, failure: Failure) {
-        self.series.came_back(self.number, &failure, self.culprit());
+        self.series.came_back(self.number, &self.parcel.target, &failure, self.culprit());
         self.series.pump();
     }
 }
 
 impl std::fmt::Debug for Series {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Series").field("target", &self.target).finish_non_exhaustive()
+        f.debug_struct("Series")
+            .field("process", &self.process)
+            .field("slot", &self.slot)
+            .finish_non_exhaustive()
     }
 }

@@ -22,9 +22,9 @@ pub(super) struct Takings(Mutex<Vec<(SeriesId, Shared)>>);
 
 type Shared = Arc<Mutex<Taking>>;
 
-/// Of one life of a process: one to the actor in whatever life, one to each life that an address was pinned to, of which one
-/// is not over.
-const MOST_OF_A_SENDER: usize = 4;
+/// Of one life of a process: it has one series to the actor at a time, and begins another only when everything of that was
+/// settled. Of the one before it a copy may still come, from a connection that broke.
+const MOST_OF_A_SENDER: usize = 2;
 
 /// Processes that send to one actor at least once. One that is forgotten and still sends has what is under way refused
 /// once more than it must, and loses nothing.

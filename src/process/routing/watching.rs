@@ -345,7 +345,7 @@ impl Peer {
         let Observed { exported, ends, key, watcher, linked } = observed;
         ends.forget(key);
         if let (true, Some(with)) = (linked, watcher) {
-            exported.actor.linked_ended(with, reason, Behind::Arrived(ticket));
+            exported.actor.linked_ended(&ends, with, reason, Behind::Arrived(ticket));
         }
     }
 

@@ -348,19 +348,25 @@ impl<T: Clone> Keeping<T> {
         Some(Settled { value, may_have_run: attempt > 1, was_kept: true })
     }
 
-    /// Gives up everything that is not under way: what was kept, and what waited.
-    pub fn give_up(&mut self) -> Vec<Settled<T>> {
+    /// Gives up everything of these that is not under way: what was kept, and what waited. In the order of the sends.
+    pub fn give_up(&mut self, which: impl Fn(&T) -> bool) -> Vec<Settled<T>> {
         let mut given_up = Vec::new();
-        for waiting in std::mem::take(&mut self.waiting) {
-            self.leave_outbox(waiting.in_outbox, waiting.bytes);
-            given_up.push(Settled { value: waiting.value, may_have_run: false, was_kept: false });
-        }
         for at in (0..self.kept.len()).rev() {
-            if !self.kept[at].is_under_way {
+            if !self.kept[at].is_under_way && which(&self.kept[at].value) {
                 given_up.extend(self.remove(at));
             }
         }
         given_up.reverse();
+        for waiting in std::mem::take(&mut self.waiting) {
+            if !which(&waiting.value) {
+                self.waiting.push_back(waiting);
+                continue;
+            }
+            self.leave_outbox(waiting.in_outbox, waiting.bytes);
+            given_up.push(Settled { value: waiting.value, may_have_run: false, was_kept: false });
+        }
+        // Others may have waited for their room.
+        self.admit();
         self.check();
         given_up
     }

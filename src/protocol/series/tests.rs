@@ -429,10 +429,27 @@ fn m3_what_is_kept_and_what_waits_is_bounded() {
             "the outbox is as wide as the window"
         );
     }
-    let given_up = keeping.give_up();
+    let given_up = keeping.give_up(|_| true);
     assert_eq!(given_up.iter().filter(|settled| settled.was_kept).count(), 1);
     assert_eq!(given_up.len(), 5);
     assert!(keeping.is_empty());
+}
+
+#[test]
+fn some_are_given_up_and_those_who_waited_behind_them_have_their_room() {
+    let (mut keeping, now) = (keeping(), Instant::now());
+    for value in 1..=6 {
+        let waits = matches!(keeping.submit(value, 1, true, Wanted::Wait), Submitted::Waits(_));
+        assert_eq!(waits, value > 4);
+    }
+    assert_eq!(keeping.poll_send(now).map(|(_, value)| value), Some(1));
+    let odd: Vec<u64> =
+        keeping.give_up(|value| value % 2 == 1).into_iter().map(|settled| settled.value).collect();
+    assert_eq!(odd, [3, 5], "1 is under way");
+    assert_eq!((keeping.poll_admitted(), keeping.poll_admitted()), (Some(6), None));
+    let sent: Vec<_> = std::iter::from_fn(|| keeping.poll_send(now)).collect();
+    let sent = sent.iter().map(|(numbering, value)| (numbering.number, numbering.previous, *value));
+    assert_eq!(sent.collect::<Vec<_>>(), [(2, 1, 2), (4, 2, 4), (5, 4, 6)]);
 }
 
 #[test]
