@@ -175,7 +175,10 @@ impl<A: ProcActor> ProcAddr<A> {
     /// Whether the actor is believed to be reachable. For an actor of another process that is so until the root
     /// has said otherwise; a send tells for sure.
     pub fn connected(&self) -> bool {
-        is_reachable(&self.target)
+        match self.target.group() {
+            Some(group) => group.has_members(),
+            None => is_reachable(&self.target),
+        }
     }
 
     /// An address of the life that this process is connected with now: sends to any other life fail with

@@ -40,6 +40,7 @@ pub fn enter(router: Arc<Router>) -> bool {
         return false;
     }
     router.set_subscribing(super::letters::subscribing);
+    router.set_names_desk(super::naming::Desk::enter());
     *current = Some(router);
     VERSION.fetch_add(1, Ordering::Release);
     true
@@ -52,6 +53,7 @@ pub fn leave() {
     if let Some(router) = router {
         // Who still has an address of it, another thread for example, keeps no actor and no runtime with it.
         router.registry().clear();
+        super::naming::Desk::leave();
     }
     super::desk::close();
     let _ = current();

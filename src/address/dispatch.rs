@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::actor::ProcMessage;
 use super::context;
 use super::error::SendError;
+use super::group;
 use super::inbound::{Inbound, LocalTicket};
 use super::kept;
 use super::request::{Pending, Route};
@@ -35,6 +36,9 @@ pub(super) fn submit<M: ProcMessage>(target: &Target, which: Which, message: M, 
     let Some(router) = context::current() else {
         return Pending::failed(Cause::NoRuntime, Some(message));
     };
+    if let Some(group) = target.group() {
+        return group::submit(&router, group, target.is_at_least_once(), which, message, mode);
+    }
     let id = match target.resolve_fully(&router) {
         Ok((id, false)) => id,
         Ok((id, true)) => return kept::submit(&router, &id, which, message, mode),
@@ -249,13 +253,16 @@ pub(super) fn tell_and_forget<M: ProcMessage>(
     }
 }
 
-fn send_now<M: ProcMessage>(
+pub(super) fn send_now<M: ProcMessage>(
     target: &Target,
     which: Which,
     message: M,
     mode: Mode,
 ) -> Result<(), (Cause, Option<M>)> {
     let Some(router) = context::current() else { return Err((Cause::NoRuntime, Some(message))) };
+    if let Some(group) = target.group() {
+        return group::send_now(&router, target, group, which, message, mode);
+    }
     let id = match target.resolve_fully(&router) {
         Ok((id, false)) => id,
         Ok((id, true)) => return kept::send_now(&router, &id, which, message, mode),

@@ -65,7 +65,11 @@ impl<A: ProcActor> ActorExport<A> {
         handling::know_type(A::TYPE_NAME, messages);
         let supervised = addr.is_none();
         let life = match addr {
-            Some(addr) => Life::of(addr, Ends::new()),
+            Some(addr) => {
+                let ends = Ends::new();
+                ends.begin();
+                Life::of(addr, ends)
+            }
             None => Life::between(Vec::new()),
         };
         Arc::new(ActorExport { life: RwLock::new(life), supervised })
@@ -73,7 +77,7 @@ impl<A: ProcActor> ActorExport<A> {
 
     /// Replaces the actor by its next life, or by nothing.
     pub fn set(&self, addr: Option<Addr<A>>) {
-        let (mut gone, mut left) = (None, None);
+        let (mut gone, mut left, mut begun) = (None, None, None);
         loop {
             // Delivered and dropped without the lock: both may lead to further deliveries here.
             let held = match (&mut *self.write(), &addr) {
@@ -83,6 +87,7 @@ impl<A: ProcActor> ActorExport<A> {
                         Life::Between(_, ends) => Arc::clone(ends),
                         _ => Ends::new(),
                     };
+                    begun = Some(Arc::clone(&ends));
                     left = Some(std::mem::replace(life, Life::of(addr.clone(), ends)));
                     break;
                 }
@@ -109,6 +114,9 @@ impl<A: ProcActor> ActorExport<A> {
             // The life that was waited for will not be.
             Some(ends) => ends.end(EndReason::NoActor),
             None => self.attend(),
+        }
+        if let Some(ends) = begun {
+            ends.begin();
         }
     }
 
@@ -300,6 +308,24 @@ impl<A: ProcActor> Export for ActorExport<A> {
         drop(life);
         left.into_iter().for_each(Self::left);
         found
+    }
+
+    fn life_after(&self, over: &Arc<Ends>) -> Option<Arc<Ends>> {
+        let mut life = self.write();
+        let mut before = None;
+        if let Life::Alive(_, _, ends) = &*life
+            && Arc::ptr_eq(ends, over)
+        {
+            let next = if self.supervised { Life::between(Vec::new()) } else { Life::Gone };
+            before = Some(std::mem::replace(&mut *life, next));
+        }
+        let next = match &*life {
+            Life::Alive(_, _, ends) | Life::Between(_, ends) => Some(Arc::clone(ends)),
+            Life::Gone => None,
+        };
+        drop(life);
+        before.into_iter().for_each(Self::left);
+        next
     }
 
     fn attend(&self) {

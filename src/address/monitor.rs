@@ -304,6 +304,9 @@ fn set(
 
 pub(super) fn of_actor(target: &Target, told: ToTell) -> Result<Monitor, Failure> {
     let router = context::current().ok_or(Failure::not_executed(Cause::NoRuntime))?;
+    if let Some(group) = target.group() {
+        return Err(Failure::not_executed(Cause::IsGroup(group.name.clone())));
+    }
     let name = target.name().map(|name| name.to_string());
     let found = target.resolve(&router);
     let id = found.as_ref().ok().map(Capability::id);
@@ -332,6 +335,9 @@ pub fn monitor_process(process: &str, watcher: impl IntoWatcher) -> Result<Monit
 
 pub(super) fn of_process_of(target: &Target, told: ToTell) -> Result<Monitor, Failure> {
     let router = context::current().ok_or(Failure::not_executed(Cause::NoRuntime))?;
+    if let Some(group) = target.group() {
+        return Err(Failure::not_executed(Cause::IsGroup(group.name.clone())));
+    }
     let found = target.resolve(&router);
     let name = target.name().and_then(|name| router.look_up(name)).map(|known| known.process.to_string());
     let id = found.as_ref().ok().map(Capability::process);

@@ -83,6 +83,10 @@ impl<M: ProcMessage> ProcRecipient<M> {
         if let Some(id) = self.id {
             return Ok(Which { id, name });
         }
+        if self.target.group().is_some() {
+            // Known when its members are.
+            return Ok(Which { id: MessageId(0), name });
+        }
         let router = context::current().ok_or(Cause::NoRuntime)?;
         let actor = match self.target.name() {
             Some(name) => name.to_string(),

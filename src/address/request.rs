@@ -11,6 +11,7 @@ use tokio::time::Sleep;
 use super::actor::ProcMessage;
 use super::context;
 use super::error::SendError;
+use super::group::{Owed, Routed};
 use super::slot::CallSlot;
 use crate::process::clock;
 use crate::process::routing::{Gate, Peer, Series};
@@ -24,6 +25,8 @@ pub(super) struct Pending<M: ProcMessage> {
     message: Option<M>,
     route: Route,
     done: bool,
+    /// Of a message to a group: what is needed to try another member.
+    routed: Option<Box<Routed>>,
 }
 
 /// Where it went, to cancel it there.
@@ -53,12 +56,12 @@ pub(super) enum Route {
 
 impl<M: ProcMessage> Pending<M> {
     pub(super) fn new(slot: Arc<CallSlot<M>>, message: Option<M>, route: Route) -> Pending<M> {
-        Pending { slot: Some(slot), message, route, done: false }
+        Pending { slot: Some(slot), message, route, done: false, routed: None }
     }
 
     /// A tell that had room.
     pub(super) fn done() -> Pending<M> {
-        Pending { slot: None, message: None, route: Route::Nowhere, done: false }
+        Pending { slot: None, message: None, route: Route::Nowhere, done: false, routed: None }
     }
 
     pub(super) fn failed(cause: Cause, message: Option<M>) -> Pending<M> {
@@ -67,8 +70,31 @@ impl<M: ProcMessage> Pending<M> {
         Pending::new(Arc::new(slot), None, Route::Nowhere)
     }
 
-    fn set_timeout(&mut self, timeout: Duration) {
+    /// A member of a group owes the outcome.
+    pub(super) fn owed(self, owed: Owed) -> Pending<M> {
+        if let Some(slot) = &self.slot {
+            slot.set_owed(owed);
+        }
+        self
+    }
+
+    /// Of a group, to one member, or, as long as those are not known, to none.
+    pub(super) fn routed(mut self, routed: Box<Routed>) -> Pending<M> {
+        self.routed = Some(routed);
+        self
+    }
+
+    /// A message to a group whose members are not known yet.
+    pub(super) fn unsent(message: M) -> Pending<M> {
+        let slot = Some(Arc::new(CallSlot::new()));
+        Pending { slot, message: Some(message), route: Route::Nowhere, done: false, routed: None }
+    }
+
+    pub(super) fn set_timeout(&mut self, timeout: Duration) {
         let now = Instant::now();
+        if let Some(routed) = &mut self.routed {
+            routed.set_deadline(now + timeout);
+        }
         match &mut self.route {
             Route::Nowhere | Route::Remote { key: None, .. } => {}
             Route::Remote { peer, key: Some(key), timer } => {
@@ -92,6 +118,29 @@ impl<M: ProcMessage> Pending<M> {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<M::Result>, SendError<M>>> {
+        loop {
+            if let Some(routed) = self.routed.as_mut().filter(|routed| routed.is_waiting()) {
+                ready!(routed.poll_known(context));
+                if let (Some(routed), Some(message)) = (self.routed.take(), self.message.take()) {
+                    self.become_of(routed.begin(message));
+                }
+            }
+            let outcome = ready!(self.poll_one(context));
+            let Some(routed) = self.routed.take() else { return Poll::Ready(outcome) };
+            match routed.again(outcome, self.message.take()) {
+                Ok(next) => self.become_of(next),
+                Err(outcome) => return Poll::Ready(outcome),
+            }
+        }
+    }
+
+    /// The same message, elsewhere; where it was it has an outcome, or it was nowhere.
+    fn become_of(&mut self, next: Pending<M>) {
+        self.done = true;
+        *self = next;
+    }
+
+    fn poll_one(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<M::Result>, SendError<M>>> {
         let Some(slot) = &self.slot else {
             // A loop of tells that never wait would keep the driver from writing them.
             ready!(tokio::task::coop::poll_proceed(context)).made_progress();

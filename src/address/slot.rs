@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::actor::ProcMessage;
 use super::error::SendError;
+use super::group::Owed;
 use crate::codec::Encoded;
 use crate::process::routing::Outcome;
 use crate::protocol::wire::{Cause, Failure};
@@ -18,7 +19,8 @@ pub(super) struct CallSlot<M: ProcMessage> {
 }
 
 enum State<M: ProcMessage> {
-    Waiting(Option<Waker>),
+    /// With what a member of a group owes until there is an outcome.
+    Waiting(Option<Waker>, Option<Owed>),
     Done(Result<Option<M::Result>, (Failure, Option<M>)>),
     /// Taken by the future, or the future was dropped.
     Over,
@@ -26,7 +28,7 @@ enum State<M: ProcMessage> {
 
 impl<M: ProcMessage> CallSlot<M> {
     pub(super) fn new() -> CallSlot<M> {
-        CallSlot { state: Mutex::new(State::Waiting(None)), deadline: Mutex::new(None) }
+        CallSlot { state: Mutex::new(State::Waiting(None, None)), deadline: Mutex::new(None) }
     }
 
     pub(super) fn set_deadline(&self, deadline: Instant) {
@@ -45,10 +47,11 @@ impl<M: ProcMessage> CallSlot<M> {
     /// The first outcome counts.
     pub(super) fn complete(&self, outcome: Result<Option<M::Result>, (Failure, Option<M>)>) {
         let mut state = self.lock();
-        if let State::Waiting(waker) = &mut *state {
-            let waker = waker.take();
+        if let State::Waiting(waker, owed) = &mut *state {
+            let (waker, owed) = (waker.take(), owed.take());
             *state = State::Done(outcome);
             drop(state);
+            drop(owed);
             if let Some(waker) = waker {
                 waker.wake();
             }
@@ -71,12 +74,12 @@ impl<M: ProcMessage> CallSlot<M> {
                 };
                 Poll::Ready(Err(SendError::new(failure, message)))
             }
-            State::Waiting(previous) => {
+            State::Waiting(previous, owed) => {
                 let waker = match previous {
                     Some(previous) if previous.will_wake(waker) => previous,
                     _ => waker.clone(),
                 };
-                *state = State::Waiting(Some(waker));
+                *state = State::Waiting(Some(waker), owed);
                 Poll::Pending
             }
             State::Over => panic!("a request was polled after it had ended"),
@@ -90,7 +93,14 @@ impl<M: ProcMessage> CallSlot<M> {
 
     /// The future is dropped. Returns whether there was no outcome yet.
     pub(super) fn abandon(&self) -> bool {
-        matches!(std::mem::replace(&mut *self.lock(), State::Over), State::Waiting(_))
+        matches!(std::mem::replace(&mut *self.lock(), State::Over), State::Waiting(..))
+    }
+
+    /// What is owed until there is an outcome.
+    pub(super) fn set_owed(&self, owed: Owed) {
+        if let State::Waiting(_, place) = &mut *self.lock() {
+            *place = Some(owed);
+        }
     }
 }
 

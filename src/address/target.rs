@@ -8,11 +8,14 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::context;
+use super::group::{GroupOnTheWire, GroupTarget};
 use crate::id::{
     ADDRESS_PREFIX, ActorName, AddressTextError, Capability, Condition, of_text, serialize_head, to_text,
 };
 use crate::process::routing::{Router, sender};
 use crate::protocol::Delivery;
+use crate::protocol::members::Routing;
+use crate::protocol::names::Holder;
 use crate::protocol::wire::{Cause, MessageId};
 
 /// An actor by its address, or by a name that was not yet looked up; and how messages are delivered to it.
@@ -25,13 +28,37 @@ pub(super) struct Target {
 
 #[derive(Clone, PartialEq, Eq)]
 enum Whom {
-    Id { id: Capability, name: Option<Arc<str>> },
+    Id {
+        id: Capability,
+        name: Option<Arc<str>>,
+    },
     Name(Arc<str>),
+    /// One member of a group, another for each message.
+    Group(Arc<GroupTarget>),
 }
 
 impl Target {
     pub(super) fn of(id: Capability, name: Option<Arc<str>>) -> Target {
         Target { whom: Whom::Id { id, name }, is_at_least_once: false }
+    }
+
+    /// Who holds a name or is a member of a group.
+    pub(super) fn of_holder(holder: &Holder) -> Target {
+        let is_at_least_once = holder.delivery == Delivery::AtLeastOnce;
+        Target { whom: Whom::Id { id: holder.addr, name: None }, is_at_least_once }
+    }
+
+    /// A member of a group.
+    pub(super) fn group_of(group: Arc<GroupTarget>) -> Target {
+        Target { whom: Whom::Group(group), is_at_least_once: false }
+    }
+
+    /// The group, if it is one.
+    pub(super) fn group(&self) -> Option<&Arc<GroupTarget>> {
+        match &self.whom {
+            Whom::Group(group) => Some(group),
+            Whom::Id { .. } | Whom::Name(_) => None,
+        }
     }
 
     /// By name: looked up now if that is possible here, or when it is first used.
@@ -69,6 +96,7 @@ impl Target {
                 }
                 None => Err(Cause::UnknownName(name.to_string())),
             },
+            Whom::Group(group) => Err(Cause::IsGroup(group.name.clone())),
         }
     }
 
@@ -100,6 +128,9 @@ impl Target {
                 let id = narrowed.map_err(|error| Cause::NotNarrowed(error.to_string()))?;
                 Ok(Target { whom: Whom::Id { id, name: name.clone() }, ..self.clone() })
             }
+            (Whom::Group(group), Some(message)) => {
+                Ok(Target { whom: Whom::Group(group.for_message(message)), ..self.clone() })
+            }
             _ => Ok(self.clone()),
         }
     }
@@ -109,6 +140,7 @@ impl Target {
         match &self.whom {
             Whom::Id { id, .. } => id.message().map(MessageId),
             Whom::Name(_) => None,
+            Whom::Group(group) => group.message,
         }
     }
 
@@ -116,6 +148,7 @@ impl Target {
         match &self.whom {
             Whom::Id { name, .. } => name.as_ref(),
             Whom::Name(name) => Some(name),
+            Whom::Group(_) => None,
         }
     }
 
@@ -125,6 +158,7 @@ impl Target {
             (Whom::Name(name), _) => return ActorName::new(name).ok(),
             (Whom::Id { name, .. }, None) => return ActorName::new(name.as_ref()?).ok(),
             (Whom::Id { id, .. }, Some(router)) => (id, router),
+            (Whom::Group(_), _) => return None,
         };
         router.name_of(id)
     }
@@ -141,6 +175,7 @@ impl Target {
                 Ok(to_text(run, if self.is_at_least_once { AT_LEAST_ONCE } else { 0 }, id))
             }
             Whom::Name(name) => Ok(name.to_string()),
+            Whom::Group(group) => Err(Cause::IsGroup(group.name.clone())),
         }
     }
 
@@ -168,8 +203,13 @@ impl Target {
         let failed = |cause: Cause| serde::ser::Error::custom(cause);
         if serializer.is_human_readable() {
             let delivery = self.is_at_least_once.then_some(Delivery::AtLeastOnce);
+            if let Whom::Group(group) = &self.whom {
+                let (addr, routing) = (group.short_name().to_owned(), Some(group.routing));
+                let repeating = group.repeating.then_some(true);
+                return Readable { addr, delivery, routing, repeating }.serialize(serializer);
+            }
             let addr = self.to_text(message).map_err(failed)?;
-            return Readable { addr, delivery }.serialize(serializer);
+            return Readable { addr, delivery, routing: None, repeating: None }.serialize(serializer);
         }
         let head = if self.is_at_least_once { AT_LEAST_ONCE } else { 0 };
         match &self.for_message(message).map_err(failed)?.whom {
@@ -178,6 +218,7 @@ impl Target {
                 id.serialize_with(if under_way { head | UNDER_WAY } else { head }, serializer)
             }
             Whom::Name(name) => serialize_head(head | NAME, &**name, serializer),
+            Whom::Group(group) => serialize_head(head | GROUP, &group.to_wire(), serializer),
         }
     }
 }
@@ -189,6 +230,7 @@ impl PartialEq for Target {
         match (&self.whom, &other.whom) {
             (Whom::Id { id: left, .. }, Whom::Id { id: right, .. }) => left == right,
             (Whom::Name(left), Whom::Name(right)) => left == right,
+            (Whom::Group(left), Whom::Group(right)) => left == right,
             _ => false,
         }
     }
@@ -201,6 +243,7 @@ impl Hash for Target {
         match &self.whom {
             Whom::Id { id, .. } => id.hash(state),
             Whom::Name(name) => name.hash(state),
+            Whom::Group(group) => group.hash(state),
         }
     }
 }
@@ -211,24 +254,31 @@ impl fmt::Debug for Target {
             Whom::Id { id, name: Some(name) } => write!(f, "{name} ({id:?})"),
             Whom::Id { id, name: None } => write!(f, "{id:?}"),
             Whom::Name(name) => write!(f, "{name}"),
+            Whom::Group(group) => write!(f, "group {} by {:?}", group.name, group.routing),
         }
     }
 }
 
 /// In files: `{ addr = "name" }`, and `delivery = "at_least_once"` beside it where the address asks for it. Where a name
-/// does not say everything, the text of the address stands in its place.
+/// does not say everything, the text of the address stands in its place. For a group `routing` stands beside its name.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Readable {
     addr: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     delivery: Option<Delivery>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    routing: Option<Routing>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repeating: Option<bool>,
 }
 
 /// Between processes: bits of the head, beside the length of the conditions.
 const AT_LEAST_ONCE: u8 = 32;
 const UNDER_WAY: u8 = 64;
 const NAME: u8 = 128;
+/// A name has no conditions; where it would have one byte of them it is that of a group.
+const GROUP: u8 = NAME | 1;
 
 impl Serialize for Target {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -241,8 +291,14 @@ impl<'de> Deserialize<'de> for Target {
         if !deserializer.is_human_readable() {
             return deserializer.deserialize_tuple(2, Compact);
         }
-        let Readable { addr, delivery } = Readable::deserialize(deserializer)?;
-        let target = Target::of_text(&addr).map_err(D::Error::custom)?;
+        let Readable { addr, delivery, routing, repeating } = Readable::deserialize(deserializer)?;
+        let target = match routing {
+            Some(routing) => {
+                let group = GroupTarget::called(&addr, routing).map_err(D::Error::custom)?;
+                Target::group_of(group.repeating_if(repeating == Some(true)))
+            }
+            None => Target::of_text(&addr).map_err(D::Error::custom)?,
+        };
         Ok(match delivery {
             Some(Delivery::AtLeastOnce) => target.at_least_once(),
             _ => target,
@@ -261,8 +317,14 @@ impl<'de> Visitor<'de> for Compact {
 
     fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Target, S::Error> {
         let head: u8 = seq.next_element()?.ok_or_else(|| S::Error::invalid_length(0, &self))?;
-        let mut target = match head & NAME {
-            0 => {
+        let mut target = match head & GROUP {
+            GROUP => {
+                let group: Option<GroupOnTheWire> = seq.next_element()?;
+                Target::group_of(GroupTarget::of_wire(
+                    group.ok_or_else(|| S::Error::invalid_length(1, &self))?,
+                ))
+            }
+            plain if plain & NAME == 0 => {
                 let id = seq.next_element_seed(Capability::rest_of(head))?;
                 let id = id.ok_or_else(|| S::Error::invalid_length(1, &self))?;
                 // What is sent there from now on must not overtake what its giver had sent.

@@ -20,12 +20,15 @@ pub enum NameError {
         "a name starts with a letter or digit and goes on with letters, digits, `_`, `-` or `.`; {0:?} is not allowed here"
     )]
     Character(char),
+    /// One of those that have a namespace, without it.
+    #[error("a name has its namespace before it, `players/alice`")]
+    NoNamespace,
 }
 
 /// Names stand in every log line and in the title of a process, so they stay short.
 pub const MAX_NAME_BYTES: usize = 64;
 
-fn check(name: &str) -> Result<(), NameError> {
+pub(super) fn check(name: &str) -> Result<(), NameError> {
     if name.len() > MAX_NAME_BYTES {
         return Err(NameError::TooLong(name.len()));
     }

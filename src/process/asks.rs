@@ -10,10 +10,14 @@ use tokio::sync::oneshot;
 
 use super::routing::Router;
 use crate::protocol::control::ToRoot;
+use crate::protocol::names::{NamesGranted, NamesRequest};
 use crate::protocol::requests::{Ask, ChangeError, Granted, MAX_REQUEST_BYTES, MAX_REQUESTS, Request};
 
 /// What came of a request.
 pub type Answer = Result<Granted, ChangeError>;
+
+/// The number of requests whose answers nobody waits for.
+const UNANSWERED: u64 = 0;
 
 /// See the [module](self).
 #[derive(Debug, Default)]
@@ -49,6 +53,7 @@ impl Asks {
             Request::AddActor { start } => start.args_json.len() + start.type_name.len(),
             Request::Stop { process } => process.len(),
             Request::Processes | Request::RemoveActor { .. } => 0,
+            Request::Names(_) => 0,
         };
         if size > MAX_REQUEST_BYTES {
             return Err(ChangeError::TooLarge);
@@ -73,9 +78,24 @@ impl Asks {
 
     /// The root has answered. One that nobody asked for is dropped.
     pub fn handle_answer(&self, number: u64, answer: Answer) {
-        if let Some(waiting) = self.lock().waiting.remove(&number) {
-            // Whoever asked may have gone.
-            let _ = waiting.send(answer);
+        let waiting = self.lock().waiting.remove(&number);
+        if let Some(Err(unwanted)) = waiting.map(|waiting| waiting.send(answer)) {
+            self.give_back(unwanted);
+        }
+    }
+
+    /// Whoever asked has gone. A claim would keep everybody else waiting.
+    fn give_back(&self, unwanted: Answer) {
+        if let Ok(Granted::Names(Ok(NamesGranted::Claimed { name, claim }))) = unwanted {
+            self.tell(NamesRequest::Release { name, claim });
+        }
+    }
+
+    /// Asks for what nobody waits for, whatever else is asked for at the time: it gives something back.
+    pub fn tell(&self, request: NamesRequest) {
+        let router = self.lock().router.as_ref().and_then(Weak::upgrade);
+        if let Some(router) = router {
+            router.say(ToRoot::Ask(Ask { number: UNANSWERED, request: Request::Names(request) }));
         }
     }
 

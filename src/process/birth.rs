@@ -167,5 +167,6 @@ fn kind(frame: &ToRoot) -> &'static str {
         ToRoot::Alive { .. } => "Alive",
         ToRoot::Progress { .. } => "Progress",
         ToRoot::Shapes { .. } => "Shapes",
+        ToRoot::Names(_) => "Names",
     }
 }

@@ -20,6 +20,7 @@ use super::busy_poll::BusyPoll;
 use super::keeping::{Keep, KeepRefusal, KeptState};
 use super::letters::{LettersToRoot, LettersToWorker};
 use super::limits::Limits;
+use super::names::{NamesToRoot, NamesToWorker};
 use super::requests::{Ask, ChangeError, Granted};
 use super::rights::{Denial, Edge};
 use super::rules::{ActorGroup, ActorRules, DEFAULT_SNAPSHOT_LIMIT, Delivery};
@@ -152,6 +153,8 @@ pub enum ToWorker {
         /// Which question this is.
         number: u64,
     },
+    /// About names and groups.
+    Names(NamesToWorker),
 }
 
 /// Worker to root.
@@ -212,6 +215,8 @@ pub enum ToRoot {
         /// A [`Protocol`](crate::codec::shape::Protocol), as JSON text.
         protocol: String,
     },
+    /// About names and groups.
+    Names(NamesToRoot),
 }
 
 /// Everything that a worker needs to know of itself.

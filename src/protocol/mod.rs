@@ -10,6 +10,8 @@ pub mod json;
 pub mod keeping;
 pub mod letters;
 mod limits;
+pub mod members;
+pub mod names;
 pub mod requests;
 pub mod responders;
 pub mod rights;

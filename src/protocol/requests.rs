@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::control::{ActorStart, KnownActor};
+use super::names::{NameError, NamesGranted, NamesRequest};
 use crate::id::{ActorId, ActorName, Incarnation, ProcessName, Slot};
 
 /// Requests of one process that may wait for their answers: more than anybody starts at once, and few enough that their
@@ -51,6 +52,8 @@ pub enum Request {
         /// Its place.
         slot: Slot,
     },
+    /// About names and groups.
+    Names(NamesRequest),
 }
 
 /// What came of a request.
@@ -69,6 +72,8 @@ pub enum Granted {
     Processes(Vec<ProcessInfo>),
     /// The place of an actor.
     Place(ActorId),
+    /// What the directory says.
+    Names(Result<NamesGranted, NameError>),
 }
 
 /// A process that runs.

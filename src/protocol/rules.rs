@@ -18,7 +18,7 @@ pub enum OnPanic {
 }
 
 /// How often a message that was sent is handled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// Once, or not at all where a process or actor dies.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::control::PROTOCOL_VERSION;
 use super::limits::Limits;
-use crate::id::{ActorId, BuildId, Capability, Exit, Incarnation, ProcessId, ProcessName};
+use crate::id::{ActorId, BuildId, Capability, Exit, FullName, Incarnation, ProcessId, ProcessName};
 
 /// What each side says first on a data pipe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -280,4 +280,18 @@ pub enum Cause {
     /// The stream is over, or never was.
     #[error("there is no such stream, or it is over")]
     NoStream,
+    /// A group has no member that is known here, or none that was not tried.
+    #[error("group {0} has no member that could take the message")]
+    NoMember(FullName),
+    /// This process may not use the group.
+    #[error("group {group} can't be used: {why}")]
+    GroupRefused {
+        /// The group.
+        group: FullName,
+        /// Why.
+        why: String,
+    },
+    /// The address is that of a group, where one actor is meant.
+    #[error("this is the address of group {0}, and only one actor can be watched, linked or pinned")]
+    IsGroup(FullName),
 }

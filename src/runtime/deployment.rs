@@ -8,6 +8,7 @@ mod hangs;
 mod introductions;
 mod letters;
 mod lives;
+mod names;
 mod states;
 mod words;
 
@@ -28,6 +29,7 @@ use super::error::{Error, Result};
 use super::event::{Event, ProcessStatus};
 use super::keys::{Keys, Revoked};
 use super::launching;
+use super::names::Rights;
 use super::root_thread::Number;
 use crate::id::{Exit, Incarnation, ProcessId, ProcessName};
 use crate::process::asks::Asks;
@@ -64,6 +66,7 @@ pub(super) struct Deployment {
     letters: letters::Letters,
     states: States,
     owed: Owed,
+    names: names::Names,
     additions: Additions,
     /// How many processes there were, those that are gone counted: the next gets the number after.
     numbered: u32,
@@ -112,6 +115,7 @@ impl Deployment {
         broker.ready(ROOT_LIFE);
         plan.processes.iter().for_each(|process| broker.expect(process.id));
         let engine = Engine::new(with_slack(plan.group.clone()), seed());
+        let names = names::Names::new(Rights::of(&plan));
         let (living, last_exits, failures, violations) = Default::default();
         let started = Some(started);
         let numbered = u32::try_from(plan.processes.len()).unwrap_or(u32::MAX);
@@ -127,6 +131,7 @@ impl Deployment {
             letters: letters::Letters::default(),
             states: States::default(),
             owed: Owed::default(),
+            names,
             additions: Additions::default(),
             numbered,
             catalog,
@@ -193,7 +198,8 @@ impl Deployment {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let (engine, broker) = (self.engine.poll_timeout(), self.broker.poll_timeout());
-        let timeouts = [engine, broker, self.owed.poll_timeout(), self.hangs.poll_timeout()];
+        let (owed, names) = (self.owed.poll_timeout(), self.names.poll_timeout());
+        let timeouts = [engine, broker, owed, names, self.hangs.poll_timeout()];
         timeouts.into_iter().flatten().min()
     }
 
@@ -202,6 +208,7 @@ impl Deployment {
         self.engine.handle_timeout(now);
         self.broker.handle_timeout(now);
         self.answer_again(now);
+        self.say_names_again(now);
         self.look_for_hangs(now);
     }
 
@@ -257,6 +264,7 @@ impl Deployment {
         for say in self.broker.poll() {
             self.say(say);
         }
+        self.say_names();
     }
 
     /// What is said is also written, as far as its readers read.

@@ -88,6 +88,11 @@ impl Root {
         Ok((Running { number, plan, keys, commands, runtime, ended, events, programs }, started))
     }
 
+    /// Names and groups, processes at run time: what any process of the topology may ask for, asked by the root.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
     /// Shows each dead letter of this process to `subscriber`, until it returns false.
     pub fn on_dead_letter(&self, subscriber: impl Fn(&DeadLetter) -> bool + Send + 'static) {
         self.router.dead_letters().subscribe(subscriber);
@@ -188,6 +193,11 @@ impl Running {
     pub async fn stop(&self, process: &str) -> Result<(), ChangeError> {
         self.alive()?;
         self.runtime.stop(process).await
+    }
+
+    /// Names and groups: what any process of the topology may ask for, asked by the root.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 
     /// Another topology may run by now.

@@ -88,6 +88,16 @@ impl Runtime {
         Runtime { asks, router, host }
     }
 
+    /// Requests to the root.
+    pub(super) fn asks(&self) -> &Arc<Asks> {
+        &self.asks
+    }
+
+    /// Who this process is, and whom it knows.
+    pub(super) fn router(&self) -> &Arc<Router> {
+        &self.router
+    }
+
     /// The runtime of this process. Any thread may ask.
     ///
     /// # Errors

@@ -29,8 +29,9 @@ use crate::process::logs::EVENT_TARGET;
 use crate::process::programs::Programs;
 use crate::process::routing::{self, Identity, Router};
 use crate::protocol::Limits;
-use crate::protocol::control::ToRoot;
+use crate::protocol::control::{ToRoot, ToWorker};
 use crate::protocol::letters::LetterReport;
+use crate::protocol::names::{NamesToRoot, NamesToWorker};
 use crate::protocol::requests::ChangeError;
 use crate::sys::executable;
 use crate::topology::{DEFAULT_ASK_TIMEOUT, Plan};
@@ -460,9 +461,13 @@ impl Loop {
         if let ToRoot::Ask(ask) = said {
             self.asks.handle_answer(ask.number, Err(ChangeError::NoRuntime));
         }
+        if let ToRoot::Names(NamesToRoot::Use { group }) = said {
+            let refused = NamesToWorker::Refused { group: group.clone(), why: ChangeError::NoRuntime.into() };
+            self.router.handle_control(ToWorker::Names(refused), Vec::new());
+        }
         if let ToRoot::Introduce { target, .. } = said {
             let why = crate::protocol::control::Unreachable::Stopping;
-            let frame = crate::protocol::control::ToWorker::Unreachable { process: target.process(), why };
+            let frame = ToWorker::Unreachable { process: target.process(), why };
             self.router.handle_control(frame, Vec::new());
         }
     }

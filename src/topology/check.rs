@@ -15,6 +15,7 @@ mod group;
 mod groups;
 mod merge;
 mod name;
+mod namespaces;
 mod placed;
 mod program;
 mod settings;
@@ -30,6 +31,7 @@ pub use merge::{
     DEFAULT_ASK_TIMEOUT, DEFAULT_MAILBOX_BYTES, DEFAULT_MAILBOX_MESSAGES, DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_REPLY_BUDGET,
 };
+pub use namespaces::{MAX_NAMES, MAX_NAMESPACES};
 pub use settings::{
     MAX_ATTEMPTS, MAX_MAILBOX_MESSAGES, MAX_MESSAGE_BYTES, MAX_SNAPSHOT_BYTES, MIN_HANG_AFTER,
 };
@@ -108,11 +110,12 @@ fn plan(topology: &Topology, catalog: &impl Catalog, findings: &mut Vec<Diagnost
     let merged: Vec<Merged> = placed.iter().map(|placed| merge::merge(basis, placed, findings)).collect();
     let programs = Programs::ask(basis, &placed, &merged, catalog, findings);
     let directory = Directory::new(&placed, &instances);
+    let namespaces = namespaces::check(topology, &instances, findings);
     arguments::check(&placed, &merged, &programs, &directory, findings);
     let mut budget = wiring::Budget::default();
     let mut processes = Vec::with_capacity(instances.len());
     for instance in &instances {
-        let mut wired = wiring::wire(&directory, instance, &mut budget, findings)?;
+        let mut wired = wiring::wire((&directory, &namespaces), instance, &mut budget, findings)?;
         edges::restrict(instance, &mut wired.wired, &programs, findings);
         processes.extend(assemble(instance, wired, &merged[instance.declared], &programs));
     }
@@ -121,7 +124,7 @@ fn plan(topology: &Topology, catalog: &impl Catalog, findings: &mut Vec<Diagnost
     let busy_poll = topology.defaults.settings.busy_poll.unwrap_or_default();
     let transport = topology.defaults.settings.transport.unwrap_or_default();
     let later = Later { defaults: topology.defaults.clone(), folder: topology.folder().map(Path::to_owned) };
-    Some(Plan { name: name.ok()?, ask_timeout, busy_poll, transport, processes, group, later })
+    Some(Plan { name: name.ok()?, ask_timeout, busy_poll, transport, processes, group, namespaces, later })
 }
 
 /// One process of the plan; none if a name in it is none, which `expand` has told.
@@ -151,6 +154,7 @@ fn assemble(
         env: merged.settings.env.clone(),
         actors,
         wired: wiring.wired,
+        groups: wiring.groups,
         child: merged.child(name.clone(), instance.process.significant),
         ask_timeout: merged.ask_timeout,
         busy_poll: merged.busy_poll,

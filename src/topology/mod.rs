@@ -55,17 +55,19 @@ pub use catalog::{Catalog, HostedType, ProgramFacts, ProgramProblem, ProgramRef}
 pub use check::{
     Checked, DEFAULT_ASK_TIMEOUT, DEFAULT_MAILBOX_BYTES, DEFAULT_MAILBOX_MESSAGES, DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_REPLY_BUDGET, MAX_ACTORS, MAX_ARGS_DEPTH, MAX_ATTEMPTS, MAX_MAILBOX_MESSAGES, MAX_MESSAGE_BYTES,
-    MAX_PROCESSES, MAX_REPLICAS, MAX_SNAPSHOT_BYTES, MAX_VALUES, MIN_HANG_AFTER, ROOT_NAME,
+    MAX_NAMES, MAX_NAMESPACES, MAX_PROCESSES, MAX_REPLICAS, MAX_SNAPSHOT_BYTES, MAX_VALUES, MIN_HANG_AFTER,
+    ROOT_NAME,
 };
 pub use declared::{
-    Actors, BuildCommand, DEFAULT_HANG_AFTER, DeclaredActor, Defaults, Group, Hang, MAX_GROUP_DEPTH, OnHang,
-    OnViolation, Process, Restart, Topology, Transport,
+    Actors, BuildCommand, DEFAULT_HANG_AFTER, DeclaredActor, Defaults, Group, Hang, MAX_GROUP_DEPTH,
+    Namespace, OnHang, OnViolation, Process, Restart, Topology, Transport,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_FINDINGS, Place, Segment, Severity, Source, ValuePath};
 pub use file::MAX_SOURCE_BYTES;
 pub use memory::{MESSAGE_BYTES, MemoryBound, PIPE_BYTES};
 pub use plan::{
-    Mailbox, MessageLimits, Plan, PlannedActor, PlannedProcess, Replica, ResolvedProgram, WiredActor,
+    Mailbox, MessageLimits, Plan, PlannedActor, PlannedNamespace, PlannedProcess, Replica, ResolvedProgram,
+    Whom, WiredActor,
 };
 pub use said::GroupLine;
 pub use units::MAX_DURATION;

@@ -4,8 +4,10 @@
 //! so those who read it (the runtime, `procession plan`, the graph) check nothing again. It is plain data: two plans
 //! are equal exactly if they would run the same.
 
+mod namespace;
 mod serial;
 
+pub use namespace::{PlannedNamespace, Whom};
 pub(super) use serial::{busy_poll_text, shutdown_text};
 
 use std::collections::BTreeMap;
@@ -16,7 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::declared::{Defaults, Hang, OnViolation, Transport};
-use crate::id::{ActorId, ActorName, ProcessId, ProcessName, Slot, TopologyName};
+use crate::id::{ActorId, ActorName, FullName, ProcessId, ProcessName, Slot, TopologyName};
 use crate::protocol::{ActorGroup, ActorRules, BusyPoll};
 use crate::supervision::{ChildSpec, GroupSpec};
 
@@ -39,6 +41,9 @@ pub struct Plan {
     /// Who is restarted with whom: the processes above, in the same order.
     #[serde(serialize_with = "serial::group")]
     pub group: GroupSpec,
+    /// Where names and groups may be given at run time, and by whom.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<PlannedNamespace>,
     /// What holds for processes that are started later.
     #[serde(skip)]
     pub(in crate::topology) later: Later,
@@ -80,6 +85,9 @@ pub struct PlannedProcess {
     /// The actors whose addresses its actors are given, in the order of their ids: the only ones that it may reach
     /// before a message brings it more addresses (`A-3`). The root may reach all.
     pub wired: Vec<WiredActor>,
+    /// The groups whose addresses its actors are given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<FullName>,
     /// How it is started, stopped and restarted.
     #[serde(flatten, serialize_with = "serial::child")]
     pub child: ChildSpec,

@@ -6,6 +6,7 @@ use procession::protocol::control::*;
 use procession::protocol::control_frames::{self, Decoder};
 use procession::protocol::keeping::{Keep, KeepRefusal, Keeping, KeptState};
 use procession::protocol::letters::{LetterReport, LettersToRoot, LettersToWorker};
+use procession::protocol::names::{Holder, NameState, NamesRequest, NamesToRoot, NamesToWorker, Presence};
 use procession::protocol::requests::{Ask, ChangeError, Granted, Request};
 use procession::protocol::rights::{Denial, Edge};
 use procession::protocol::{Delivery, Limits};
@@ -53,6 +54,16 @@ fn stream<T: serde::Serialize>(messages: &[T]) -> Vec<u8> {
     bytes
 }
 
+fn named() -> FullName {
+    FullName::new("players/alice").unwrap()
+}
+
+fn holder() -> Holder {
+    let (id, process) = (ActorId::declared(ProcessId(3), Slot(0)), ProcessName::new("left").unwrap());
+    let (addr, delivery) = (Capability::unsealed(id), Delivery::AtMostOnce);
+    Holder { id, type_name: "Counter".to_owned(), process, addr, delivery, life: 1 }
+}
+
 pub(crate) fn from_workers() -> Vec<u8> {
     let (process, incarnation) = (ProcessId(3), Incarnation::FIRST);
     stream(&[
@@ -97,6 +108,16 @@ pub(crate) fn from_workers() -> Vec<u8> {
                 start: Box::new(ActorStart::new(ActorName::new("counter").unwrap(), "Counter", Slot(0))),
             },
         }),
+        ToRoot::Ask(Ask {
+            number: 5,
+            request: Request::Names(NamesRequest::Register {
+                name: named(),
+                holder: holder(),
+                claim: Some(1),
+            }),
+        }),
+        ToRoot::Names(NamesToRoot::Presence { id: holder().id, presence: Presence::Here }),
+        ToRoot::Names(NamesToRoot::Use { group: named() }),
         ToRoot::Finish { code: 3 },
         ToRoot::Shapes { build: BuildId(7), protocol: "{\"actors\":[]}".to_owned() },
     ])
@@ -111,6 +132,13 @@ pub(crate) fn from_the_root() -> Vec<u8> {
     stream(&[
         ToWorker::Letters(LettersToWorker::Report { request: 7 }),
         ToWorker::Letters(LettersToWorker::Unsubscribe { owner: ProcessId(3), number: 3 }),
+        ToWorker::Names(NamesToWorker::Group {
+            group: named(),
+            version: 2,
+            type_name: Some("Counter".to_owned()),
+            members: vec![holder()],
+        }),
+        ToWorker::Names(NamesToWorker::Name { name: named(), version: 1, state: NameState::Away(holder()) }),
         ToWorker::State(KeptState { slot: Slot(0), state: vec![1, 2, 3].into(), is_snapshot: true }),
         ToWorker::Welcome(Box::new(Welcome {
             last_exit: Some(exit),

@@ -177,6 +177,7 @@ fn reason(cause: &Cause) -> &'static str {
         Cause::Encode(_) => "encode",
         Cause::Decode(_) => "decode",
         Cause::NoActor(_) | Cause::UnknownName(_) | Cause::NoRuntime => "no_actor",
+        Cause::NoMember(_) | Cause::GroupRefused { .. } | Cause::IsGroup(_) => "no_member",
         Cause::NotAccepted { .. } => "not_accepted",
         Cause::ActorStopped => "actor_stopped",
         Cause::Stale { .. } => "stale",

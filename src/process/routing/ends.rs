@@ -33,6 +33,9 @@ pub struct Ends {
 struct State {
     observers: BTreeMap<u64, Observer>,
     last_key: u64,
+    /// Whether the life has begun, and who wants to hear of it.
+    has_begun: bool,
+    beginnings: Vec<Box<dyn FnOnce() + Send>>,
     /// Whether somebody in the actor's context will tell of its end.
     is_attended: bool,
     asked: Option<EndReason>,
@@ -69,6 +72,27 @@ impl Ends {
         let taken = self.lock().observers.remove(&key);
         // What it holds is dropped without the lock.
         taken.is_some()
+    }
+
+    /// The life begins: the actor takes messages from now on.
+    pub fn begin(&self) {
+        let mut state = self.lock();
+        state.has_begun = true;
+        let told = std::mem::take(&mut state.beginnings);
+        drop(state);
+        told.into_iter().for_each(|told| told());
+    }
+
+    /// Calls `told` when the life begins; at once if it has. One whose life never begins is never called.
+    pub fn when_begun(&self, told: impl FnOnce() + Send + 'static) {
+        let mut state = self.lock();
+        match state.has_begun {
+            false => state.beginnings.push(Box::new(told)),
+            true => {
+                drop(state);
+                told();
+            }
+        }
     }
 
     /// Whether somebody observes whom nobody in the actor's context serves yet; from now on somebody does.
@@ -126,7 +150,9 @@ impl Ends {
         }
         state.over = Some(reason.clone());
         let observers = std::mem::take(&mut state.observers);
+        let never_begun = std::mem::take(&mut state.beginnings);
         drop(state);
+        drop(never_begun);
         for (_, observer) in observers {
             observer(&reason);
         }
@@ -167,6 +193,20 @@ mod tests {
         ends.end(EndReason::Stopped);
         assert_eq!(told.load(Ordering::Relaxed), 1);
         ends.observe(observer);
+        assert_eq!(told.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_beginning_is_told_once_also_to_who_comes_late() {
+        let (told, observer) = counter();
+        let ends = Ends::new();
+        let tell = observer.clone();
+        ends.when_begun(move || tell(&EndReason::Normal));
+        assert_eq!(told.load(Ordering::Relaxed), 0);
+        ends.begin();
+        ends.begin();
+        assert_eq!(told.load(Ordering::Relaxed), 1);
+        ends.when_begun(move || observer(&EndReason::Normal));
         assert_eq!(told.load(Ordering::Relaxed), 2);
     }
 

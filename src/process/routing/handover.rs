@@ -368,6 +368,10 @@ impl Export for Service {
         true
     }
 
+    fn life_after(&self, _: &Arc<super::ends::Ends>) -> Option<Arc<super::ends::Ends>> {
+        None
+    }
+
     fn life(&self) -> Option<Arc<super::ends::Ends>> {
         None
     }

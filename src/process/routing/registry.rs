@@ -42,6 +42,9 @@ pub trait Export: Send + Sync {
     /// The life that is lived now, or, between two, the next; none if there will be none.
     fn life(&self) -> Option<Arc<Ends>>;
 
+    /// The life after one that is over: it may not have begun. None if there will be none.
+    fn life_after(&self, over: &Arc<Ends>) -> Option<Arc<Ends>>;
+
     /// Has the actor's own context tell of its end, if somebody wants to hear of it and nobody there does so yet.
     fn attend(&self);
 

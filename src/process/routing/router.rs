@@ -14,6 +14,7 @@ use super::dead_letters::{DeadLetter, DeadLetters};
 use super::handover::{Handovers, Service};
 use super::lane;
 use super::peer::Peer;
+use super::presence::{Attended, NamesDesk};
 use super::registry::{Exported, Registry};
 use super::rights::Rights;
 use super::route;
@@ -70,6 +71,9 @@ pub struct Router {
     subscribing: OnceLock<Subscribing>,
     on_stop: OnceLock<fn(&Router)>,
     desk: OnceLock<Vec<u8>>,
+    names_desk: OnceLock<Arc<dyn NamesDesk>>,
+    /// Actors of which the root's directory wants to hear.
+    attended: Attended,
     names: Mutex<HashMap<ActorName, KnownActor>>,
     state: Mutex<State>,
     /// Connections whose driver must be started on the arbiter.
@@ -140,6 +144,8 @@ impl Router {
             subscribing: OnceLock::new(),
             on_stop: OnceLock::new(),
             desk: OnceLock::new(),
+            names_desk: OnceLock::new(),
+            attended: Attended::default(),
             names: Mutex::default(),
             state: Mutex::default(),
             unborn: Notify::new(),
@@ -205,6 +211,19 @@ impl Router {
         let _ = self.on_stop.set(on_stop);
     }
 
+    /// Who is told of names and groups.
+    pub fn set_names_desk(&self, desk: Arc<dyn NamesDesk>) {
+        let _ = self.names_desk.set(desk);
+    }
+
+    pub(super) fn attended(&self) -> &Attended {
+        &self.attended
+    }
+
+    pub(super) fn names_desk(&self) -> Option<&Arc<dyn NamesDesk>> {
+        self.names_desk.get()
+    }
+
     fn about_letters(self: &Arc<Router>, asked: LettersToWorker) {
         match asked {
             LettersToWorker::Report { request } => {
@@ -236,6 +255,10 @@ impl Router {
     /// Forgets every name: what they meant has ended.
     pub fn forget_names(&self) {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.attended.clear();
+        if let Some(desk) = self.names_desk.get() {
+            desk.clear();
+        }
     }
 
     /// How long an ask waits that names no timeout.
@@ -405,6 +428,7 @@ impl Router {
             }
             ToWorker::Probe { number } => self.answer_probe(number),
             ToWorker::Letters(asked) => self.about_letters(asked),
+            ToWorker::Names(said) => self.about_names(said),
             other => return Some(other),
         }
         None

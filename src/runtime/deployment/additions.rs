@@ -87,6 +87,10 @@ impl Deployment {
                 true => Ok(Some(Granted::Done)),
                 false => Err(ChangeError::Unknown(ActorId::declared(life.0, slot).to_string())),
             },
+            Request::Names(request) => {
+                let asker = crate::runtime::names::Asker { life, number };
+                return self.names_asked(asker, request);
+            }
         };
         match done {
             Ok(None) => {}
@@ -144,11 +148,16 @@ impl Deployment {
         self.broker.expect(id);
         let known: Vec<KnownActor> = self.known(&planned).collect();
         let edges: Vec<_> = launching::edges_of(&planned).collect();
+        self.names.directory.rights_mut().learn(&planned);
+        for (group, _) in crate::runtime::names::replicas(&planned, &self.keys) {
+            self.names.directory.rights_mut().allow(by.0, group);
+        }
         self.change_plan(|plan| plan.processes.push(planned));
         match self.engine.handle_add_child(GroupId::TOP, spec, Instant::now()) {
             Ok(child) => debug_assert_eq!(self.process_of(child), id, "numbers of both go on together"),
             Err(refused) => {
                 self.change_plan(|plan| plan.processes.retain(|process| process.id != id));
+                self.names.directory.rights_mut().forget(id);
                 return Err(not_now(refused));
             }
         }
@@ -238,6 +247,8 @@ impl Deployment {
         self.change_plan(|plan| plan.processes.retain(|process| process.id != id));
         self.broker.forget(id);
         self.revoked.forget(id);
+        self.names.directory.handle_gone(id);
+        self.names.directory.rights_mut().forget(id);
         self.additions.processes.remove(&id);
         self.additions.next_slots.remove(&id);
         self.additions.actors.retain(|(process, _), _| *process != id);

@@ -93,6 +93,7 @@ impl Deployment {
         let process = self.process_of(child);
         let exit = self.last_exits.get(&process).copied().unwrap_or(Exit::Code(0));
         self.broker.gone(process, Unreachable::Ended(exit));
+        self.names.directory.handle_gone(process);
         self.tell(Event::StaysDown { process: self.name(process), why: why.to_owned() });
     }
 

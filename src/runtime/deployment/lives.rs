@@ -92,6 +92,7 @@ impl Deployment {
         // One that was told to stop before it was ready takes nothing in, and may take its time.
         if !asked_to_end {
             self.broker.ready(life);
+            self.names_ready(life);
             let planned = self.plan.process_by_id(process);
             planned.into_iter().for_each(|planned| self.hangs.begin(life, planned.hang));
         }
@@ -104,6 +105,7 @@ impl Deployment {
     pub(super) async fn died(&mut self, life: Life, exit: Exit, cursor: &Cursor) {
         self.hangs.end(life.0);
         self.broker.down(life, exit, Some(cursor));
+        self.names.directory.handle_down(life);
         self.say_at_once().await;
     }
 

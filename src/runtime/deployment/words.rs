@@ -41,6 +41,7 @@ impl Deployment {
             ToRoot::Finish { .. } => self.broker.leaving(process),
             ToRoot::Alive { number } => self.alive(life, number),
             ToRoot::Progress { number } => self.progressed(life, number),
+            ToRoot::Names(said) => self.names_said(life, said),
         }
     }
 

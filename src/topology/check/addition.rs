@@ -61,7 +61,7 @@ fn add(
     let mut budget = wiring::Budget::default();
     let mut processes = Vec::with_capacity(instances.len());
     for instance in &instances {
-        let mut wired = wiring::wire(&directory, instance, &mut budget, findings)?;
+        let mut wired = wiring::wire((&directory, &plan.namespaces), instance, &mut budget, findings)?;
         edges::restrict(instance, &mut wired.wired, &programs, findings);
         processes.extend(assemble(instance, wired, &merged[instance.declared], &programs));
     }

@@ -8,6 +8,7 @@ pub(super) fn refused(what: &str, name: &str, error: &NameError, path: ValuePath
     let help = match error {
         NameError::TooLong(_) => "a shorter one; replicas add their number to it".to_owned(),
         NameError::Empty => "such as `counter`".to_owned(),
+        NameError::NoNamespace => format!("such as `{name}/all`, with `[namespace.{name}]`"),
         NameError::Character(_) => match mended(name) {
             Some(mended) => format!("`{mended}` would do"),
             None => "such as `counter`".to_owned(),

@@ -7,20 +7,25 @@
 //! | `{ addr = "counter" }` | the actor `counter`; in a replicated process, of an actor of the same process: that of the same replica |
 //! | `{ addr = "counter", delivery = "at_least_once" }` | the same, and messages to it are delivered at least once (`M-6`) |
 //! | `[{ addr = "doubler-*" }]` | each of the actors `doubler-1`, `doubler-2`, ..., in order; in a list only |
+//! | `{ addr = "doubler", routing = "random" }` | the group of the replicas of `doubler`; each message goes to one member |
+//! | `{ addr = "jobs/workers", routing = "round_robin" }` | the group `workers` of the namespace `jobs` |
 //! | `{ replica = "index" }` | the number of the replica, from 1; 1 in a process without replicas |
 //! | `{ replica = "count" }` | how many replicas there are |
 //!
 //! Every address that a process is given this way is on its list of wired actors; it may reach no other (`A-3`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use super::directory::Directory;
 use super::expand::{ActorInstance, Instance, numbered};
-use crate::id::{ActorId, ActorName};
+use super::namespaces;
+use crate::id::{ActorId, ActorName, FullName};
+use crate::protocol::members::Routing;
 use crate::topology::diagnostic::{Diagnostic, ValuePath, did_you_mean};
-use crate::topology::plan::WiredActor;
+use crate::topology::plan::{PlannedNamespace, WiredActor};
 
 /// Arguments are read by recursion, and nobody writes them deeper by hand.
 pub const MAX_ARGS_DEPTH: usize = 64;
@@ -57,19 +62,29 @@ pub(super) struct Wiring {
     pub(super) args: Vec<Value>,
     /// Whom it may reach, by id.
     pub(super) wired: Vec<WiredActor>,
+    /// Which groups it may use.
+    pub(super) groups: Vec<FullName>,
 }
 
 /// Resolves the addresses in a process's arguments; none if there are too many to go on.
 pub(super) fn wire(
-    directory: &Directory<'_>,
+    (directory, namespaces): (&Directory<'_>, &[PlannedNamespace]),
     home: &Instance<'_>,
     budget: &mut Budget,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Wiring> {
-    let mut wirer =
-        Wirer { directory, home, budget, exhausted: false, found: Vec::new(), wired: BTreeMap::new() };
+    let mut wirer = Wirer {
+        directory,
+        namespaces,
+        home,
+        budget,
+        exhausted: false,
+        found: Vec::new(),
+        wired: BTreeMap::new(),
+        groups: BTreeSet::new(),
+    };
     let args = home.actors.iter().map(|actor| wirer.args(actor)).collect();
-    let Wirer { exhausted, found, wired, .. } = wirer;
+    let Wirer { exhausted, found, wired, groups, .. } = wirer;
     if home.is_first() {
         findings.extend(found);
     }
@@ -80,16 +95,18 @@ pub(super) fn wire(
         findings.push(Diagnostic::error(home.path.clone(), message).on_key().help(help));
         return None;
     }
-    Some(Wiring { args, wired: wired.into_values().collect() })
+    Some(Wiring { args, wired: wired.into_values().collect(), groups: groups.into_iter().collect() })
 }
 
 struct Wirer<'d, 't> {
     directory: &'d Directory<'t>,
+    namespaces: &'d [PlannedNamespace],
     home: &'d Instance<'t>,
     budget: &'d mut Budget,
     exhausted: bool,
     found: Vec<Diagnostic>,
     wired: BTreeMap<ActorId, WiredActor>,
+    groups: BTreeSet<FullName>,
 }
 
 impl Wirer<'_, '_> {
@@ -120,6 +137,7 @@ impl Wirer<'_, '_> {
         match value {
             Value::Array(elements) => self.list(elements, path, depth),
             Value::Object(members) => match (addr_of(members), only_member(members)) {
+                (Some(name), _) if members.contains_key(ROUTING) => self.group(name, members, path),
                 (Some(name), _) => {
                     let delivery = self.delivery(members, path);
                     delivered(self.single(name, path), delivery)
@@ -166,6 +184,39 @@ impl Wirer<'_, '_> {
         Some(delivery)
     }
 
+    /// The address of a group, by which each message goes to one member.
+    fn group(&mut self, name: &str, members: &Map<String, Value>, path: &ValuePath) -> Value {
+        if let Err(why) = Routing::deserialize(&members[ROUTING]) {
+            let help = "write \"round_robin\", \"random\" or \"least_outstanding\"";
+            self.tell(&path.key(ROUTING), format!("messages can't be routed so: {why}"), help);
+        }
+        self.delivery(members, path);
+        let at = path.key("addr");
+        if let Ok(group) = FullName::new(name) {
+            match namespaces::may_use(self.namespaces, &group, self.home) {
+                Ok(()) => drop(self.groups.insert(group)),
+                Err((message, help)) => self.tell(&at, message, &help),
+            }
+        } else if let Some(family) = self.directory.family(name) {
+            for member in family.members(name) {
+                self.connect(&member);
+            }
+            self.groups.extend(FullName::of_replicas(name));
+        } else {
+            let (message, help) = match self.directory.actor(name) {
+                Some(_) => {
+                    (format!("`{name}` has no replicas, so it is no group"), format!("leave `{ROUTING}` out"))
+                }
+                None => (
+                    format!("no actor with replicas is called `{name}`"),
+                    did_you_mean(name, self.directory.family_names(), "those with replicas are"),
+                ),
+            };
+            self.tell(&at, message, &help);
+        }
+        Value::Object(members.clone())
+    }
+
     /// The address of one actor.
     fn single(&mut self, name: &str, path: &ValuePath) -> Value {
         if self.connect(name) {
@@ -179,6 +230,11 @@ impl Wirer<'_, '_> {
                 message,
                 &format!("put it into a list, [{{ addr = \"{name}\" }}], or say which: `{base}-1`"),
             );
+            return Value::Null;
+        }
+        if name.contains('/') {
+            let help = "for a group, say how it is routed: routing = \"round_robin\"; names are looked up at run time";
+            self.tell(&at, format!("`{name}` is no actor of the topology"), help);
             return Value::Null;
         }
         match self.directory.family(name) {
@@ -274,12 +330,19 @@ pub(in crate::topology) fn address(value: &Value) -> Option<&str> {
 const DELIVERY: &str = "delivery";
 const AT_LEAST_ONCE: &str = "at_least_once";
 
+/// Beside the address of a group: how it is routed, and whether what may have run is sent again.
+pub(in crate::topology) const ROUTING: &str = "routing";
+const REPEATING: &str = "repeating";
+
 /// The name in a table that is an address.
 pub(super) fn addr_of(members: &Map<String, Value>) -> Option<&str> {
     let name = members.get("addr")?.as_str()?;
     let others = members.len() - 1;
     let asks = members.get(DELIVERY).is_some_and(Value::is_string);
-    (others == usize::from(asks)).then_some(name)
+    let is_routed = members.get(ROUTING).is_some_and(|routing| routing.is_string() || routing.is_object());
+    let repeats = is_routed && members.get(REPEATING).is_some_and(Value::is_boolean);
+    let known = usize::from(asks) + usize::from(is_routed) + usize::from(repeats);
+    (others == known).then_some(name)
 }
 
 /// The address that was found, with what it asks for.

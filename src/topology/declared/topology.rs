@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::group::{DeclaredMember, Group, Visited, walk};
+use super::namespace::Namespace;
 use super::process::Process;
 use super::restart::Restart;
 use super::settings::Defaults;
@@ -29,6 +30,7 @@ pub struct Topology {
     pub(in crate::topology) defaults: Defaults,
     pub(in crate::topology) auto_shutdown: Option<AutoShutdown>,
     pub(in crate::topology) members: Vec<DeclaredMember>,
+    pub(in crate::topology) namespaces: Vec<Namespace>,
     pub(in crate::topology) source: Option<Arc<Source>>,
 }
 
@@ -50,6 +52,7 @@ impl Topology {
             defaults: Defaults::new(),
             auto_shutdown: None,
             members: Vec::new(),
+            namespaces: Vec::new(),
             source: None,
         }
     }
@@ -65,6 +68,13 @@ impl Topology {
     #[must_use]
     pub fn group(mut self, group: Group) -> Topology {
         self.members.push(DeclaredMember::Group(group));
+        self
+    }
+
+    /// Adds a namespace for names and groups that are given at run time.
+    #[must_use]
+    pub fn namespace(mut self, namespace: Namespace) -> Topology {
+        self.namespaces.push(namespace);
         self
     }
 
@@ -160,12 +170,13 @@ impl Topology {
 
 impl PartialEq for Topology {
     fn eq(&self, other: &Topology) -> bool {
-        let Topology { name, restart, defaults, auto_shutdown, members, source: _ } = self;
+        let Topology { name, restart, defaults, auto_shutdown, members, namespaces, source: _ } = self;
         *name == other.name
             && *restart == other.restart
             && *defaults == other.defaults
             && *auto_shutdown == other.auto_shutdown
             && *members == other.members
+            && *namespaces == other.namespaces
     }
 }
 

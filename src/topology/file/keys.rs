@@ -1,7 +1,11 @@
 //! The keys that each table of a topology knows.
 
 /// At the top.
-pub(super) const TOPOLOGY: &[&str] = &["name", "restart", "auto_shutdown", "defaults", "process", "group"];
+pub(super) const TOPOLOGY: &[&str] =
+    &["name", "restart", "auto_shutdown", "defaults", "process", "group", "namespace"];
+
+/// In `[namespace.NAME]`.
+pub(super) const NAMESPACE: &[&str] = &["register", "lookup", "most"];
 
 /// In `[defaults]`, and in each process too.
 pub(super) const SETTINGS: &[&str] = &[
@@ -69,6 +73,7 @@ mod tests {
             ("process.a.", PROCESS),
             ("process.a.actor.b.", ACTOR),
             ("group.a.", GROUP),
+            ("namespace.a.", NAMESPACE),
             ("group.a.group.b.process.c.", PROCESS),
             ("restart.", RESTART),
             ("defaults.restart.backoff.", BACKOFF),
@@ -89,7 +94,8 @@ mod tests {
     #[test]
     fn every_key_is_in_the_documentation() {
         let page = include_str!("../../../docs/TOPOLOGY.md");
-        let tables = [TOPOLOGY, SETTINGS, PROCESS, GROUP, ACTOR, ACTORS, RESTART, BACKOFF, MAILBOX, HANG];
+        let tables =
+            [TOPOLOGY, SETTINGS, PROCESS, GROUP, NAMESPACE, ACTOR, ACTORS, RESTART, BACKOFF, MAILBOX, HANG];
         for key in tables.into_iter().flatten() {
             assert!(page.contains(&format!("`{key}`")), "docs/TOPOLOGY.md does not tell of `{key}`");
         }

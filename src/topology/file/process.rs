@@ -4,7 +4,7 @@ use super::keys;
 use super::reader::{Node, Reader};
 use super::settings::{AUTO_SHUTDOWNS, DELIVERIES, ON_PANIC, restart, setting, shutdown};
 use super::value::json;
-use crate::topology::declared::{DeclaredActor, DeclaredMember, Group, Process, Topology};
+use crate::topology::declared::{DeclaredActor, DeclaredMember, Group, Namespace, Process, Topology};
 use crate::topology::diagnostic::Diagnostic;
 
 /// Reads the document.
@@ -27,6 +27,11 @@ pub(super) fn topology(reader: &mut Reader, topology: &mut Topology, document: N
             }
             "process" => processes(reader, &node, "[process.NAME]", &mut members),
             "group" => groups(reader, &node, "[group.NAME]", &mut members),
+            "namespace" => {
+                for (name, node) in reader.members(&node, "[namespace.NAME]") {
+                    topology.namespaces.push(namespace(reader, name, &node));
+                }
+            }
             _ => reader.unknown(&node, key, keys::TOPOLOGY),
         }
     }
@@ -101,6 +106,19 @@ fn process(reader: &mut Reader, name: &str, node: &Node<'_>) -> Process {
         }
     }
     process
+}
+
+fn namespace(reader: &mut Reader, name: &str, node: &Node<'_>) -> Namespace {
+    let mut namespace = Namespace::new(name);
+    for (key, node) in reader.members(node, "[namespace.NAME]") {
+        match key {
+            "register" => namespace.register = texts(reader, &node, "left"),
+            "lookup" => namespace.lookup = texts(reader, &node, "*"),
+            "most" => namespace.most = reader.count(&node, "1024"),
+            _ => reader.unknown(&node, key, keys::NAMESPACE),
+        }
+    }
+    namespace
 }
 
 /// Reads a list of texts.

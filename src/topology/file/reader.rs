@@ -243,6 +243,7 @@ fn elsewhere(key: &str) -> Option<String> {
         "group" => "the top of the file, with the processes of each group: [group.NAME.process.NAME]",
         "auto_shutdown" => "[group.NAME] or the top of the file; for actors, into `actors = { ... }`",
         _ if keys::RESTART.contains(&key) => "`restart = { ... }`",
+        _ if keys::NAMESPACE.contains(&key) => "[namespace.NAME]",
         _ if keys::ACTOR.contains(&key) => "an actor: actor.NAME = { ... }",
         _ if keys::TOPOLOGY.contains(&key) => "the top of the file",
         _ => return None,

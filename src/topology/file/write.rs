@@ -12,7 +12,8 @@ use super::settings::{
 use super::value::{inline, key, quoted};
 use crate::supervision::Shutdown;
 use crate::topology::declared::{
-    ActorSettings, Actors, DeclaredActor, DeclaredMember, Group, Process, Restart, Settings, Topology,
+    ActorSettings, Actors, DeclaredActor, DeclaredMember, Group, Namespace, Process, Restart, Settings,
+    Topology,
 };
 use crate::topology::diagnostic::{Diagnostic, Diagnostics, Segment, ValuePath};
 use crate::topology::plan::{busy_poll_text, shutdown_text};
@@ -49,6 +50,19 @@ impl Writer {
             self.settings(&topology.defaults.settings, &ValuePath::root().key("defaults"));
         }
         self.members(&topology.members, &ValuePath::root());
+        self.namespaces(&topology.namespaces);
+    }
+
+    fn namespaces(&mut self, namespaces: &[Namespace]) {
+        let mut names = HashSet::new();
+        for namespace in namespaces {
+            let path = ValuePath::root().key("namespace").key(&namespace.name);
+            self.unique(&mut names, &namespace.name, &path);
+            self.header(&path);
+            self.line("register", texts(&namespace.register));
+            self.line("lookup", texts(&namespace.lookup));
+            self.line("most", namespace.most);
+        }
     }
 
     fn members(&mut self, members: &[DeclaredMember], path: &ValuePath) {
@@ -95,8 +109,7 @@ impl Writer {
         self.line("replicas", process.replicas);
         self.line("significant", process.significant.then_some("true"));
         self.settings(&process.settings, path);
-        let args: Vec<_> = process.args.iter().map(|arg| quoted(arg)).collect();
-        self.line("args", (!args.is_empty()).then(|| format!("[{}]", args.join(", "))));
+        self.line("args", texts(&process.args));
         let edges = process.may_send.iter().map(|(to, messages)| {
             let messages: Vec<_> = messages.iter().map(|message| quoted(message)).collect();
             format!("{} = [{}]", key(to), messages.join(", "))
@@ -182,6 +195,12 @@ impl Writer {
                 .push(Diagnostic::error(path.clone(), format!("a second table can't be called `{name}`")));
         }
     }
+}
+
+/// A list of texts; an empty one is not said.
+fn texts(texts: &[String]) -> Option<String> {
+    let quoted: Vec<_> = texts.iter().map(|text| quoted(text)).collect();
+    (!quoted.is_empty()).then(|| format!("[{}]", quoted.join(", ")))
 }
 
 fn restart(restart: &Restart) -> Option<String> {

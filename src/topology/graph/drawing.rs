@@ -79,12 +79,23 @@ impl Drawing {
     pub(super) fn new(plan: &Plan) -> Drawing {
         let shown: BTreeMap<&str, NodeId> =
             plan.actors().map(|(process, actor)| (actor.name.as_str(), node(process, actor.id))).collect();
+        let mut families: BTreeMap<String, Vec<NodeId>> = BTreeMap::new();
+        for (process, actor) in plan.actors() {
+            let number = process.replica.as_ref().map(|replica| format!("-{}", replica.index));
+            if let Some(base) =
+                number.and_then(|number| actor.name.as_str().strip_suffix(&number).map(str::to_owned))
+            {
+                families.entry(base).or_default().push(node(process, actor.id));
+            }
+        }
         let mut arrows = BTreeSet::new();
         for process in &plan.processes {
             for actor in &process.actors {
                 let from = node(process, actor.id);
                 each_address(&actor.args, &mut |name| {
-                    arrows.extend(shown.get(name).map(|to| (from, *to)));
+                    // A name without a number is that of the group that its replicas are.
+                    let all = shown.get(name).into_iter().chain(families.get(name).into_iter().flatten());
+                    arrows.extend(all.map(|to| (from, *to)));
                 });
             }
         }

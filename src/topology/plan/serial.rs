@@ -27,6 +27,11 @@ pub(super) fn display<T: Display, S: Serializer>(value: &T, serializer: S) -> Re
     serializer.collect_str(value)
 }
 
+/// Each as the text that people see.
+pub(super) fn displays<T: Display, S: Serializer>(values: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(ToString::to_string))
+}
+
 #[derive(Serialize)]
 struct ShownChild {
     policy: Policy,

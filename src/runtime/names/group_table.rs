@@ -1,0 +1,149 @@
+//! Groups: their members, and the processes that use them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::directory::{Asker, Directory, Place, Say, Shown};
+use crate::id::{ActorId, FullName, ProcessId, REPLICAS};
+use crate::protocol::names::{
+    Holder, MAX_MEMBERS, MAX_WATCHED, NameError, NamesGranted, NamesToWorker, Right,
+};
+
+/// One group that has members or is used.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    /// Each with who let it join, and by which address.
+    pub(super) members: BTreeMap<ActorId, (ProcessId, Shown)>,
+    /// That of the first that joined.
+    type_name: Option<String>,
+    version: u64,
+    users: BTreeSet<ProcessId>,
+}
+
+impl Group {
+    /// Nobody would miss it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.members.is_empty() && self.users.is_empty()
+    }
+
+    /// Whether it counts against its namespace's limit.
+    pub(super) fn counts(&self) -> bool {
+        !self.members.is_empty()
+    }
+
+    /// A process has died: it uses nothing.
+    pub(super) fn forget(&mut self, process: ProcessId) {
+        self.users.remove(&process);
+    }
+}
+
+impl Directory {
+    pub(super) fn join(
+        &mut self,
+        asker: Asker,
+        group: FullName,
+        holder: Holder,
+    ) -> Result<Option<NamesGranted>, NameError> {
+        if group.namespace() == REPLICAS {
+            return Err(NameError::OfReplicas(group));
+        }
+        self.may(asker.life.0, &group, Right::Register)?;
+        let id = holder.addr.id();
+        self.add(asker.life.0, group, holder)?;
+        Ok(self.when_known(asker, id))
+    }
+
+    /// A replica is ready to be: its actor is a member of the group of its likes.
+    pub(in crate::runtime) fn handle_replica(&mut self, group: FullName, holder: Holder) {
+        let id = holder.id;
+        if let Err(error) = self.add(ProcessId::ROOT, group.clone(), holder) {
+            tracing::warn!(target: "procession", %group, actor = %id, %error, "a replica is no member of its group");
+        }
+    }
+
+    fn add(&mut self, by: ProcessId, name: FullName, holder: Holder) -> Result<(), NameError> {
+        let (id, shown) = (holder.addr.id(), (holder.addr, holder.delivery));
+        match self.groups.get(&name) {
+            Some(group) if group.members.contains_key(&id) => return Ok(()),
+            Some(group) if group.members.len() >= MAX_MEMBERS => {
+                return Err(NameError::TooMany { what: format!("members of {name}"), most: MAX_MEMBERS });
+            }
+            Some(group) if group.counts() => {}
+            _ if name.namespace() == REPLICAS => {}
+            _ => self.is_full(&name)?,
+        }
+        let known = self.groups.get(&name).and_then(|group| group.type_name.as_ref());
+        if let Some(known) = known.filter(|known| **known != holder.type_name) {
+            let (wanted, found) = (holder.type_name, known.clone());
+            return Err(NameError::WrongType { name, wanted, found });
+        }
+        let type_name = holder.type_name.clone();
+        let tenant = self.tenant(holder)?;
+        tenant.groups.insert(name.clone());
+        let is_here = tenant.place == Place::Here;
+        let group = self.groups.entry(name.clone()).or_default();
+        group.members.insert(id, (by, shown));
+        group.type_name.get_or_insert(type_name);
+        if is_here {
+            self.group_changed(&name);
+        }
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self, by: ProcessId, name: &FullName, id: ActorId) -> Result<(), NameError> {
+        if name.namespace() == REPLICAS {
+            return Err(NameError::OfReplicas(name.clone()));
+        }
+        let given_by = self.groups.get(name).and_then(|group| group.members.get(&id));
+        let (given_by, _) = *given_by.ok_or_else(|| NameError::Unknown(name.clone()))?;
+        if !self.may_take_back(by, given_by, id) {
+            return Err(NameError::NotYours(name.clone()));
+        }
+        if let Some(group) = self.groups.get_mut(name) {
+            group.members.remove(&id);
+        }
+        let tenant = self.tenants.get_mut(&id);
+        let was_here = tenant.is_some_and(|tenant| {
+            tenant.groups.remove(name);
+            tenant.place == Place::Here
+        });
+        if was_here {
+            self.group_changed(name);
+        }
+        self.dismiss(id);
+        self.forget_the_empty();
+        Ok(())
+    }
+
+    /// A process uses a group: it is told of its members, now and whenever they change.
+    pub(in crate::runtime) fn handle_use(&mut self, by: ProcessId, name: FullName) -> Result<(), NameError> {
+        self.may(by, &name, Right::LookUp)?;
+        let used = self.groups.values().filter(|group| group.users.contains(&by)).count();
+        if used >= MAX_WATCHED {
+            return Err(NameError::TooMany {
+                what: "groups used by this process".to_owned(),
+                most: MAX_WATCHED,
+            });
+        }
+        self.groups.entry(name.clone()).or_default().users.insert(by);
+        self.say.push(Say::Group(by, name));
+        Ok(())
+    }
+
+    pub(super) fn group_changed(&mut self, name: &FullName) {
+        let Some(group) = self.groups.get_mut(name) else { return };
+        group.version += 1;
+        self.say.extend(group.users.iter().map(|user| Say::Group(*user, name.clone())));
+    }
+
+    /// What a process that uses a group is told of it now; none if it does not use it any more.
+    pub(in crate::runtime) fn group_frame(&self, to: ProcessId, name: &FullName) -> Option<NamesToWorker> {
+        let group = self.groups.get(name).filter(|group| group.users.contains(&to))?;
+        let here = |(id, (_, shown)): (&ActorId, &(ProcessId, Shown))| {
+            self.tenants.get(id).filter(|tenant| tenant.place == Place::Here)?;
+            self.holder(*id, *shown).ok()
+        };
+        let members = group.members.iter().filter_map(here).collect();
+        let (group_name, type_name) = (name.clone(), group.type_name.clone());
+        Some(NamesToWorker::Group { group: group_name, version: group.version, type_name, members })
+    }
+}
