@@ -317,15 +317,14 @@ mod tests {
     #[test]
     fn a_full_lane_and_a_closed_one_give_the_frame_back() {
         let lane = lane();
-        let frame = ToRoot::Introduce {
-            target: crate::id::Capability::unsealed(crate::id::ActorId::declared(
-                ProcessId(2),
-                crate::id::Slot(0),
-            )),
-            broken: None,
-        };
+        let reason = "it wrote what no worker may write".to_owned();
+        let frame = ToRoot::Blame { process: ProcessId(2), incarnation: Incarnation::FIRST, reason };
         let error = std::iter::repeat_with(|| lane.send(frame.clone())).find_map(Result::err);
         assert!(matches!(error, Some(LaneError::Full(back)) if *back == frame));
+        // Who asks to be introduced waits for what follows, and there is one for each peer at most.
+        let target = crate::id::ActorId::declared(ProcessId(2), crate::id::Slot(0));
+        let target = crate::id::Capability::unsealed(target);
+        assert!(lane.send(ToRoot::Introduce { target, broken: None }).is_ok());
         assert!(!lane.flush(Duration::from_secs(60)), "nothing may be written before Ready");
         lane.shared.close();
         assert!(matches!(lane.send(frame.clone()), Err(LaneError::Gone(back)) if *back == frame));
