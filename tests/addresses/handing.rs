@@ -89,6 +89,8 @@ async fn gone(root: Root) -> procession::Result<()> {
     running.shutdown().await
 }
 
+// What an address remembers of its way is no part of what it is.
+#[allow(clippy::mutable_key_type)]
 async fn values(root: Root) -> procession::Result<()> {
     fn ordinary<
         T: Clone + Eq + std::hash::Hash + std::fmt::Debug + Serialize + for<'d> Deserialize<'d> + Send + Sync,
