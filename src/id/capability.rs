@@ -44,7 +44,7 @@ pub enum Condition {
 #[error("the address has as many conditions as an address can bear")]
 pub struct TooManyConditions;
 
-/// An address as a right: see the [module](self).
+/// An address as a right.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Capability {
     process: ProcessId,
@@ -200,7 +200,7 @@ impl Capability {
         serialize_head(head & !LENGTH_BITS | self.length, &Raw(&bytes[..length]), serializer)
     }
 
-    /// Whether a head of these bits can be followed by [`deserialize_rest`](Self::deserialize_rest).
+    /// Whether a head of these bits can be followed by `deserialize_rest`.
     pub fn rest_of(head: u8) -> RestOf {
         RestOf(usize::from(head & LENGTH_BITS))
     }

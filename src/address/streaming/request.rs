@@ -16,7 +16,7 @@ use crate::address::request::Request;
 /// What `stream` gives: asks, and then yields the items. See [`Streaming`].
 ///
 /// The message is on its way when `stream` returns, in order with what else is sent (M-1). To get it back where it was not
-/// executed, [`send`](super::ProcAddr::send) it instead, which gives the [`Streaming`] itself.
+/// executed, [`send`](crate::address::ProcAddr::send) it instead, which gives the [`Streaming`] itself.
 #[must_use = "dropping a stream cancels it"]
 pub struct StreamRequest<M: ProcMessage, T, E> {
     stage: Stage<M, T, E>,
