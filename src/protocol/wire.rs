@@ -53,7 +53,7 @@ pub struct MessageId(pub u32);
 
 impl MessageId {
     /// No message of an actor: asks whether all that was sent before it on its channel has arrived.
-    pub const ARRIVED: MessageId = MessageId(0);
+    pub const ARRIVED: MessageId = MessageId(2);
     /// For [`Slot::SERVICE`](crate::id::Slot::SERVICE): asks whether all that its receiver has sent to an actor has arrived.
     pub const SETTLE: MessageId = MessageId(1);
 
@@ -62,8 +62,8 @@ impl MessageId {
     pub const fn of(actor_type: &str, message: &str) -> MessageId {
         let hash = fnv(0x811c_9dc5, actor_type.as_bytes());
         match fnv(fnv(hash, b"/"), message.as_bytes()) {
-            // `MessageId::JSON`
-            0 => MessageId(1),
+            // `MessageId::JSON`, `MessageId::ARRIVED`
+            0 | 2 => MessageId(3),
             hash => MessageId(hash),
         }
     }

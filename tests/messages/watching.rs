@@ -118,6 +118,9 @@ async fn stop_is_told(root: Root) -> procession::Result<()> {
     running.shutdown().await
 }
 
+/// As many as wait at the gate while an address is on its way, which the watchman's is.
+const NOTES: u32 = 60;
+
 async fn within_a_process(root: Root) -> procession::Result<()> {
     for how in [Death::Panics, Death::Stops] {
         let both = watchman("tower", "watchman").actor::<Mortal>("mortal", ()).mailbox(64, 1 << 20);
@@ -126,13 +129,13 @@ async fn within_a_process(root: Root) -> procession::Result<()> {
         let mortal = running.addr::<Mortal>("mortal")?;
         watch(&watchman, &mortal).await;
         let held = watchman.send(Hold);
-        mortal.do_send(Die { to: watchman.clone(), notes: 100, large: false, how });
+        mortal.do_send(Die { to: watchman.clone(), notes: NOTES, large: false, how });
         let mine = ProcAddr::export(Watchman::new(None, 0, 0).start())?;
         watch(&mine, &mortal).await;
         seen(&mine, 1).await;
         running.addr::<Probe>("watchman-gate")?.send(Release).await?;
         held.await?;
-        assert_behind(&seen(&watchman, 1).await, 100);
+        assert_behind(&seen(&watchman, 1).await, NOTES);
         running.shutdown().await?;
     }
     Ok(())
