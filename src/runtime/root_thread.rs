@@ -321,9 +321,9 @@ impl Loop {
             }
             if let Some(deployment) = &mut self.deployment {
                 deployment.carry_out();
-                if deployment.has_ready() {
+                if self.janitor.is_none() && deployment.has_ready() {
                     // It may be started by any thread, and this one has better to do now.
-                    self.janitor.get_or_insert_with(|| tokio::task::spawn_blocking(Janitor::start));
+                    self.janitor = Some(tokio::task::spawn_blocking(Janitor::start));
                 }
             }
             if let Some(ended) = self.deployment.take_if(|deployment| deployment.is_ended()) {
