@@ -7,14 +7,14 @@ use super::addr::ProcAddr;
 use super::context;
 use super::recipient::ProcRecipient;
 use super::target::Target;
-use crate::id::Condition;
+use crate::id::{Condition, Tag};
 use crate::protocol::wire::{Cause, Failure};
 use crate::sys::clock;
 
 fn limited(target: &Target, messages: u32) -> Result<Target, Cause> {
     let router = context::current().ok_or(Cause::NoRuntime)?;
     // What is counted is counted by one life.
-    target.pinned(&router)?.narrowed(&router, Condition::Count(messages, random()?))
+    target.pinned(&router)?.narrowed(&router, Condition::Count(messages, tag()?))
 }
 
 fn for_duration(target: &Target, time: Duration) -> Result<Target, Cause> {
@@ -33,7 +33,7 @@ fn until(target: &Target, moment: SystemTime) -> Result<Target, Cause> {
 
 fn revocable(target: &Target) -> Result<Target, Cause> {
     let router = context::current().ok_or(Cause::NoRuntime)?;
-    target.narrowed(&router, Condition::Mark(random()?))
+    target.narrowed(&router, Condition::Mark(tag()?))
 }
 
 fn revoke(target: &Target) -> Result<(), Cause> {
@@ -41,8 +41,11 @@ fn revoke(target: &Target) -> Result<(), Cause> {
     router.revoke(&target.resolve(&router)?)
 }
 
-fn random() -> Result<u32, Cause> {
-    getrandom::u32().map_err(|error| Cause::NotNarrowed(format!("no random number: {error}")))
+fn tag() -> Result<Tag, Cause> {
+    let mut bytes = [0; 6];
+    let filled = getrandom::fill(&mut bytes);
+    filled.map_err(|error| Cause::NotNarrowed(format!("no random number: {error}")))?;
+    Ok(Tag(bytes))
 }
 
 macro_rules! narrowing {

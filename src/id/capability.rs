@@ -33,10 +33,22 @@ pub enum Condition {
     Message(u32),
     /// Until this moment: milliseconds since the machine was started.
     Until(u64),
-    /// So many messages, whoever sends them. The second tells it from any other such condition.
-    Count(u32, u32),
-    /// Nothing less: a copy that can be revoked alone. The number tells it from any other.
-    Mark(u32),
+    /// So many messages, whoever sends them. The tag tells it from any other such condition.
+    Count(u32, Tag),
+    /// Nothing less: a copy that can be revoked alone. The tag tells it from any other.
+    Mark(Tag),
+}
+
+/// Random bytes that tell one condition from all others like it. Two alike would be one address, which shares its count and
+/// is revoked with the other: of four bytes, one in five hundred who makes four thousand addresses would meet that; of six,
+/// one in thirty million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tag(pub [u8; 6]);
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 /// There is no room for another condition.
@@ -308,7 +320,7 @@ impl fmt::Debug for Capability {
                 Condition::Message(message) => write!(f, ", message {message:08x} alone")?,
                 Condition::Until(_) => f.write_str(", for a time")?,
                 Condition::Count(most, _) => write!(f, ", {most} messages at most")?,
-                Condition::Mark(mark) => write!(f, ", copy {mark:08x}")?,
+                Condition::Mark(tag) => write!(f, ", copy {tag}")?,
             }
         }
         Ok(())
@@ -322,7 +334,7 @@ const UNTIL: u8 = 4;
 const COUNT: u8 = 5;
 const MARK: u8 = 6;
 
-/// A condition is at most a kind, ten bytes of a number and four of another.
+/// A condition is at most a kind and nine bytes of a number, or a kind, five of one and a tag.
 #[derive(Default)]
 struct Bytes {
     bytes: [u8; 16],
@@ -334,10 +346,10 @@ impl Bytes {
         match condition {
             Condition::Life(life) => self.kind(LIFE).number(life.0.into()),
             Condition::Edge(process) => self.kind(EDGE).number(process.0.into()),
-            Condition::Message(message) => self.kind(MESSAGE).word(message),
+            Condition::Message(message) => self.kind(MESSAGE).all(&message.to_le_bytes()),
             Condition::Until(moment) => self.kind(UNTIL).number(moment),
-            Condition::Count(most, which) => self.kind(COUNT).number(most.into()).word(which),
-            Condition::Mark(which) => self.kind(MARK).word(which),
+            Condition::Count(most, Tag(which)) => self.kind(COUNT).number(most.into()).all(&which),
+            Condition::Mark(Tag(which)) => self.kind(MARK).all(&which),
         };
     }
 
@@ -360,8 +372,8 @@ impl Bytes {
         self.byte((number & 127) as u8)
     }
 
-    fn word(&mut self, word: u32) -> &mut Bytes {
-        word.to_le_bytes().into_iter().fold(self, |bytes, byte| bytes.byte(byte))
+    fn all(&mut self, bytes: &[u8]) -> &mut Bytes {
+        bytes.iter().fold(self, |written, byte| written.byte(*byte))
     }
 
     fn as_slice(&self) -> &[u8] {
@@ -401,11 +413,11 @@ impl<'a> Iterator for Steps<'a> {
             COUNT => {
                 let (most, rest) = number(rest).and_then(small)?;
                 let (which, rest) = rest.split_first_chunk()?;
-                (Condition::Count(most, u32::from_le_bytes(*which)), rest)
+                (Condition::Count(most, Tag(*which)), rest)
             }
             MARK => {
                 let (which, rest) = rest.split_first_chunk()?;
-                (Condition::Mark(u32::from_le_bytes(*which)), rest)
+                (Condition::Mark(Tag(*which)), rest)
             }
             _ => return None,
         };

@@ -15,7 +15,7 @@ mod text;
 
 pub use actor::{ActorId, Slot};
 pub use build::BuildId;
-pub use capability::{Capability, Condition, RestOf, TooManyConditions, serialize_head};
+pub use capability::{Capability, Condition, RestOf, Tag, TooManyConditions, serialize_head};
 pub use exit::{Exit, Signal};
 pub use full_name::{FullName, REPLICAS};
 pub use name::{ActorName, ChildName, GroupName, MAX_NAME_BYTES, NameError, ProcessName, TopologyName};

@@ -77,7 +77,7 @@ impl Revoked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{Condition, Slot};
+    use crate::id::{Condition, Slot, Tag};
 
     #[test]
     fn a3_the_root_introduces_by_a_seal_of_its_own_that_was_not_revoked() {
@@ -85,7 +85,7 @@ mod tests {
         let id = ActorId::declared(ProcessId(3), Slot(1));
         let mut revoked = Revoked::default();
         let address = keys.mint(id);
-        let copy = address.narrowed(Condition::Mark(7)).expect("room");
+        let copy = address.narrowed(Condition::Mark(Tag([7; 6]))).expect("room");
         let of_copy = copy.narrowed(Condition::Message(9)).expect("room");
         for good in [address, copy, of_copy] {
             assert_eq!(revoked.check(&keys, &good), Ok(()));

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Instant;
 
 use procession::address::Cause;
-use procession::id::{ActorId, Capability, Condition, Key, ProcessId, Slot};
+use procession::id::{ActorId, Capability, Condition, Key, ProcessId, Slot, Tag};
 use procession::process::bootstrap::{leave, take_over};
 use procession::process::control::{ControlEvent, ControlLane};
 use procession::protocol::connection::{Connection, Event, Mode, Submit, Waiting};
@@ -72,7 +72,7 @@ fn forgeries(granted: Capability, own: &Key) -> Vec<Capability> {
         }),
         edited(&|bytes| *bytes.last_mut().unwrap() ^= 1),
         // What was made from a forgery is one.
-        edited(&|bytes| *bytes.last_mut().unwrap() ^= 1).narrowed(Condition::Mark(1)).unwrap(),
+        edited(&|bytes| *bytes.last_mut().unwrap() ^= 1).narrowed(Condition::Mark(Tag([1; 6]))).unwrap(),
         // Bits of its seal.
         edited(&|bytes| bytes[9] ^= 1),
         edited(&|bytes| bytes[24] ^= 128),
@@ -161,7 +161,7 @@ impl Guesser {
         assert!(matches!(cause, Cause::NotGranted { .. }), "{cause}");
         // A counted address: shown again and again, on as many channels as one likes, it is good for so many.
         let life = granted.narrowed(Condition::Life(*incarnation)).unwrap();
-        let two = life.narrowed(Condition::Count(2, 7)).unwrap();
+        let two = life.narrowed(Condition::Count(2, Tag([7; 6]))).unwrap();
         let mut done = 0;
         for _ in 0..5 {
             let right = pipe.connection.present(channel, &two).unwrap();

@@ -12,8 +12,8 @@ fn conditions() -> impl Strategy<Value = Vec<Condition>> {
         any::<u32>().prop_map(|process| Condition::Edge(ProcessId(process))),
         any::<u32>().prop_map(Condition::Message),
         (0..1_u64 << 60).prop_map(Condition::Until),
-        (any::<u32>(), any::<u32>()).prop_map(|(most, which)| Condition::Count(most, which)),
-        any::<u32>().prop_map(Condition::Mark),
+        (any::<u32>(), any::<[u8; 6]>()).prop_map(|(most, which)| Condition::Count(most, Tag(which))),
+        any::<[u8; 6]>().prop_map(|tag| Condition::Mark(Tag(tag))),
     ];
     proptest::collection::vec(one, 0..5)
 }
@@ -84,7 +84,7 @@ fn what_travels_has_room_for_a_life_an_edge_a_message_a_time_and_a_count() {
         Condition::Edge(ProcessId(100)),
         Condition::Message(u32::MAX),
         Condition::Until(30 * 24 * 3600 * 1000),
-        Condition::Count(100, u32::MAX),
+        Condition::Count(100, Tag([255; 6])),
     ];
     let made = narrowed(&all);
     assert_eq!(made.conditions().collect::<Vec<_>>(), all);
