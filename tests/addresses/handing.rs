@@ -162,8 +162,10 @@ async fn weak(root: Root) -> procession::Result<()> {
     let mut events = running.events();
     kill(&running, &b).await;
     event(&mut events, |event| (event.kind() == "stays_down").then_some(())).await;
-    b.send(Pid).await.unwrap_err();
-    assert!(b.downgrade().upgrade().is_none());
+    // A request that met the end of the connection says nothing of what is next; one after it does.
+    while b.downgrade().upgrade().is_some() {
+        b.send(Pid).await.unwrap_err();
+    }
     running.shutdown().await
 }
 

@@ -132,8 +132,9 @@ async fn giver_dies(root: Root) -> procession::Result<()> {
     let (c, beside) = (at(&running, "c"), at(&running, "beside"));
     stall(&beside, &c).await;
     a.send(Do(vec![old(&c), Step::Hand { to: b.clone(), steps: vec![new(&c)] }])).await.unwrap();
-    a.send(Pid).await.unwrap();
-    b.send(Pid).await.unwrap();
+    // On the way of the hand-over and behind it: so b has it.
+    let behind = AskToNote { to: b.clone(), text: "behind".to_owned() };
+    assert_eq!(a.send(behind).await.unwrap(), "done");
     kill(&running, &a).await;
     beside.send(Release).await.unwrap();
     // What had left a is there; what waited with it died with it. b goes on all the same.
