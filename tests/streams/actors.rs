@@ -45,6 +45,8 @@ messages! {
     Stop() -> "()";
     /// Lets go what waits.
     Release() -> "()";
+    /// How many streams wait to be let go.
+    Waiting() -> "u64";
     /// Pipes, with so many letters in each.
     Pipes(u64) -> "Streaming<(u64, Descriptor)>";
     /// Blobs of so many bytes.
@@ -147,6 +149,9 @@ impl<'de> Deserialize<'de> for Prickly {
 /// How many streams live in this process.
 static LIVING: LazyLock<watch::Sender<u64>> = LazyLock::new(|| watch::Sender::new(0));
 static YIELDED: AtomicU64 = AtomicU64::new(0);
+/// Streams that wait for `Release`.
+static WAITING: AtomicU64 = AtomicU64::new(0);
+
 /// Let go by `Release`.
 static RELEASED: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(0));
 
@@ -188,7 +193,7 @@ fn counted<T: Send + 'static, E: Send + 'static>(
 #[derive(Default, ProcActor)]
 #[proc_actor(messages(
     WhoAreYou, Count, Texts, Fail, Stall, Trip, Thorny, Later_, Perhaps, Tally, Await, Drink, Sip, Panic,
-    Stop, Release, Pipes, Blobs, Ponder, Decide, Forget, Delegate, Task, Lend, LendTask, Sum, Hold,
+    Stop, Release, Waiting, Pipes, Blobs, Ponder, Decide, Forget, Delegate, Task, Lend, LendTask, Sum, Hold,
     AskKeeper, Kept, Report, Walk, Stride
 ))]
 pub(crate) struct Spring {
@@ -239,6 +244,7 @@ handle! {
     };
     Thorny -> Streaming<Prickly>: |this, _, _| counted(stream::iter([Prickly(0), Prickly(1)]));
     Later_ -> ResponseFuture<Streaming<u64>>: |this, Later_(to), _| Box::pin(async move {
+        WAITING.fetch_add(1, Ordering::Relaxed);
         RELEASED.acquire().await.unwrap().forget();
         counted(stream::iter(0..to))
     });
@@ -265,6 +271,7 @@ handle! {
     Panic -> (): |this, _, _| panic!("out of luck");
     Stop -> (): |this, _, context| context.stop();
     Release -> (): |this, _, _| RELEASED.add_permits(1);
+    Waiting -> MessageResult<Waiting>: |this, _, _| MessageResult(WAITING.load(Ordering::Relaxed));
     Hold -> AtomicResponse<Self, ()>: |this, _, _| AtomicResponse::new(Box::pin(
         async { RELEASED.acquire().await.unwrap().forget() }.into_actor(this),
     ));
