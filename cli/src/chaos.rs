@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use procession::Error;
 use procession::chaos::{Census, Chaos, Report};
-use procession::runtime::{Program, Root, Running};
+use procession::runtime::{Launched, Program, Root, Running};
 use procession::topology::Plan;
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ fn settings(arguments: &arguments::Chaos, seed: u64) -> Chaos {
 
 async fn rage(root: &Root, plan: Plan, chaos: Chaos, lasts: Duration) -> Result<Found, Error> {
     let before = Census::take()?;
-    let (running, started) = root.launch(plan).await?;
+    let Launched { running, started, .. } = root.launch(plan).await?;
     // Before the first pipe is made.
     let mut rampage = chaos.start(&running, lasts).await?;
     started.await.unwrap_or(Err(Error::Ended))?;

@@ -28,8 +28,7 @@ pub(crate) fn run(arguments: &Up) -> Result<ExitCode, Failure> {
 fn deploy(plan: Plan) -> Result<ExitCode, Failure> {
     let exit = Program::new().run(async |root| {
         // The start is part of the run: its failure is the end of it.
-        let (running, _started) = root.launch(plan).await?;
-        running.wait().await
+        root.launch(plan).await?.running.wait().await
     })?;
     Ok(ExitCode::from(code::of_process(exit.shell_code())))
 }

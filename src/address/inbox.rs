@@ -46,6 +46,8 @@ struct Batch {
     parcels: VecDeque<Parcel>,
     /// The small bodies, one after the other.
     bytes: Vec<u8>,
+    /// So many of the bytes were handled.
+    done: usize,
 }
 
 /// One message.
@@ -127,11 +129,13 @@ impl Inbox {
         let state = &mut *state;
         if batch.parcels.is_empty() {
             batch.bytes.clear();
+            batch.done = 0;
             if batch.bytes.capacity() <= KEEP_BYTES {
                 state.spare = batch;
             }
         } else {
             let newer = std::mem::take(&mut state.waiting);
+            batch.forget_done();
             batch.append(newer);
             state.waiting = batch;
         }
@@ -154,6 +158,21 @@ impl Inbox {
 }
 
 impl Batch {
+    /// Gives back the bytes of what was handled, once they are more than those that wait: an actor that never catches up
+    /// never empties its batch (M-3), and so each byte is moved once at most for one that was handled.
+    fn forget_done(&mut self) {
+        if self.done <= self.bytes.len() / 2 {
+            return;
+        }
+        let done = std::mem::take(&mut self.done);
+        self.bytes.drain(..done);
+        for parcel in &mut self.parcels {
+            if let Body::Small { at, .. } = &mut parcel.body {
+                *at -= done;
+            }
+        }
+    }
+
     fn append(&mut self, newer: Batch) {
         let shift = self.bytes.len();
         self.bytes.extend_from_slice(&newer.bytes);
@@ -257,6 +276,7 @@ pub fn handle_arrived<A: ProcActor>(actor: &mut A, mut arrived: Arrived, context
         let Some(Parcel { entry, body }) = batch.parcels.pop_front() else { break };
         match body {
             Body::Small { at, length, ticket } => {
+                batch.done = at + length;
                 (table[entry].handle_small)(actor, &batch.bytes[at..at + length], ticket, context);
             }
             Body::Whole(inbound) => (table[entry].handle_whole)(actor, inbound, context),

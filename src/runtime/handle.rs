@@ -64,28 +64,28 @@ impl Root {
     /// # Errors
     /// As `deploy`.
     pub async fn deploy_plan(&self, plan: Plan) -> Result<Running> {
-        let (running, started) = self.launch(plan).await?;
+        let Launched { running, started, .. } = self.launch(plan).await?;
         let stop = StopOnDrop(Some((self.commands.clone(), running.number)));
         let result = started.await.unwrap_or(Err(Error::Ended));
         stop.disarm();
         result.map(|()| running)
     }
 
-    /// As `deploy_plan`, but returns at once: for who wants to hear the events of the start, too. The receiver
-    /// resolves as `deploy_plan` would.
+    /// As `deploy_plan`, but returns at once: for who wants to hear the events of the start, too.
     ///
     /// # Errors
     /// When another topology runs.
-    pub async fn launch(&self, plan: Plan) -> Result<(Running, oneshot::Receiver<Result<()>>)> {
+    pub async fn launch(&self, plan: Plan) -> Result<Launched> {
         let (reply, deployed) = oneshot::channel();
         let command = Command::Deploy { plan: Box::new(plan), reply };
         self.commands.send(command).await.map_err(|_| Error::Ended)?;
-        let Deployed { number, plan, keys, started, ended, events, programs } =
+        let Deployed { number, plan, keys, started, ended, events, heard, programs } =
             deployed.await.map_err(|_| Error::Ended)??;
         // Of this thread, which is the one whose actors and asks the plan's setting is about.
         crate::transport::polling::set(plan.borrow().busy_poll);
         let (commands, runtime) = (self.commands.clone(), self.runtime.clone());
-        Ok((Running { number, plan, keys, commands, runtime, ended, events, programs }, started))
+        let running = Running { number, plan, keys, commands, runtime, ended, events, programs };
+        Ok(Launched { running, events: Events(heard), started })
     }
 
     /// Names and groups, processes at run time: what any process of the topology may ask for, asked by the root.
@@ -97,6 +97,16 @@ impl Root {
     pub fn on_dead_letter(&self, subscriber: impl Fn(&DeadLetter) -> bool + Send + 'static) {
         self.router.dead_letters().subscribe(subscriber);
     }
+}
+
+/// A topology that starts: see [`Root::launch`].
+pub struct Launched {
+    /// What is being started. Its addresses can be used, and wait for their processes.
+    pub running: Running,
+    /// What happens, from the very first on.
+    pub events: Events,
+    /// Resolves as [`Root::deploy_plan`] would.
+    pub started: oneshot::Receiver<Result<()>>,
 }
 
 struct StopOnDrop(Option<(mpsc::Sender<Command>, Number)>);
@@ -241,7 +251,7 @@ impl Running {
         done.await.map_err(|_| Error::Ended)?
     }
 
-    /// What happens from now on.
+    /// What happens from now on. [`Root::launch`] has what happened before, too.
     pub fn events(&self) -> Events {
         Events(self.events.subscribe())
     }

@@ -41,7 +41,7 @@ pub use catalog::FileCatalog;
 pub(crate) use disturb::{FarEnd, Interpose};
 pub use error::{Error, Result};
 pub use event::{Event, Events, ProcessStatus};
-pub use handle::{Root, Running};
+pub use handle::{Launched, Root, Running};
 pub use local::{ChangeError, ProcessInfo, Runtime, Started};
 pub use names::StartError;
 pub use program::Program;

@@ -80,6 +80,8 @@ pub(super) struct Deployed {
     pub(super) started: oneshot::Receiver<Result<()>>,
     pub(super) ended: watch::Receiver<Option<Ending>>,
     pub(super) events: broadcast::Sender<Event>,
+    /// From the first event on.
+    pub(super) heard: broadcast::Receiver<Event>,
     pub(super) programs: Programs,
 }
 
@@ -401,7 +403,7 @@ impl Loop {
         self.router.set_ask_timeout(plan.ask_timeout);
         let plan = Arc::new(plan);
         let (shown, show) = watch::channel(Arc::clone(&plan));
-        let (events, _) = broadcast::channel(EVENTS);
+        let (events, heard) = broadcast::channel(EVENTS);
         let (start, started) = oneshot::channel();
         let (end, ended) = watch::channel(None);
         let (keys, programs) = (self.keys.clone(), self.programs.anew());
@@ -412,6 +414,7 @@ impl Loop {
             started,
             ended,
             events: events.clone(),
+            heard,
             programs: programs.clone(),
         };
         if reply.send(Ok(deployed)).is_err() {

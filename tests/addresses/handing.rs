@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use libtest_mimic::Trial;
 use procession::address::{WeakProcAddr, WeakProcRecipient};
 use procession::prelude::*;
-use procession::runtime::Event;
+use procession::runtime::{Event, Launched};
 use procession::topology::Restart;
 
 use crate::clerks::*;
@@ -52,7 +52,7 @@ async fn wherever(root: Root) -> procession::Result<()> {
 
 async fn not_started(root: Root) -> procession::Result<()> {
     let topology = Topology::new("addresses").process(process("c"));
-    let (running, started) = root.launch(topology.plan(&root.catalog()).unwrap()).await?;
+    let Launched { running, started, .. } = root.launch(topology.plan(&root.catalog()).unwrap()).await?;
     let c = at(&running, "c");
     let mine = ProcAddr::export(clerk().start())?;
     // Nothing runs yet; the root passes the address to an actor of its own, which uses it.

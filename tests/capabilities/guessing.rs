@@ -3,7 +3,7 @@
 use libtest_mimic::Trial;
 use procession::id::{ActorId, Capability, ProcessId, Slot};
 use procession::prelude::*;
-use procession::runtime::Event;
+use procession::runtime::{Event, Launched};
 
 use crate::clerks::*;
 use crate::guesser::{FAILED, ROLE};
@@ -24,8 +24,8 @@ async fn hostile(root: Root) -> procession::Result<()> {
         .env(ROLE, "1")
         .restart(Policy::Temporary);
     let topology = Topology::new("rights").process(c).process(process("d")).process(guesser);
-    let (running, started) = root.launch(topology.plan(&root.catalog()).unwrap()).await?;
-    let mut events = running.events();
+    let Launched { running, mut events, started } =
+        root.launch(topology.plan(&root.catalog()).unwrap()).await?;
     let mut blamed = Vec::new();
     let death = event(&mut events, |event| match event {
         Event::Blamed { process, by, .. } => {

@@ -34,6 +34,10 @@ messages! {
     Hold() -> "()";
     Release() -> "()";
     Never() -> "()";
+    /// Takes bytes, and takes nothing else meanwhile: so the next waits, and the next after that.
+    Chew(Bytes) -> "()";
+    /// Tells another so many of these, of so many bytes, and waits for room for each.
+    Feed { whom: ProcAddr<Peer>, count: u64, bytes: usize } -> "u64";
     /// Starts so many actors, and gives their addresses.
     Exports(usize) -> "Vec<ProcAddr<Peer>>";
     /// Tells so many messages, and stops its process when they have left.
@@ -60,6 +64,8 @@ messages! {
     Hold,
     Release,
     Never,
+    Chew,
+    Feed,
     Exports,
     FloodAndStop
 ))]
@@ -150,6 +156,19 @@ handle! {
             tokio::task::yield_now().await;
         }
         nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP).unwrap();
+    });
+    Chew -> AtomicResponse<Self, ()>: |this, Chew(bytes)| {
+        this.taken.0 += 1;
+        this.taken.1 += bytes.len() as u64;
+        AtomicResponse::new(Box::pin(tokio::task::yield_now().into_actor(this)))
+    };
+    Feed -> Later<u64>: |this, Feed { whom, count, bytes }| Box::pin(async move {
+        let body = Bytes::from(vec![1; bytes]);
+        let mut lost = 0;
+        for _ in 0..count {
+            lost += u64::from(whom.tell(Chew(body.clone())).await.is_err());
+        }
+        lost
     });
     Never -> Later<()>: |this, _| Box::pin(std::future::pending());
     Myself -> Later<u64>: |this, Myself { me, count }| Box::pin(async move {

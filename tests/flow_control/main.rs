@@ -20,6 +20,7 @@ mod ends;
 mod floods;
 mod latency;
 mod replies;
+mod slow;
 mod stage;
 
 fn main() -> std::process::ExitCode {
@@ -34,6 +35,7 @@ fn main() -> std::process::ExitCode {
         floods::stories(),
         latency::stories(),
         replies::stories(),
+        slow::stories(),
     ];
     libtest_mimic::run(&arguments, stories.into_iter().flatten().collect()).exit_code()
 }

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use procession::prelude::*;
 use procession::process::failure::LaunchFailure;
-use procession::runtime::{Event, Events};
+use procession::runtime::{Event, Events, Launched};
 
 use crate::actors::*;
 use crate::stage::{checked, deploy, event, left, one, probe, signal, story, two, who};
@@ -52,8 +52,8 @@ async fn start_and_stop_order(root: Root) -> procession::Result<()> {
         topology.process(Process::new(name).actor::<Other>(name, ()))
     });
     let plan = topology.plan(&root.catalog())?;
-    let (running, started) = root.launch(plan).await?;
-    let events = tokio::task::spawn_local(whole(running.events()));
+    let Launched { running, events, started } = root.launch(plan).await?;
+    let events = tokio::task::spawn_local(whole(events));
     started.await.unwrap()?;
     running.shutdown().await?;
     let events = events.await.unwrap();

@@ -146,7 +146,8 @@ async fn unclaimed(root: Root) -> procession::Result<()> {
     }
     // The first is there before the stream is, which lives a short time.
     let (there, released) = tokio::join!(a2.send(Await(1)), a2.send(Release));
-    (there?, released?);
+    there?;
+    released?;
     a2.send(Await(0)).await?;
     running.shutdown().await
 }

@@ -3,7 +3,7 @@
 use libtest_mimic::Trial;
 use procession::address::Verdict;
 use procession::prelude::*;
-use procession::runtime::Event;
+use procession::runtime::{Event, Launched};
 
 use crate::actors::*;
 use crate::stage::*;
@@ -129,8 +129,7 @@ async fn panics_at_start(root: Root) -> procession::Result<()> {
     assert!(error.contains("bad") && error.contains("not today"), "{error}");
     let mut started = Vec::new();
     let topology = Topology::new("family").process(quiet(self::house(), "a", |a| a));
-    let (running, up) = root.launch(topology.plan(&root.catalog())?).await?;
-    let mut events = running.events();
+    let Launched { running, mut events, started: up } = root.launch(topology.plan(&root.catalog())?).await?;
     up.await.unwrap()?;
     event(&mut events, |event| {
         started.push(event.kind());
