@@ -283,15 +283,19 @@ async fn serve(
 /// Of the grace, what is left for replies that were given to leave the process.
 const FLUSH_SHARE: u32 = 4;
 
+/// Of the grace, what is left at least for the actors to stop in.
+const STOP_SHARE: u32 = 4;
+
 /// Closes intake, drains, stops the actors, closes the connections (P-4). Ends when the grace does, whatever is left.
 async fn stop(host: &Host, router: &Router, grace: Duration) {
     router.stop();
-    let work = async {
-        drained(router).await;
-        host.stop().await;
-    };
     let flushing = grace / FLUSH_SHARE;
-    if tokio::time::timeout(grace - flushing, work).await.is_err() {
+    let stopping = grace / STOP_SHARE;
+    let until = tokio::time::Instant::now() + (grace - flushing);
+    let drained = tokio::time::timeout_at(until - stopping, drained(router)).await;
+    // Whatever was not handled, as the ask of an actor that keeps the right to answer it: actors still end in order.
+    let stopped = tokio::time::timeout_at(until, host.stop()).await;
+    if drained.is_err() || stopped.is_err() {
         tracing::warn!(target: "procession", ?grace, "not everything was handled before this process had to end");
     }
     let _ = tokio::time::timeout(flushing, router.close()).await;

@@ -145,11 +145,15 @@ impl Ticket {
     }
 
     /// Somebody else answers it, by another way: nothing more is said about it here.
+    ///
+    /// The connection hears of it a moment later: whoever has the responder may be a message that is being encoded, which
+    /// is done under the lock of a connection, perhaps of this one.
     pub fn hand_over(mut self) {
         self.stage = Stage::Answered;
-        if let Some(correlation) = self.correlation {
-            self.peer.with(|connection| connection.hand_over(correlation));
-        }
+        let Some(correlation) = self.correlation else { return };
+        let Some(arbiter) = self.peer.router.upgrade().and_then(|router| router.arbiter()) else { return };
+        let peer = Arc::clone(&self.peer);
+        arbiter.spawn(async move { peer.with(|connection| connection.hand_over(correlation)) });
     }
 
     /// Whether its sender has cancelled it.
