@@ -23,8 +23,8 @@ use crate::sys::memfd::{self, Draft, Mapping};
 /// Up to this size a blob is plain bytes. About here one hop costs the same either way (decisions/0160).
 pub const INLINE_BYTES: usize = 32 << 10;
 
-/// The largest blob. A hostile one costs its receiver addresses and nothing else, since memory that is not there is
-/// refused; this keeps what a process may have under way well within the addresses of every 64-bit machine.
+/// The largest blob. A hostile one costs its receiver addresses, and, where its maker hid that some of its memory is not
+/// there, at most that memory when it is read; this keeps what a process may have under way well within the addresses of every 64-bit machine.
 pub const MAX_BLOB_BYTES: u64 = 64 << 30;
 
 /// Bytes that never change, shared between processes.

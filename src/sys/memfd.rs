@@ -102,7 +102,9 @@ pub fn sealed_length(memory: BorrowedFd<'_>) -> Result<u64, Unfit> {
     let stat = fstat(memory).map_err(|_| Unfit::NotMemory)?;
     let length = u64::try_from(stat.st_size).map_err(|_| Unfit::NotMemory)?;
     let held = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(STAT_BLOCK_BYTES);
-    // What is missing would be filled with zeroes by whoever reads it first, at his cost, or not, with SIGBUS.
+    // What is missing would be filled with zeroes by whoever reads it first, at his cost, or not, with SIGBUS. This sees
+    // what was forgotten; who hides it puts as much behind the end. To look for holes page by page would cost with the
+    // length, and a hand-over costs the same for any.
     if held < length { Err(Unfit::Sparse) } else { Ok(length) }
 }
 

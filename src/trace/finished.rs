@@ -66,11 +66,18 @@ pub(super) fn is_telling() -> bool {
 }
 
 pub(super) fn tell(finished: impl FnOnce(String) -> Finished) {
+    /// Also where the collector panics.
+    struct Told;
+    impl Drop for Told {
+        fn drop(&mut self) {
+            let _ = TELLING.try_with(|telling| telling.set(false));
+        }
+    }
     if TELLING.try_with(|telling| telling.replace(true)).unwrap_or(true) {
         return;
     }
+    let _told = Told;
     if let Some((collector, process)) = collecting() {
         collector(finished(process));
     }
-    let _ = TELLING.try_with(|telling| telling.set(false));
 }

@@ -53,7 +53,8 @@ fn clone(plan: &Plan) -> Option<Born> {
     let mut order: libc::clone_args = unsafe { std::mem::zeroed() };
     let mut pidfd: i32 = -1;
     order.flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD).unsigned_abs().into();
-    order.pidfd = (&raw mut pidfd).addr() as u64;
+    // Exposed, since the kernel writes there.
+    order.pidfd = (&raw mut pidfd).expose_provenance() as u64;
     order.exit_signal = libc::SIGCHLD.unsigned_abs().into();
     if plan.born_in_group {
         order.flags |= CLONE_INTO_CGROUP;
