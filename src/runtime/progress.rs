@@ -67,8 +67,8 @@ pub(super) enum Act {
     Recovered { stalled: Duration },
     /// Make it leave a core.
     Abort,
-    /// Kill it, unless it is just leaving a core.
-    Kill,
+    /// Kill it; one that is just leaving a core may be spared, as long as `spares_core`.
+    Kill { spares_core: bool },
 }
 
 /// The state of one life.
@@ -88,6 +88,8 @@ pub(super) struct Progress {
     /// It was said to hang; since when it does.
     hung: Option<Instant>,
     kill_at: Option<Instant>,
+    /// Until when the kernel may take the time to write a core of it.
+    core_until: Option<Instant>,
     acts: Vec<Act>,
 }
 
@@ -116,6 +118,10 @@ const LONGEST: Duration = Duration::from_millis(2500);
 /// How long a process may take to leave its core before it is looked after, and how long to wait again while it does.
 pub(super) const ABORT_GRACE: Duration = Duration::from_secs(5);
 
+/// How long it may take to leave its core at all: some gigabytes to a slow disk. Whoever receives cores here and does not
+/// end must not keep a process that is dead to everybody from being restarted.
+pub(super) const CORE_GRACE: Duration = Duration::from_secs(60);
+
 impl Progress {
     pub(super) fn new(hang: Hang, now: Instant) -> Progress {
         let moved = Mark { at: now, ran: Duration::ZERO, queued: Duration::ZERO, moved: u64::MAX };
@@ -128,6 +134,7 @@ impl Progress {
             probes: 0,
             hung: None,
             kill_at: None,
+            core_until: None,
             acts: Vec::new(),
         }
     }
@@ -141,8 +148,7 @@ impl Progress {
     pub(super) fn handle_sample(&mut self, sample: Sample, now: Instant) {
         self.next_sample = now + interval(self.hang.after);
         if self.kill_at.is_some_and(|at| at <= now) {
-            self.kill_at = Some(now + ABORT_GRACE);
-            self.acts.push(Act::Kill);
+            self.kill(now);
         }
         match sample.state {
             State::Stopped => return self.handle_stopped(now),
@@ -216,12 +222,20 @@ impl Progress {
         self.acts.push(Act::Hung { kind, stalled: now - since, alive });
         match self.hang.then {
             OnHang::Log => {}
-            OnHang::Kill => self.acts.push(Act::Kill),
+            OnHang::Kill => self.kill(now),
             OnHang::Abort => {
+                self.core_until = Some(now + CORE_GRACE);
                 self.kill_at = Some(now + ABORT_GRACE);
                 self.acts.push(Act::Abort);
             }
         }
+    }
+
+    /// Again and again, since one that leaves a core may be spared for a while.
+    fn kill(&mut self, now: Instant) {
+        let until = *self.core_until.get_or_insert(now + CORE_GRACE);
+        self.kill_at = Some(now + ABORT_GRACE);
+        self.acts.push(Act::Kill { spares_core: now < until });
     }
 
     fn progressed(&mut self, sample: Sample, now: Instant) {

@@ -101,8 +101,8 @@ impl Deployment {
                     tracing::error!(target: "procession", %process, %error, "can't abort the process");
                 }
             }
-            Act::Kill if proc::dumps_core(worker.pid()) => {}
-            Act::Kill => {
+            Act::Kill { spares_core: true } if proc::dumps_core(worker.pid()) => {}
+            Act::Kill { .. } => {
                 worker.doom(Killed::Hung);
                 self.kill_life(life);
             }

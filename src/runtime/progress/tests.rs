@@ -136,11 +136,28 @@ fn p3_a_debugger_is_no_hang() {
 fn p3_policy_kills_or_aborts_and_then_kills() {
     let mut desk = Desk::new(OnHang::Kill);
     let acts = desk.run(Duration::from_secs(13), |_| {});
-    assert!(matches!(acts[..], [Act::Probe(_), Act::Hung { .. }, Act::Kill]), "{acts:?}");
+    assert!(matches!(acts[..], [Act::Probe(_), Act::Hung { .. }, Act::Kill { .. }]), "{acts:?}");
     let mut desk = Desk::new(OnHang::Abort);
     let acts = desk.run(Duration::from_secs(13), |_| {});
     assert!(matches!(acts[..], [Act::Probe(_), Act::Hung { .. }, Act::Abort]), "{acts:?}");
     // Again and again, in case a core was being written.
     let acts = desk.run(ABORT_GRACE * 2, |_| {});
-    assert_eq!(acts, [Act::Kill, Act::Kill]);
+    assert_eq!(acts, [Act::Kill { spares_core: true }; 2]);
+}
+
+#[test]
+fn p3_a_core_that_is_never_done_keeps_nobody_alive() {
+    // It dumps core by itself when its time is up, or because it was made to.
+    for then in [OnHang::Kill, OnHang::Abort] {
+        let mut desk = Desk::new(then);
+        let acts = desk.run(Duration::from_secs(13) + CORE_GRACE + ABORT_GRACE, |_| {});
+        let kills = acts.iter().filter_map(|act| match act {
+            Act::Kill { spares_core } => Some(*spares_core),
+            _ => None,
+        });
+        let kills: Vec<bool> = kills.collect();
+        let spared = kills.iter().take_while(|spares| **spares).count();
+        assert!(spared >= 11 && spared < kills.len(), "{kills:?}");
+        assert!(!kills[spared..].contains(&true), "{kills:?}");
+    }
 }
