@@ -12,9 +12,13 @@ use std::time::Duration;
 
 use super::cgroup;
 use crate::sys::pidfd::Child;
+use crate::sys::proc;
 use crate::sys::spawn;
 
 const SHELL: &str = "/bin/sh";
+
+/// What it calls itself, behind its script.
+const NAME: &str = "procession-janitor";
 
 /// Of the folder that is its first argument, with the groups of a root's workers; those of roots within workers lie deeper. The shell's
 /// own commands, but for `rmdir` and `sleep`. Before Linux 5.14 processes are killed one by one. What was killed may take
@@ -40,6 +44,12 @@ done
 /// How long one that has work at an orderly end may take: its own hundred rounds.
 const DONE_DEADLINE: Duration = Duration::from_secs(2);
 
+/// Whether that process calls itself one. That of a root within a worker dies with the worker, as all that the worker has
+/// started; but nobody has forgotten to end it, so it is none that the worker left behind.
+pub(super) fn is_one(pid: i32) -> bool {
+    proc::arguments(pid).split(|byte| *byte == 0).nth(3) == Some(NAME.as_bytes())
+}
+
 /// Dropped, it ends, and the groups are gone.
 #[derive(Debug)]
 pub struct Janitor {
@@ -55,7 +65,7 @@ impl Janitor {
     pub fn start() -> Option<Janitor> {
         let folder = cgroup::roots_folder()?.to_owned();
         let (input, lifeline) = std::io::pipe().ok()?;
-        let arguments = [OsString::from("-c"), SCRIPT.into(), "procession-janitor".into(), (&folder).into()];
+        let arguments = [OsString::from("-c"), SCRIPT.into(), NAME.into(), (&folder).into()];
         match spawn::spawn_to_outlive(Path::new(SHELL), &arguments, &input.into()) {
             Ok(child) => Some(Janitor { child, lifeline: Some(lifeline.into()), folder }),
             Err(error) => {

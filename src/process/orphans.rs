@@ -23,6 +23,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::cgroup::Cgroup;
+use super::janitor;
 use crate::id::{Incarnation, ProcessId, Signal};
 use crate::sys::environment;
 use crate::sys::pidfd::{self, Pidfd};
@@ -48,7 +49,7 @@ pub struct Orphan {
 /// What a worker had left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Orphans {
-    /// How many were killed.
+    /// How many were killed. What a root within the worker had left to clean up after it is not counted.
     pub killed: usize,
     /// Who could not be killed in time, or at all.
     pub left: Vec<Orphan>,
@@ -198,11 +199,12 @@ impl Estate {
             let is_populated = cgroup.is_populated();
             may_be_left |= is_populated;
             let members = if is_populated { cgroup.members() } else { Vec::new() };
+            let forgotten = members.iter().filter(|member| !janitor::is_one(**member)).count();
             let members: Vec<Arc<Pidfd>> = members.into_iter().flat_map(open).collect();
             if is_populated {
                 cgroup.kill();
             }
-            orphans.killed += members.len();
+            orphans.killed += forgotten.min(members.len());
             for member in members {
                 left.extend(await_end(member, until).await);
             }
@@ -214,10 +216,11 @@ impl Estate {
                 break;
             }
             for orphan in alive {
+                let is_forgotten = !janitor::is_one(orphan.pid());
                 // One that may not be killed is another user's.
                 let refused = orphan.signal(Signal(libc::SIGKILL)).is_err();
                 let rest = if refused { Some(orphan) } else { await_end(orphan, until).await };
-                orphans.killed += usize::from(rest.is_none());
+                orphans.killed += usize::from(rest.is_none() && is_forgotten);
                 left.extend(rest);
             }
         }
@@ -255,6 +258,15 @@ fn reap(orphan: &Arc<Pidfd>) {
     let _ = pidfd::reap_adopted(orphan);
 }
 
+/// The process that was seen there. Between the look and the opening it may have died and been reaped by the program itself,
+/// and its number be another's, which is nobody to kill: who started when that one did, after the opening, was there at
+/// the opening, too.
+fn open_seen(pid: i32, seen: &Stat) -> Option<(Arc<Pidfd>, Stat)> {
+    let opened = open(pid)?;
+    let now = proc::stat(pid).ok()?;
+    ((now.started, now.parent) == (seen.started, seen.parent)).then_some((opened, now))
+}
+
 #[derive(Default)]
 struct Found {
     alive: Vec<Arc<Pidfd>>,
@@ -265,8 +277,7 @@ struct Found {
 async fn found(mark: &LifeMark, group: i32, cgroup: Option<&Cgroup>) -> Found {
     let mut found = Found::default();
     for (pid, stat) in children_after(Instant::now()).await.iter() {
-        // Opened first: what is read then is read of this one.
-        let Some(orphan) = open(*pid) else { continue };
+        let Some((orphan, stat)) = open_seen(*pid, stat) else { continue };
         // The number of a process group is not used again while the group has members.
         let is_left =
             stat.group == group || mark.is_of(*pid) || cgroup.is_some_and(|cgroup| cgroup.holds(*pid));
@@ -301,6 +312,53 @@ async fn children_after(time: Instant) -> Children {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The children of a test, killed and reaped whatever becomes of it.
+    struct Shell(std::process::Child);
+
+    impl Shell {
+        fn start(arguments: &[&str]) -> Shell {
+            let mut shell = std::process::Command::new("/bin/sh");
+            let started = shell.args(arguments).stdin(std::process::Stdio::piped()).spawn();
+            Shell(started.expect("a shell"))
+        }
+
+        fn pid(&self) -> i32 {
+            i32::try_from(self.0.id()).expect("a number of a process")
+        }
+    }
+
+    impl Drop for Shell {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn h22_a_number_that_was_given_to_another_process_is_not_opened() {
+        let child = Shell::start(&["-c", "read line"]);
+        let seen = proc::stat(child.pid()).expect("it lives");
+        assert!(open_seen(child.pid(), &seen).is_some_and(|(opened, _)| opened.pid() == child.pid()));
+        // As if the one that was seen had this number before.
+        let earlier = Stat { started: seen.started - 1, ..seen };
+        assert!(open_seen(child.pid(), &earlier).is_none());
+        let elsewhere = Stat { parent: 1, ..seen };
+        assert!(open_seen(child.pid(), &elsewhere).is_none(), "it became nobody's child but ours");
+    }
+
+    #[test]
+    fn a_janitor_is_known_by_what_it_calls_itself() {
+        let name = |name| Shell::start(&["-c", "read line", name, "/nowhere"]);
+        let (one, other) = (name("procession-janitor"), name("janitor"));
+        // They are shells when they execute that.
+        for (shell, expected) in [(&one, true), (&other, false)] {
+            while proc::arguments(shell.pid()).split(|byte| *byte == 0).next() != Some(b"/bin/sh") {
+                std::thread::yield_now();
+            }
+            assert_eq!(janitor::is_one(shell.pid()), expected);
+        }
+    }
 
     #[test]
     fn h22_a_mark_is_found_among_others_and_taken_for_no_other() {

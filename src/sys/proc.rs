@@ -103,6 +103,12 @@ pub fn name(pid: i32) -> String {
     String::from_utf8_lossy(&name).trim_end().to_owned()
 }
 
+/// What a process was started with: its arguments, each with a zero at its end. Nothing of one that is dead or of another
+/// user.
+pub fn arguments(pid: i32) -> Vec<u8> {
+    std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()
+}
+
 /// The children of this process, whichever of its threads started them.
 pub fn children() -> Vec<(i32, Stat)> {
     let own = std::process::id();

@@ -30,6 +30,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("h23_what_dies_before_its_worker_is_reaped_meanwhile", dead_before),
         story("h22_in_its_cgroup_it_dies_without_its_mark_too", cgroup),
         story("h22_in_a_group_beneath_its_cgroup_it_dies_too", nested_cgroup),
+        story("h22_the_janitor_of_a_root_within_dies_and_is_not_counted", janitor_within),
         story("h22_what_the_root_started_itself_is_left_alone", bystanders),
         story("p2_the_root_adopts_orphans_only_while_it_has_workers", adopting),
         story("p2_what_a_killed_root_left_in_cgroups_is_swept_by_the_next", stale_cgroups),
@@ -174,6 +175,16 @@ async fn nested_cgroup(stage: Stage) {
     assert_eq!(groups_of(std::process::id()), Vec::<PathBuf>::new(), "the groups are removed");
 }
 
+async fn janitor_within(stage: Stage) {
+    // Stopped, it stays what it calls itself; the other one is started when it is that.
+    let command = "sh -c 'kill -STOP $$; :' procession-janitor /nowhere & \
+        until tr '\\0' ' ' < /proc/$!/cmdline | grep -q procession-janitor; do :; done; \
+        exec setsid sh -c 'echo last $$; exec sleep 60'";
+    let (death, orphans) = left_behind(stage, command, false).await;
+    assert_gone(&death, &orphans);
+    assert_eq!(death.orphans.killed, 1, "{:?}", death.orphans);
+}
+
 async fn bystanders(mut stage: Stage) {
     // A child of the root, and a daemon of it that the root adopts; the latter says who it is.
     let mut own = Command::new("/bin/sh")
@@ -261,10 +272,20 @@ async fn stale_cgroups(_: Stage) {
 /// What can't be promised, shown, so that nobody promises it.
 async fn outlives(_: Stage) {
     let (mut root, orphan) = root_with("raw-root", OWN_SESSION);
+    let parent = || procession::sys::proc::stat(orphan.pid()).unwrap().parent;
+    let worker = Arc::new(Pidfd::open(parent()).unwrap());
     root.kill().unwrap();
     root.wait().unwrap();
+    let watched = readiness::watch_process(Arc::clone(&worker)).unwrap();
+    watched.readable().await.unwrap().retain_ready();
+    // All that could have ended it is past: its worker is dead, and it is somebody else's child.
+    while parent() == worker.pid() {
+        tokio::task::yield_now().await;
+    }
     assert!(!orphan.is_dead());
     orphan.signal(Signal(libc::SIGKILL)).unwrap();
+    let watched = readiness::watch_process(Arc::clone(&orphan)).unwrap();
+    watched.readable().await.unwrap().retain_ready();
 }
 
 /// The kill falls into births, deaths and sweeps: the root restarts workers that end at once, all the time.
