@@ -176,15 +176,21 @@ fn close_others_on_exec(report: RawFd) {
 const DESCRIPTORS_AT_MOST: i32 = 1 << 20;
 
 /// Default dispositions (a root that ignores SIGPIPE or SIGHUP must not pass that on), then an empty mask.
+///
+/// By the kernel's own call: the C library's `sigaction` takes a lock for SIGABRT (glibc 2.41), which is the parent's where the
+/// two share their memory, and which a thread of the parent may hold that aborts just now. It would also refuse the
+/// signals that the library keeps for itself; the next program sets those as it needs.
 #[allow(unsafe_code)]
 fn reset_signals() -> Result<(), ()> {
-    // SAFETY: sigaction and sigset_t are plain data for which zeroes are valid; zero is SIG_DFL without flags.
-    // sigemptyset, sigaction and sigprocmask are async-signal-safe. A refusal of sigaction is of a number whose
-    // disposition can't be changed (SIGKILL, SIGSTOP) or that the C library keeps for itself and sets as it needs.
+    // SAFETY: an action of zeroes is SIG_DFL without flags, and as long as the kernel reads on any processor; it is told the
+    // size of its own set of signals. The dispositions are this child's alone (no CLONE_SIGHAND). A refusal is of a number
+    // whose disposition can't be changed (SIGKILL, SIGSTOP). sigset_t is plain data for which zeroes are valid, and
+    // sigemptyset and sigprocmask are async-signal-safe and take no lock.
     unsafe {
-        let default: libc::sigaction = std::mem::zeroed();
+        let default = [0_u64; KERNEL_ACTION_WORDS];
         for signal in 1..=LAST_SIGNAL {
-            libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+            let old = std::ptr::null_mut::<u64>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), old, KERNEL_SET_BYTES);
         }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
@@ -194,6 +200,12 @@ fn reset_signals() -> Result<(), ()> {
         }
     }
 }
+
+/// A handler, flags, a restorer where there is one, and a set of signals.
+const KERNEL_ACTION_WORDS: usize = 4;
+
+/// The kernel's set of signals: 64 of them.
+const KERNEL_SET_BYTES: usize = 8;
 
 /// Real-time signals included.
 const LAST_SIGNAL: i32 = 64;
