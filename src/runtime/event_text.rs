@@ -119,8 +119,8 @@ fn write_panic(f: &mut fmt::Formatter<'_>, panic: &PanicReport) -> fmt::Result {
     if let Some(handling) = &panic.handling {
         write!(f, " (while {})", Handled(handling))?;
     }
-    // The backtrace is in the details, and among the lines of stderr.
-    Ok(())
+    let backtrace = panic.backtrace.iter().flat_map(|text| text.lines());
+    backtrace.into_iter().try_for_each(|line| write!(f, "\n      {line}"))
 }
 
 fn write_numbers(f: &mut fmt::Formatter<'_>, death: &Death) -> fmt::Result {
@@ -137,5 +137,88 @@ fn write_numbers(f: &mut fmt::Formatter<'_>, death: &Death) -> fmt::Result {
     match death.budget_left {
         Some(left) => write!(f, ", left: {left}"),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ProcessName, Signal};
+    use crate::process::event::Killed;
+    use crate::process::orphans::{Orphan, Orphans};
+    use crate::protocol::control::Cursor;
+    use crate::sys::pidfd::ResourceUse;
+
+    fn death() -> Death {
+        let add = Handling {
+            actor: "counter".to_owned(),
+            message: "Add".to_owned(),
+            sender: Some(crate::id::ProcessId(3)),
+            waits: false,
+            sender_name: ProcessName::new("left").ok(),
+        };
+        Death {
+            pid: 77,
+            exit: Exit::Signal { signal: Signal(libc::SIGABRT), core_dumped: true },
+            failure: None,
+            panic: Some(PanicReport {
+                message: "too much".to_owned(),
+                place: "src/counter.rs:7:9".to_owned(),
+                thread: "main".to_owned(),
+                handling: Some(add.clone()),
+                backtrace: Some("0: counter::add\n1: main".to_owned()),
+            }),
+            handling: vec![add],
+            cursor: Cursor { handled: 9, running: 1, unread: 4, in_progress: Vec::new() },
+            uptime: Duration::from_millis(1500),
+            resources: ResourceUse {
+                user: Duration::from_millis(30),
+                system: Duration::from_millis(20),
+                peak_resident_bytes: 12 << 20,
+            },
+            last_stderr: vec!["half a word".to_owned(), "and the last".to_owned()],
+            killed: None,
+            out_of_memory: None,
+            orphans: Orphans { killed: 1, left: vec![Orphan { pid: 78, name: "sleep".to_owned() }] },
+            restarts: 2,
+            budget_left: Some(1),
+            lost_lines: 0,
+            unsent_frames: 0,
+            torn: false,
+            drained: true,
+        }
+    }
+
+    #[test]
+    fn p1_the_record_of_a_death_says_all_that_is_known() {
+        let record = DeathRecord { death: &death(), asked: false }.to_string();
+        let expected = "killed by SIGABRT, core dumped after 1.5s, while counter handled Add from left; \
+left behind and not to be killed: 78 (sleep)
+    panicked at src/counter.rs:7:9 on thread main: too much (while counter handled Add from left)
+      0: counter::add
+      1: main
+    messages: 9 handled, 1 running, 4 unread; used: 30.0ms user, 20.0ms system, 12 MiB; restarts so far: 2, left: 1; \
+the last lines of its stderr:
+    half a word
+    and the last";
+        assert_eq!(record, expected);
+    }
+
+    #[test]
+    fn p1_why_it_was_killed_is_said_unless_that_was_asked_for() {
+        let kill = Exit::Signal { signal: Signal(libc::SIGKILL), core_dumped: false };
+        let quiet =
+            Death { panic: None, handling: Vec::new(), orphans: Orphans::default(), exit: kill, ..death() };
+        let hung = Death { killed: Some(Killed::Hung), ..quiet.clone() };
+        let record = DeathRecord { death: &hung, asked: false }.to_string();
+        assert!(
+            record.starts_with("killed by SIGKILL after 1.5s, by the root, for making no progress\n"),
+            "{record}"
+        );
+        let asked = Death { killed: Some(Killed::Asked), ..quiet.clone() };
+        assert_eq!(DeathRecord { death: &asked, asked: true }.to_string(), "killed by SIGKILL after 1.5s");
+        let memory = Death { out_of_memory: Some(crate::process::cgroup::OutOfMemory::Group), ..quiet };
+        let record = DeathRecord { death: &memory, asked: false }.to_string();
+        assert!(record.contains(": its memory cgroup ran out of memory\n"), "{record}");
     }
 }

@@ -175,7 +175,7 @@ async fn asleep(root: Root) -> procession::Result<()> {
 }
 
 async fn panicked(root: Root) -> procession::Result<()> {
-    let running = deploy(&root, [patient("left", "a")]).await?;
+    let running = deploy(&root, [patient("left", "a").env("RUST_BACKTRACE", "1")]).await?;
     let mut events = running.events();
     let a = running.addr::<Patient>("a")?;
     for _ in 0..6 {
@@ -186,6 +186,11 @@ async fn panicked(root: Root) -> procession::Result<()> {
     assert_eq!((panic.message.as_str(), death.exit), ("once more", Exit::Code(101)));
     assert!(panic.place.contains("postmortem.rs"), "{}", panic.place);
     assert_eq!(panic.handling.as_ref().map(|handling| handling.message.as_str()), Some("PanicOften"));
+    let backtrace = panic.backtrace.as_ref().expect("it was asked for");
+    assert!(backtrace.contains("postmortem"), "{backtrace}");
+    let kept = (death.restarts, death.budget_left.is_some(), death.resources.peak_resident_bytes > 0);
+    assert_eq!(kept, (0, true, true));
+    assert!(!death.uptime.is_zero() && !death.last_stderr.is_empty());
     running.shutdown().await
 }
 

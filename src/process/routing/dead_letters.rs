@@ -221,6 +221,46 @@ mod tests {
         assert_eq!(seen.load(Ordering::Relaxed), 6, "it left after the second");
     }
 
+    /// Counts what is logged.
+    struct Log(std::sync::Arc<std::sync::atomic::AtomicU64>);
+
+    impl tracing::Subscriber for Log {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+        fn event(&self, _: &tracing::Event<'_>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+
+        fn enter(&self, _: &tracing::span::Id) {}
+
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    #[test]
+    fn m5_a_flood_of_dead_letters_is_no_flood_of_log_lines() {
+        let lines = std::sync::Arc::<std::sync::atomic::AtomicU64>::default();
+        let (letters, here) = (DeadLetters::default(), ProcessName::new("here").expect("a name"));
+        let begun = Instant::now();
+        tracing::subscriber::with_default(Log(std::sync::Arc::clone(&lines)), || {
+            for _ in 0..10_000 {
+                letters.bury(&here, DeadLetter::new(None, Some("Note"), Cause::Full), || None);
+            }
+        });
+        let lines = lines.load(std::sync::atomic::Ordering::Relaxed);
+        assert!((1..=1 + begun.elapsed().as_secs()).contains(&lines), "{lines} lines");
+        assert_eq!(letters.counts(), BTreeMap::from([("full", 10_000)]));
+    }
+
     #[test]
     fn m3_m5_the_last_letters_are_kept_within_their_limits_and_a_flood_encodes_few() {
         let letters = DeadLetters::default();
