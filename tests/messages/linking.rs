@@ -19,6 +19,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("a_link_with_nobody_ends_who_made_it", nobody),
         story("a_chain_of_links_ends_as_one", chain),
         story("a_link_ends_the_lives_that_made_it_and_not_those_after_them", once),
+        story("two_linked_ones_that_panic_in_one_turn_end_once_each", both_at_once),
     ]
 }
 
@@ -28,6 +29,8 @@ messages! {
     Unlink() -> "()";
     Settle(ProcAddr<Chained>) -> "()";
     Panic() -> "()";
+    /// Has both panic before either has its turn.
+    PanicInTurn { first: ProcAddr<Chained>, then: ProcAddr<Chained> } -> "()";
     Stop() -> "()";
     Lived() -> "Life";
     SendAndPanic { to: ProcAddr<Trap>, notes: u32 } -> "()";
@@ -43,7 +46,18 @@ pub(crate) enum Sight {
 
 /// Ends with whomever it is linked with.
 #[derive(ProcActor)]
-#[proc_actor(messages(LinkWith, LinkWithTrap, Unlink, Settle, Panic, Stop, Lived, SendAndPanic, Child))]
+#[proc_actor(messages(
+    LinkWith,
+    LinkWithTrap,
+    Unlink,
+    Settle,
+    Panic,
+    PanicInTurn,
+    Stop,
+    Lived,
+    SendAndPanic,
+    Child
+))]
 pub(crate) struct Chained {
     me: ProcAddr<Chained>,
     links: Vec<Link>,
@@ -107,6 +121,10 @@ handle! { Chained:
     Unlink -> (): |this, _, _| this.links.drain(..).for_each(Link::unlink);
     Settle -> ResponseFuture<()>: |this, Settle(other), _| Box::pin(async move { drop(other.send(Lived).await) });
     Panic -> (): |this, _, _| panic!("the chain is cut");
+    PanicInTurn -> (): |this, PanicInTurn { first, then }, _| {
+        first.do_send(Panic);
+        then.do_send(Panic);
+    };
     Stop -> (): |this, _, context| context.stop();
     Lived -> Life: |this, _, _| this.life.clone();
     SendAndPanic -> (): |this, SendAndPanic { to, notes }, _| {
@@ -301,6 +319,32 @@ async fn once(root: Root) -> procession::Result<()> {
         one.send(Settle(two.clone())).await?;
         one.send(Settle(two.clone())).await?;
         assert_eq!(one.send(Lived).await?.restarts, restarts);
+    }
+    running.shutdown().await
+}
+
+async fn both_at_once(root: Root) -> procession::Result<()> {
+    let often = Intensity { restarts: 100, period: std::time::Duration::from_secs(60) };
+    let left = chained("left", "one").actor::<Chained>("two", ()).actor::<Chained>("third", ());
+    let left = left.actors(Actors::new().restart(often));
+    let running = deploy(&root, [left]).await?;
+    let addr = |name: &str| running.addr::<Chained>(name).unwrap();
+    let (one, two, third) = (addr("one"), addr("two"), addr("third"));
+    for restarts in 1..=4 {
+        link(&one, &two).await;
+        // Whoever made the link, and whoever is first.
+        let (first, then) = if restarts % 2 == 0 { (&one, &two) } else { (&two, &one) };
+        third.send(PanicInTurn { first: first.clone(), then: then.clone() }).await?;
+        for whom in [&one, &two] {
+            assert_eq!(until_born(whom, 1, restarts).await.restarts, restarts);
+        }
+        // What the ends could have done to the next lives came before this.
+        for (from, to) in [(&one, &two), (&two, &one), (&one, &two)] {
+            from.send(Settle(to.clone())).await?;
+        }
+        for whom in [&one, &two] {
+            assert_eq!(whom.send(Lived).await?.restarts, restarts);
+        }
     }
     running.shutdown().await
 }
