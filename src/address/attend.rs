@@ -73,8 +73,7 @@ pub fn handle_attend<A: ProcActor>(mut attend: Attend, context: &mut A::Context)
 
 async fn serve(attendance: Attendance) {
     let reason = attendance.ends.asked().await;
-    handling::remember_panic(&reason.to_string());
     tracing::warn!(target: "procession", "an actor is ended: {reason}");
     // Not the hook: nothing went wrong in this actor. Unwinding drops the attendance with all the rest.
-    std::panic::resume_unwind(Box::new(EndedByLink(reason)));
+    handling::unwind_by_link(&reason.to_string(), Box::new(EndedByLink(reason)));
 }

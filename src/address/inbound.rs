@@ -12,7 +12,8 @@ use tracing::Span;
 
 use super::actor::{Accepts, ProcActor, ProcMessage};
 use super::export::Held;
-use super::later;
+use super::later::{self, Dropped};
+use super::lifetime::{Deferred, Lifetime};
 use super::responder::{self, AnswerTo};
 use super::slot::CallSlot;
 use crate::codec::{self, Encoded};
@@ -237,7 +238,7 @@ impl<M: ProcMessage> Answer<M> {
         }
     }
 
-    fn reply(self, result: M::Result) {
+    pub(super) fn reply(self, result: M::Result) {
         match self {
             Answer::Remote(ticket) => ticket.reply(&result),
             Answer::Local(mut ticket) => {
@@ -253,7 +254,7 @@ impl<M: ProcMessage> Answer<M> {
         }
     }
 
-    fn fail(self, failure: Failure) {
+    pub(super) fn fail(self, failure: Failure) {
         match self {
             Answer::Remote(ticket) => ticket.fail(&failure),
             Answer::Local(mut ticket) => {
@@ -388,6 +389,7 @@ where
     let span = inbound.answer.trace().map(|parent| handling_span(*parent, Named::<A, M>::NAMING));
     let entered = span.as_ref().map(Span::enter);
     let response = <A as Handler<M>>::handle(actor, message, context);
+    let is_kept = arrival.is_some();
     drop((arrival, entered));
     // What has nothing to drop is no future: it is done, and without a channel nearly for nothing.
     if !wants_reply && !std::mem::needs_drop::<<A as Handler<M>>::Result>() {
@@ -399,11 +401,12 @@ where
     match receiver.try_recv() {
         Ok(result) => answer.reply(result),
         Err(oneshot::error::TryRecvError::Closed) => match responder::left::<M::Result>() {
-            Some(left) => left.take_up(Box::new(answer), handling.put_aside()),
+            Some(left) => left.take_up(deferred::<A, M>(answer, is_kept, context), handling.put_aside()),
             None => answer.fail(Failure::failed(Cause::NoReply)),
         },
         Err(oneshot::error::TryRecvError::Empty) => {
-            answer_later(answer, receiver, (handling.put_aside(), span), Slot(work.slot));
+            let lifetime = is_kept.then(|| Lifetime::of::<A>(context)).flatten();
+            answer_later((answer, lifetime), receiver, (handling.put_aside(), span), Slot(work.slot));
         }
     }
 }
@@ -419,31 +422,47 @@ impl Message for Finished {
     type Result = ();
 }
 
+/// What a responder answers. A message that is delivered at least once is not blamed for an end of its actor that it did
+/// not bring about.
+fn deferred<A: ProcActor, M: ProcMessage>(
+    answer: Answer<M>,
+    is_kept: bool,
+    context: &mut A::Context,
+) -> Box<dyn AnswerTo<M::Result>> {
+    match is_kept.then(|| Lifetime::of::<A>(context)).flatten() {
+        Some(lifetime) => Box::new(Deferred { answer, lifetime }),
+        None => Box::new(answer),
+    }
+}
+
 /// Waits for an asynchronous handler, also of a message that nobody waits for: a process that stops waits for it.
 fn answer_later<M: ProcMessage>(
-    answer: Answer<M>,
+    (answer, lifetime): (Answer<M>, Option<Lifetime>),
     receiver: oneshot::Receiver<M::Result>,
     (aside, span): (Aside, Option<Span>),
     slot: Slot,
 ) {
-    let (outcome, panics) = (later::Outcome::of(receiver), handling::panics());
+    let (outcome, life) = (later::Outcome::of(receiver), handling::life());
     let wait = async move {
-        let (result, its_task_panicked) = outcome.await;
+        let result = outcome.await;
         // Who hears the answer finds it done.
         drop((aside, span));
-        match result {
-            Ok(result) => answer.reply(result),
-            // Its future was dropped on this thread: by a panic, if there was one since.
-            Err(_) if its_task_panicked || handling::panics() != panics => {
-                let text = handling::last_panic();
-                // First, so that who hears of it and sends again reaches the next life.
-                if its_task_panicked {
-                    handling::panicked_aside(slot, text.clone());
-                }
-                answer.fail(Failure::failed(Cause::Panicked(text)));
-            }
-            Err(_) => answer.fail(Failure::failed(Cause::NoReply)),
+        let dropped = match result {
+            Ok(result) => return answer.reply(result),
+            Err(dropped) => dropped,
+        };
+        let failure = Failure::failed(match dropped {
+            Dropped::InOrder => Cause::NoReply,
+            Dropped::ByPanic | Dropped::ByLink => Cause::Panicked(handling::last_panic()),
+        });
+        // First, so that who hears of it and sends again reaches the next life.
+        if let (Dropped::ByPanic, Cause::Panicked(text)) = (dropped, &failure.cause) {
+            handling::panicked_aside(slot, life, text.clone());
         }
+        answer.fail(match &lifetime {
+            Some(lifetime) => lifetime.judge(failure, dropped),
+            None => failure,
+        });
     };
     actix::spawn(wait);
 }

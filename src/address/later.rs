@@ -2,15 +2,41 @@
 //!
 //! actix runs a `ResponseFuture` as a task of its own, whose panic tokio swallows: nobody hears of it, and the actor lives on.
 //! But the channel for the result is dropped while that task unwinds, and whoever waits at its other end is woken by that
-//! very drop. So the waker looks whether the thread panics.
+//! very drop. So the waker looks whether the thread panics. An actor whose life is ended by a link unwinds likewise, without
+//! that anything went wrong in it.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::sync::oneshot;
+
+use crate::process::handling;
+
+/// How what was to answer was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Dropped {
+    /// Without a panic.
+    InOrder,
+    /// By a panic that unwound through it.
+    ByPanic,
+    /// With its actor, which a link ended.
+    ByLink,
+}
+
+impl Dropped {
+    /// How what this thread drops now is dropped.
+    pub(super) fn now() -> Dropped {
+        match (std::thread::panicking(), handling::is_unwound_by_link()) {
+            (false, _) => Dropped::InOrder,
+            (true, false) => Dropped::ByPanic,
+            (true, true) => Dropped::ByLink,
+        }
+    }
+}
 
 /// Waits for a result.
 pub(super) struct Outcome<R> {
@@ -23,7 +49,8 @@ pub(super) struct Outcome<R> {
 #[derive(Default)]
 struct Woken {
     task: Mutex<Option<Waker>>,
-    by_a_panic: AtomicBool,
+    /// A [`Dropped`], as a number.
+    dropped: AtomicU8,
 }
 
 impl Wake for Woken {
@@ -32,13 +59,22 @@ impl Wake for Woken {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if std::thread::panicking() {
-            self.by_a_panic.store(true, Ordering::Relaxed);
+        let dropped = Dropped::now();
+        if dropped != Dropped::InOrder {
+            self.dropped.store(dropped as u8, Ordering::Relaxed);
         }
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(task) = task {
             task.wake();
         }
+    }
+}
+
+impl Woken {
+    fn dropped(&self) -> Dropped {
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        let all = [Dropped::ByPanic, Dropped::ByLink];
+        all.into_iter().find(|one| *one as u8 == dropped).unwrap_or(Dropped::InOrder)
     }
 }
 
@@ -58,18 +94,18 @@ impl<R> Outcome<R> {
 impl<R> Unpin for Outcome<R> {}
 
 impl<R> Future for Outcome<R> {
-    /// The result, and whether the task that was to give one panicked.
-    type Output = (Result<R, oneshot::error::RecvError>, bool);
+    /// The result; without one, how what was to give it was dropped.
+    type Output = Result<R, Dropped>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         *this.woken.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
         let waker = Waker::from(Arc::clone(&this.woken));
         if let Some(result) = this.early.take() {
-            return Poll::Ready((result, false));
+            return Poll::Ready(result.map_err(|_| Dropped::InOrder));
         }
         let polled = Pin::new(&mut this.receiver).poll(&mut Context::from_waker(&waker));
-        polled.map(|result| (result, this.woken.by_a_panic.load(Ordering::Relaxed)))
+        polled.map(|result| result.map_err(|_| this.woken.dropped()))
     }
 }
 
@@ -86,14 +122,13 @@ mod tests {
         runtime().block_on(async {
             let (sender, receiver) = oneshot::channel();
             sender.send(1).expect("it waits");
-            assert_eq!(Outcome::of(receiver).await, (Ok(1), false));
+            assert_eq!(Outcome::of(receiver).await, Ok(1));
             let (sender, receiver) = oneshot::channel::<()>();
             let task = tokio::spawn(async move {
                 tokio::task::yield_now().await;
                 drop(sender);
             });
-            let (result, panicked) = Outcome::of(receiver).await;
-            assert!(result.is_err() && !panicked);
+            assert_eq!(Outcome::of(receiver).await, Err(Dropped::InOrder));
             task.await.expect("no panic");
         });
     }
@@ -107,8 +142,31 @@ mod tests {
                 let answer = std::hint::black_box(None::<u8>).expect("a panic");
                 let _ = sender.send(answer);
             });
-            let (result, panicked) = outcome.await;
-            assert!(result.is_err() && panicked);
+            assert_eq!(outcome.await, Err(Dropped::ByPanic));
+            assert!(task.await.is_err_and(|error| error.is_panic()));
+        });
+    }
+
+    #[test]
+    fn an_end_by_a_link_unwinds_and_is_no_panic() {
+        runtime().block_on(async {
+            let (sender, receiver) = oneshot::channel::<u8>();
+            let outcome = Outcome::of(receiver);
+            let task = tokio::spawn(async move {
+                let _sender = sender;
+                handling::unwind_by_link("a link", Box::new(()));
+            });
+            assert_eq!(outcome.await, Err(Dropped::ByLink));
+            assert!(task.await.is_err_and(|error| error.is_panic()));
+            // A panic after it is one again.
+            let (sender, receiver) = oneshot::channel::<u8>();
+            let outcome = Outcome::of(receiver);
+            let task = tokio::spawn(async move {
+                let _sender = sender;
+                handling::remember_panic("what the hook does");
+                std::panic::resume_unwind(Box::new(()));
+            });
+            assert_eq!(outcome.await, Err(Dropped::ByPanic));
             assert!(task.await.is_err_and(|error| error.is_panic()));
         });
     }

@@ -21,6 +21,7 @@ mod json;
 mod kept;
 mod later;
 mod letters;
+mod lifetime;
 mod link;
 mod monitor;
 mod naming;

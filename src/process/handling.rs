@@ -10,11 +10,12 @@
 //!                     +-- put_aside (asynchronous) --> Aside --dropped--> done
 //! ```
 
+use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::status::{ACTOR, HERE, MESSAGE};
@@ -64,8 +65,10 @@ type Current = Option<(&'static Naming, Work, Option<Asked>)>;
 
 thread_local! {
     static LAST_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
-    static PANICS: Cell<u64> = const { Cell::new(0) };
+    /// Whether the last unwinding of this thread was the end of an actor by a link.
+    static BY_LINK: Cell<bool> = const { Cell::new(false) };
     static CURRENT: Cell<Current> = const { Cell::new(None) };
+    static LIFE: Cell<LifeNumber> = const { Cell::new(LifeNumber(0)) };
     /// Where this thread sits; asked for once.
     static SEAT: Cell<Sitting> = const { Cell::new(Sitting::Unknown) };
     /// Leaves the seat when the thread ends.
@@ -101,18 +104,55 @@ pub fn is_waiting() -> bool {
     ASIDES.load(Ordering::Acquire) != 0
 }
 
-/// What is to be done when a task panics that an asynchronous handler left behind.
-static ON_PANIC_ASIDE: OnceLock<fn(Slot, String)> = OnceLock::new();
+/// Which life of an actor, of all in this process that its host began. None of an actor that nobody supervises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LifeNumber(u64);
 
-/// Says what is to be done, on its thread, when such a task of the actor in this place panics. The first one stands.
-pub fn on_panic_aside(hook: fn(Slot, String)) {
+impl LifeNumber {
+    /// The next one.
+    pub fn next() -> LifeNumber {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        LifeNumber(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// This thread runs this life until what this gives is dropped.
+    pub fn enter(self) -> Within {
+        Within { before: LIFE.try_with(|life| life.replace(self)).unwrap_or_default(), thread: PhantomData }
+    }
+}
+
+/// Puts back the life that was run before.
+#[derive(Debug)]
+#[must_use = "the life is run until this is dropped"]
+pub struct Within {
+    before: LifeNumber,
+    thread: PhantomData<*const ()>,
+}
+
+impl Drop for Within {
+    fn drop(&mut self) {
+        let _ = LIFE.try_with(|life| life.set(self.before));
+    }
+}
+
+/// The life that this thread runs.
+pub fn life() -> LifeNumber {
+    LIFE.try_with(Cell::get).unwrap_or_default()
+}
+
+/// What is to be done when a task panics that an asynchronous handler left behind.
+static ON_PANIC_ASIDE: OnceLock<fn(Slot, LifeNumber, String)> = OnceLock::new();
+
+/// Says what is to be done, on its thread, when such a task of this life of the actor in this place panics. The first one
+/// stands.
+pub fn on_panic_aside(hook: fn(Slot, LifeNumber, String)) {
     let _ = ON_PANIC_ASIDE.set(hook);
 }
 
-/// A task of an asynchronous handler panicked: to its actor that is as if the handler had.
-pub fn panicked_aside(slot: Slot, text: String) {
+/// A task of an asynchronous handler panicked: to its actor that is as if the handler had, in the life in which it was begun.
+pub fn panicked_aside(slot: Slot, life: LifeNumber, text: String) {
     if let Some(hook) = ON_PANIC_ASIDE.get() {
-        hook(slot, text);
+        hook(slot, life, text);
     }
 }
 
@@ -151,13 +191,17 @@ pub fn know_actor(slot: Slot, name: &ActorName) {
     let Some(page) = PAGE.get() else { return };
     let before = known().actors.insert(slot, name.clone());
     if before.as_ref() != Some(name) {
-        page.name(ACTOR, slot.0, [name.as_str(), ""]);
+        // Without room its type is shown.
+        page.name_for_now(ACTOR, slot.0, name.as_str());
     }
 }
 
-/// The actor in this place is no more. Its name stays on the page, which only grows.
+/// The actor in this place is no more: there is room for the name of another.
 pub fn forget_actor(slot: Slot) {
-    known().actors.remove(&slot);
+    let known = known().actors.remove(&slot);
+    if let (Some(page), Some(_)) = (PAGE.get(), known) {
+        page.forget_name(ACTOR, slot.0);
+    }
 }
 
 /// The arbiter has nothing to do.
@@ -331,17 +375,27 @@ pub fn current() -> Option<Handling> {
 
 /// Keeps the message of a panic for the answer to whoever waits for the handler that panicked.
 pub fn remember_panic(message: &str) {
-    let _ = PANICS.try_with(|panics| panics.set(panics.get() + 1));
+    remember(message, false);
+}
+
+/// Unwinds, without the hook: nothing went wrong in the actor that ends by it.
+pub fn unwind_by_link(reason: &str, payload: Box<dyn Any + Send>) -> ! {
+    remember(reason, true);
+    std::panic::resume_unwind(payload)
+}
+
+/// Whether this thread, if it unwinds, does so because a link ends the actor that it runs.
+pub fn is_unwound_by_link() -> bool {
+    BY_LINK.try_with(Cell::get).unwrap_or_default()
+}
+
+fn remember(message: &str, by_link: bool) {
+    let _ = BY_LINK.try_with(|last| last.set(by_link));
     let _ = LAST_PANIC.try_with(|last| {
         if let Ok(mut last) = last.try_borrow_mut() {
             super::text::cut(message.to_owned(), MAX_PANIC_BYTES).clone_into(&mut last);
         }
     });
-}
-
-/// How often this thread has panicked.
-pub fn panics() -> u64 {
-    PANICS.try_with(Cell::get).unwrap_or_default()
 }
 
 /// The message of the last panic of this thread; empty if nobody kept it.

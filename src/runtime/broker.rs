@@ -3,7 +3,7 @@
 //! Bookkeeping without I/O: requests, births and deaths go in, what must be said to whom comes out. The root's thread
 //! makes the socketpairs and says it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::id::{Exit, Incarnation, ProcessId};
@@ -38,6 +38,10 @@ enum State {
 /// long it is not, and the two get another pipe.
 const SUSPICION: Duration = Duration::from_secs(1);
 
+/// So many removed processes are remembered for the accusations that come late: those are on their way for as long as a
+/// control pipe is read, in which this many processes can't have been stopped, each of which takes several turns.
+const MOST_REMOVED: usize = 256;
+
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub(super) struct Broker {
@@ -48,6 +52,8 @@ pub(super) struct Broker {
     accused: BTreeSet<(Life, Life)>,
     /// The last life of a process that one which lives had a pipe to. Its accusations may come after the death.
     parted: BTreeMap<(Life, ProcessId), Incarnation>,
+    /// Processes that were removed, oldest first, as long as accusations of them may be on their way.
+    removed: VecDeque<ProcessId>,
     /// Who waits for whom.
     waiting: BTreeSet<(ProcessId, Life)>,
     /// Who reported a broken pipe to whom, and when that is believed.
@@ -142,6 +148,12 @@ impl Broker {
     /// A process was removed: as if it had never been.
     pub(super) fn forget(&mut self, process: ProcessId) {
         self.processes.remove(&process);
+        self.removed.push_back(process);
+        if self.removed.len() > MOST_REMOVED
+            && let Some(oldest) = self.removed.pop_front()
+        {
+            self.parted.retain(|(_, parted), _| *parted != oldest);
+        }
     }
 
     /// A process asks for another; `broken` is the life with which it had a connection that broke.
@@ -249,6 +261,30 @@ mod tests {
             broker.expect(ProcessId(process));
         }
         broker
+    }
+
+    #[test]
+    fn m3_what_is_known_of_processes_that_come_and_go_is_bounded() {
+        let (mut broker, now) = (broker(), Instant::now());
+        broker.ready(life(1, 1));
+        for process in 10..100_010 {
+            let one = life(process, 1);
+            broker.expect(one.0);
+            broker.request(life(1, 1), one.0, None, now);
+            broker.ready(one);
+            broker.request(one, ProcessId(2), None, now);
+            broker.down(one, EXIT, None);
+            broker.gone(one.0, Unreachable::Ended(EXIT));
+            broker.forget(one.0);
+            // Whoever was connected with it may still say what it did, once.
+            if process % 2 == 0 {
+                assert!(broker.accuse(life(1, 1), one) && !broker.accuse(life(1, 1), one));
+            }
+            broker.poll();
+        }
+        assert!(broker.parted.len() <= MOST_REMOVED && broker.removed.len() <= MOST_REMOVED);
+        assert_eq!((broker.processes.len(), broker.pairs.len(), broker.accused.len()), (3, 0, 0));
+        assert_eq!((broker.waiting.len(), broker.suspected.len()), (0, 0));
     }
 
     #[test]

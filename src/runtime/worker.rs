@@ -245,9 +245,9 @@ async fn serve(
         Ok(host) => host,
         Err(refusal) => return refuse(refusal),
     };
-    handling::on_panic_aside(|slot, text| {
+    handling::on_panic_aside(|slot, life, text| {
         if let Some(host) = Host::current() {
-            host.panicked_aside(slot, text);
+            host.panicked_aside(slot, life, text);
         }
     });
     actix::spawn(Rc::clone(&host).run());

@@ -16,11 +16,16 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::Mutex;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
-use std::sync::{Mutex, PoisonError};
 
+use self::names::Names;
 use super::shared_memory::{self, Mapping};
+
+mod names;
+
+pub use names::Name;
 
 /// The whole of it. Only pages that are touched cost memory: three, for most processes.
 pub const PAGE_BYTES: usize = 64 << 10;
@@ -31,7 +36,7 @@ pub const SEATS: usize = 128;
 /// Messages that are under way without a thread and can be named. Those beyond are counted.
 pub const ASIDES: usize = 62;
 
-/// Room for names: those of some hundreds of message types.
+/// Room for names: those of some hundreds of message types, and of as many actors as live at once.
 pub const NAME_BYTES: usize = PAGE_BYTES - 12_288 - 8;
 
 /// One message that is being handled.
@@ -166,7 +171,7 @@ impl Aside {
 #[derive(Debug)]
 pub struct Writer {
     mapping: Mapping,
-    names: Mutex<usize>,
+    names: Mutex<Names>,
     next_aside: AtomicU64,
 }
 
@@ -176,7 +181,7 @@ impl Writer {
     /// # Errors
     /// It is none.
     pub fn new(memory: BorrowedFd<'_>) -> io::Result<Writer> {
-        Ok(Writer { mapping: map(memory)?, names: Mutex::new(0), next_aside: AtomicU64::new(0) })
+        Ok(Writer { mapping: map(memory)?, names: Mutex::default(), next_aside: AtomicU64::new(0) })
     }
 
     /// A seat for the calling thread, whose number with the kernel this is; none if all are taken.
@@ -217,22 +222,9 @@ impl Writer {
         arbiter.parked.store(0, Release);
     }
 
-    /// Writes two texts down for a number, for whoever reads the page. False if there is no room left.
-    pub fn name(&self, kind: u8, number: u32, texts: [&str; 2]) -> bool {
-        let mut end = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut entry = vec![kind];
-        entry.extend_from_slice(&number.to_le_bytes());
-        for text in texts {
-            let Ok(length) = u16::try_from(text.len()) else { return false };
-            entry.extend_from_slice(&length.to_le_bytes());
-            entry.extend_from_slice(text.as_bytes());
-        }
+    fn names_field(&self) -> (&AtomicU32, &[AtomicU8]) {
         let page = page(&self.mapping);
-        let Some(room) = page.names.get(*end..*end + entry.len()) else { return false };
-        room.iter().zip(&entry).for_each(|(byte, value)| byte.store(*value, Relaxed));
-        *end += entry.len();
-        page.names_length.store(u32::try_from(*end).unwrap_or(u32::MAX), Release);
-        true
+        (&page.names_length, &page.names)
     }
 }
 
@@ -259,17 +251,6 @@ pub struct Snapshot {
     pub busy: Vec<(u32, Work)>,
     /// What is under way without a thread, oldest first.
     pub asides: Vec<Work>,
-}
-
-/// A text that the writer has written down.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name {
-    /// Of what kind.
-    pub kind: u8,
-    /// For which number.
-    pub number: u32,
-    /// The texts; bytes that are no UTF-8 are replaced.
-    pub texts: [String; 2],
 }
 
 impl Reader {
@@ -321,15 +302,6 @@ impl Reader {
             sum.wrapping_add(seat.begun.load(Relaxed)).wrapping_add(seat.done.load(Relaxed))
         })
     }
-
-    /// What was written down, in order, as far as it can be read.
-    pub fn names(&self) -> Vec<Name> {
-        let page = page(&self.0);
-        let length = page.names_length.load(Acquire) as usize;
-        let bytes: Vec<u8> = page.names.iter().take(length).map(|byte| byte.load(Relaxed)).collect();
-        let mut rest = &bytes[..];
-        std::iter::from_fn(|| parse_name(&mut rest)).collect()
-    }
 }
 
 fn work([slot, message, sender]: [&AtomicU32; 3], number: &AtomicU64) -> Work {
@@ -339,20 +311,6 @@ fn work([slot, message, sender]: [&AtomicU32; 3], number: &AtomicU64) -> Work {
         sender: sender.load(Relaxed),
         number: number.load(Relaxed),
     }
-}
-
-fn parse_name(rest: &mut &[u8]) -> Option<Name> {
-    let (kind, after) = rest.split_first()?;
-    let (number, mut after) = after.split_first_chunk()?;
-    let mut texts = [String::new(), String::new()];
-    for text in &mut texts {
-        let (length, bytes) = after.split_first_chunk()?;
-        let (bytes, next) = bytes.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
-        *text = String::from_utf8_lossy(bytes).into_owned();
-        after = next;
-    }
-    *rest = after;
-    Some(Name { kind: *kind, number: u32::from_le_bytes(*number), texts })
 }
 
 fn map(memory: BorrowedFd<'_>) -> io::Result<Mapping> {

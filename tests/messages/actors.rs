@@ -15,6 +15,7 @@ pub(crate) fn program() -> Program {
         .actor::<Talker>()
         .actor::<crate::carrying::Porter>()
         .actor::<crate::at_least_once::Ledger>()
+        .actor::<crate::innocents::Keeper>()
         .actor::<crate::postmortem::Patient>()
         .actor::<crate::states::Vault>()
         .actor::<crate::states::Strict>()

@@ -69,13 +69,13 @@ impl Spawn for Ledger {
     }
 }
 
-fn enter(file: &Path, value: u32, attempt: u32) {
+pub(crate) fn enter(file: &Path, value: u32, attempt: u32) {
     let mut file = OpenOptions::new().append(true).create(true).open(file).unwrap();
     // One write, so that a death leaves whole lines.
     file.write_all(format!("{value} {attempt}\n").as_bytes()).unwrap();
 }
 
-fn attempt() -> u32 {
+pub(crate) fn attempt() -> u32 {
     Arrival::current().map_or(0, |arrival| arrival.attempt)
 }
 
@@ -136,7 +136,7 @@ handle! {
 }
 
 /// The lines of a ledger: value, and which delivery it was.
-fn lines(file: &Path) -> Vec<(u32, u32)> {
+pub(crate) fn lines(file: &Path) -> Vec<(u32, u32)> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let number = |text: &str| text.parse().unwrap();
     text.lines()
@@ -259,7 +259,7 @@ async fn panics(root: Root) -> procession::Result<()> {
 }
 
 /// The dead letters of the root from now on, as they come: cause, and how many.
-fn dead_letters(root: &Root) -> std::sync::mpsc::Receiver<(Cause, u64)> {
+pub(crate) fn dead_letters(root: &Root) -> std::sync::mpsc::Receiver<(Cause, u64)> {
     let (tell, told) = std::sync::mpsc::sync_channel(4096);
     root.on_dead_letter(move |letter| {
         let _ = tell.try_send((letter.cause.clone(), letter.count));

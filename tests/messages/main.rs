@@ -25,6 +25,7 @@ mod faults;
 mod founder;
 mod groups;
 mod hangs;
+mod innocents;
 mod letters;
 mod linking;
 mod lives;
@@ -63,6 +64,7 @@ fn main() -> std::process::ExitCode {
         stage::over(Transport::Socket, faults::stories),
         watching::stories(),
         stage::over(Transport::Socket, at_least_once::stories),
+        innocents::stories(),
         linking::stories(),
         letters::stories(),
         lives::stories(),

@@ -8,7 +8,7 @@ use procession::runtime::{ChangeError, Event, Events};
 
 use crate::actors::*;
 use crate::founder::*;
-use crate::stage::{deploy, event, left, one, probe, signal, story, until, who};
+use crate::stage::{deploy, event, left, long_story, one, probe, signal, story, until, who};
 use crate::states::{HandsOver, Put, Vault};
 
 pub(crate) fn stories() -> Vec<Trial> {
@@ -32,8 +32,12 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("p5_a_temporary_actor_that_ends_is_forgotten", temporary_actor),
         story("p5_actors_that_cant_be_started_leave_nothing", actors_refused),
         story("p5_states_of_actors_started_at_run_time_outlive_their_process", actor_with_state),
+        long_story("m3_those_that_come_and_go_leave_nothing", LONG, come_and_go),
     ]
 }
+
+/// Some thousand starts and stops, on a busy machine.
+const LONG: std::time::Duration = std::time::Duration::from_secs(240);
 
 /// The process `base` with the founder, and `left` with two probes.
 async fn founded(root: &Root) -> procession::Result<(Running, ProcAddr<Founder>)> {
@@ -431,5 +435,58 @@ async fn actor_with_state(root: Root) -> procession::Result<()> {
     founder.send(DissolveActor("vault".into())).await?.unwrap();
     let vault = founder.send(FoundVault("vault".into())).await?.unwrap();
     assert!(crate::states::is_empty(&vault).await);
+    running.shutdown().await
+}
+
+/// Anonymous memory of a process, in bytes.
+fn memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().trim().parse::<u64>().unwrap() << 10
+}
+
+/// What those leave that came and went, in each process that knew them: first some, so that all is there that is kept
+/// for the next, then as many as `counted`.
+async fn grown<F: Future<Output = procession::Result<()>>>(
+    pids: &[u32],
+    (first, counted): (u32, u32),
+    come_and_go: impl Fn(u32) -> F,
+) -> procession::Result<u64> {
+    for number in 0..first {
+        come_and_go(number).await?;
+    }
+    let before: Vec<u64> = pids.iter().map(|pid| memory(*pid)).collect();
+    for number in first..first + counted {
+        come_and_go(number).await?;
+    }
+    let grown = pids.iter().zip(before).map(|(pid, before)| memory(*pid).saturating_sub(before));
+    Ok(grown.max().unwrap_or_default() / u64::from(counted))
+}
+
+async fn come_and_go(root: Root) -> procession::Result<()> {
+    let (running, founder) = founded(&root).await?;
+    let a = running.addr::<Probe>("a")?;
+    let pids = [std::process::id(), the_founder(&founder).await.pid, who(&a).await.pid];
+    let actors = grown(&pids, (500, 2000), async |number| {
+        let name = format!("actor-{number}");
+        let found = FoundActor { name: name.clone(), temporary: false };
+        let actor = founder.send(found).await.unwrap().unwrap();
+        assert_eq!(a.send(Ask { whom: actor, value: 5 }).await?, Ok(10));
+        founder.send(DissolveActor(name)).await.unwrap().unwrap();
+        Ok(())
+    });
+    let bytes = actors.await?;
+    assert!(bytes < 256, "an actor that came and went left {bytes} bytes");
+    let processes = grown(&pids, (50, 150), async |number| {
+        let name = format!("process-{number}");
+        let process = found(&founder, &name, false).await;
+        assert_eq!(a.send(Ask { whom: process.clone(), value: 5 }).await?, Ok(10));
+        founder.send(Dissolve(name)).await.unwrap().unwrap();
+        // Whoever still has its address is told that it is gone.
+        assert!(a.send(Ask { whom: process, value: 5 }).await?.is_err());
+        Ok(())
+    });
+    let bytes = processes.await?;
+    assert!(bytes < 4096, "a process that came and went left {bytes} bytes");
     running.shutdown().await
 }

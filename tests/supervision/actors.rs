@@ -15,6 +15,9 @@ messages! {
     End(How) -> "()";
     /// Goes on after its handler has returned until the ledger has [`GO_ON`], and says when it is done.
     Slowly() -> "()";
+    /// Panics in a future that is a task of its own, once that was let go.
+    PanicLater() -> "()";
+    LetPanic() -> "()";
 }
 
 /// What the ledger has when a slow handler may end.
@@ -61,7 +64,7 @@ pub(crate) struct Upbringing {
 
 /// Lives, and ends as it is told.
 #[derive(ProcActor)]
-#[proc_actor(messages(WhoAreYou, End, Slowly))]
+#[proc_actor(messages(WhoAreYou, End, Slowly, PanicLater, LetPanic))]
 pub(crate) struct Child {
     name: String,
     life: Life,
@@ -132,6 +135,28 @@ impl Handler<End> for Child {
             }
         }
         Box::pin(async {})
+    }
+}
+
+/// In a process of children: their tasks may panic.
+static MAY_PANIC: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(0);
+
+impl Handler<PanicLater> for Child {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: PanicLater, _: &mut Context<Self>) -> ResponseFuture<()> {
+        Box::pin(async {
+            MAY_PANIC.acquire().await.unwrap().forget();
+            panic!("of a life before")
+        })
+    }
+}
+
+impl Handler<LetPanic> for Child {
+    type Result = ();
+
+    fn handle(&mut self, _: LetPanic, _: &mut Context<Self>) {
+        MAY_PANIC.add_permits(1);
     }
 }
 

@@ -13,7 +13,7 @@ use super::StreamError;
 use crate::address::context;
 use crate::codec::{self, EncodeError};
 use crate::id::Slot;
-use crate::process::handling;
+use crate::process::handling::{self, LifeNumber};
 use crate::process::routing::Ends;
 use crate::protocol::streams::{End, Filling, Leftover, Put};
 use crate::protocol::watching::EndReason;
@@ -43,6 +43,7 @@ impl Life {
 /// The actor whose handler made it, observed until the stream is dropped.
 struct Bound {
     slot: Slot,
+    number: LifeNumber,
     ends: Arc<Ends>,
     key: u64,
 }
@@ -104,7 +105,7 @@ impl<T, E> Made<T, E> {
     fn panicked(&self) -> Failure {
         let text = handling::last_panic();
         if let Some(bound) = &self.bound {
-            handling::panicked_aside(bound.slot, text.clone());
+            handling::panicked_aside(bound.slot, bound.number, text.clone());
         }
         Failure::failed(Cause::Panicked(text))
     }
@@ -118,7 +119,7 @@ fn bind(life: &Arc<Life>) -> Option<Bound> {
     let observed = Arc::clone(life);
     let key = ends.observe(move |reason| observed.end(failure_of(reason)));
     exported.actor.attend();
-    Some(Bound { slot, ends, key })
+    Some(Bound { slot, number: handling::life(), ends, key })
 }
 
 fn failure_of(reason: &EndReason) -> Failure {

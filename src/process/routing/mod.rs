@@ -20,6 +20,7 @@ mod handover;
 mod lane;
 mod peer;
 mod presence;
+mod reach;
 mod registry;
 mod rights;
 mod route;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 use super::dead_letters::{DeadLetter, DeadLetters};
@@ -15,6 +15,7 @@ use super::handover::{Handovers, Service};
 use super::lane;
 use super::peer::Peer;
 use super::presence::{Attended, NamesDesk};
+use super::reach::Reach;
 use super::registry::{Exported, Registry};
 use super::rights::Rights;
 use super::route;
@@ -114,10 +115,8 @@ struct State {
     /// Every connection that has not ended, with those that wait to learn how their peer ended.
     all: Vec<Arc<Peer>>,
     unborn: Vec<Arc<Peer>>,
-    /// The life of a process with which a connection was lost, until the next introduction.
-    broken: FxHashMap<ProcessId, Incarnation>,
-    /// Processes of which the root last said that they can't be reached.
-    unreachable: FxHashSet<ProcessId>,
+    /// What else is known of reaching others.
+    reach: Reach,
 }
 
 /// Messages are taken and sent.
@@ -344,7 +343,7 @@ impl Router {
         }
         let process = target.process();
         let mut state = self.lock();
-        let broken = state.broken.get(&process).copied();
+        let broken = state.reach.broken(process);
         if let Some(peer) = state.current.get(&process) {
             let stale =
                 target.life().is_some_and(|wanted| peer.incarnation().is_some_and(|life| life != wanted));
@@ -368,7 +367,7 @@ impl Router {
 
     /// Whether a process is believed to be reachable: it is, until the root has said otherwise.
     pub fn is_reachable(&self, process: ProcessId) -> bool {
-        !self.lock().unreachable.contains(&process)
+        !self.lock().reach.is_unreachable(process)
     }
 
     /// Which life of a process this one is connected with.
@@ -418,7 +417,7 @@ impl Router {
             ToWorker::Edges(edges) => self.rights.learn_edges(&edges),
             ToWorker::Unreachable { process, why } => {
                 let mut state = self.lock();
-                state.unreachable.insert(process);
+                state.reach.handle_unreachable(process);
                 if let Some(peer) = state.current.get(&process).filter(|peer| peer.incarnation().is_none()) {
                     peer.set_unreachable(why);
                 }
@@ -446,8 +445,7 @@ impl Router {
     fn introduced(self: &Arc<Router>, introduced: &crate::protocol::control::Peer, pipe: Pipe) {
         route::invalidate();
         let mut state = self.lock();
-        state.broken.remove(&introduced.process);
-        state.unreachable.remove(&introduced.process);
+        state.reach.introduced(introduced.process);
         match state.current.get(&introduced.process) {
             Some(waiting) if waiting.incarnation().is_none() => waiting.introduce(introduced, pipe),
             _ => {
@@ -461,7 +459,9 @@ impl Router {
     }
 
     fn down(&self, process: ProcessId, incarnation: Incarnation, exit: Exit, cursor: Option<Cursor>) {
-        for peer in &self.lock().all {
+        let mut state = self.lock();
+        state.reach.down(process, incarnation);
+        for peer in &state.all {
             if peer.process == process && peer.incarnation() == Some(incarnation) {
                 peer.set_exit(exit, cursor.clone());
             }
@@ -474,8 +474,9 @@ impl Router {
         if state.current.get(&peer.process).is_some_and(|current| Arc::ptr_eq(current, peer)) {
             state.current.remove(&peer.process);
             route::invalidate();
-            if let Some(incarnation) = peer.incarnation() {
-                state.broken.insert(peer.process, incarnation);
+            // With the news of its death, the root needs none of this.
+            if let Some(incarnation) = peer.incarnation().filter(|_| peer.exit().is_none()) {
+                state.reach.lost(peer.process, incarnation);
             }
         }
     }

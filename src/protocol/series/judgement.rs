@@ -37,6 +37,8 @@ pub fn judge(failure: &Failure, follows: bool, culprit: Culprit) -> Return {
         // The handler ran to its end; only its result has not come.
         (Cause::Encode(_) | Cause::TooLarge { .. } | Cause::Decode(_), Verdict::Failed) => Return::Handled,
         (Cause::Poison { .. }, _) => Return::Hopeless,
+        // Its handler was dropped with an actor that somebody else stopped.
+        (Cause::ActorStopped, Verdict::Failed) => Return::Unknown(Culprit::Other),
         (_, Verdict::Failed) => Return::Killed,
         (Cause::PeerDied { exit, .. }, Verdict::Unknown) => Return::Unknown(match exit {
             // It ended by itself, or it lives and only the pipe is gone.

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::driver::{Host, Kept, child};
 use super::life::ActorEnd;
 use crate::id::{ActorName, Slot};
+use crate::process::handling::LifeNumber;
 use crate::protocol::OnPanic;
 use crate::protocol::control::{ActorStart, Refusal};
 use crate::protocol::watching::EndReason;
@@ -84,13 +85,14 @@ impl Host {
         Some(gone)
     }
 
-    /// A task of an asynchronous handler panicked: that ends its actor where it waits, or its process.
-    pub(in crate::runtime) fn panicked_aside(&self, slot: Slot, text: String) {
+    /// A task of an asynchronous handler panicked: that ends its actor where it waits, or its process; a life after the one
+    /// in which it was begun has nothing to do with it.
+    pub(in crate::runtime) fn panicked_aside(&self, slot: Slot, number: LifeNumber, text: String) {
         let Some((_, kept)) = self.find(|kept| kept.start.slot == slot) else { return };
         if kept.start.rules.panic == OnPanic::Process {
             (self.orders.die)();
         }
-        if let Some(life) = &*kept.life.borrow() {
+        if let Some(life) = kept.life.borrow().as_ref().filter(|life| life.number() == number) {
             kept.hosted.hold(EndReason::Panicked(text.clone()));
             life.end(ActorEnd::Panicked(text));
         }

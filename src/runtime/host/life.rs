@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 
 use crate::address::EndedByLink;
 use crate::id::{Exit, Signal};
-use crate::process::handling;
+use crate::process::handling::{self, LifeNumber};
 
 /// How a life of an actor ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,7 @@ impl std::fmt::Display for ActorEnd {
 
 /// Drives an actor's context. The first time that the context was polled, `started` has run.
 pub(super) struct Life<C> {
+    number: LifeNumber,
     /// None once it is over.
     context: Option<C>,
     /// Called when `started` has run.
@@ -63,7 +64,12 @@ pub(super) struct Life<C> {
 
 impl<C: Future<Output = ()> + Unpin> Life<C> {
     pub(super) fn new(context: C, began: impl FnOnce() + 'static, panicked: impl Fn() + 'static) -> Life<C> {
-        Life { context: Some(context), began: Some(Box::new(began)), panicked: Box::new(panicked) }
+        Life {
+            number: LifeNumber::next(),
+            context: Some(context),
+            began: Some(Box::new(began)),
+            panicked: Box::new(panicked),
+        }
     }
 }
 
@@ -83,6 +89,7 @@ impl<C: Future<Output = ()> + Unpin> Future for Life<C> {
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<ActorEnd> {
         let this = self.get_mut();
+        let _within = this.number.enter();
         let context = &mut this.context;
         let polled = catch_unwind(AssertUnwindSafe(move || {
             let guarded = DroppedByPanic(context);
@@ -115,6 +122,7 @@ impl<C: Future<Output = ()> + Unpin> Future for Life<C> {
 /// A life that goes on, as its host holds it.
 #[derive(Debug)]
 pub(in crate::runtime) struct Running {
+    number: LifeNumber,
     task: AbortHandle,
     why: Rc<RefCell<Option<ActorEnd>>>,
 }
@@ -125,6 +133,7 @@ impl Running {
     where
         C: Future<Output = ()> + Unpin + 'static,
     {
+        let number = life.number;
         let handle = actix::spawn(life);
         let (task, why) = (handle.abort_handle(), Rc::new(RefCell::new(None)));
         let asked = Rc::clone(&why);
@@ -136,7 +145,12 @@ impl Running {
             };
             ended(end);
         });
-        Running { task, why }
+        Running { number, task, why }
+    }
+
+    /// Which it is.
+    pub(super) fn number(&self) -> LifeNumber {
+        self.number
     }
 
     /// Ends it where it waits, for this reason. The first reason stands.

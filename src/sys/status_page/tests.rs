@@ -59,6 +59,31 @@ fn names_are_read_as_they_were_written_until_there_is_no_room() {
 }
 
 #[test]
+fn m3_names_of_what_comes_and_goes_take_the_room_of_those_that_live() {
+    let (writer, reader) = pair();
+    assert!(writer.name(b'm', 7, ["demo::Counter", "Add"]));
+    for number in 0..100_000u32 {
+        // As long as the names of those that come and go are, three live at once.
+        let text = "x".repeat(1 + number as usize % 100);
+        assert!(writer.name_for_now(b'a', number, &text), "{number}");
+        writer.forget_name(b'a', number.wrapping_sub(2));
+        // Reading takes longer than all of the rest.
+        if number < 200 || number % 1000 == 0 {
+            let names = reader.names();
+            let last =
+                names.iter().find(|name| (name.kind, name.number) == (b'a', number)).expect("it is there");
+            assert_eq!((&last.texts[0], names.len()), (&text, 1 + (number as usize + 1).min(2)), "{number}");
+        }
+    }
+    assert!(writer.names_field().0.load(Relaxed) < 4096);
+    // Named anew it has one name, and what was never named is forgotten by nobody's harm.
+    assert!(writer.name_for_now(b'a', 99_999, "other"));
+    writer.forget_name(b'a', 5);
+    let names: Vec<_> = reader.names().into_iter().filter(|name| name.number == 99_999).collect();
+    assert!(matches!(&names[..], [one] if one.texts[0] == "other"), "{names:?}");
+}
+
+#[test]
 fn the_arbiter_parks_and_turns() {
     let (writer, reader) = pair();
     writer.park();
