@@ -29,8 +29,9 @@ messages! {
     Unlink() -> "()";
     Settle(ProcAddr<Chained>) -> "()";
     Panic() -> "()";
-    /// Has both panic before either has its turn.
-    PanicInTurn { first: ProcAddr<Chained>, then: ProcAddr<Chained> } -> "()";
+    /// Panics when its process is told [`Go`], in the turn of whoever waits for that.
+    PanicWithOthers() -> "()";
+    Go() -> "()";
     Stop() -> "()";
     Lived() -> "Life";
     SendAndPanic { to: ProcAddr<Trap>, notes: u32 } -> "()";
@@ -52,7 +53,8 @@ pub(crate) enum Sight {
     Unlink,
     Settle,
     Panic,
-    PanicInTurn,
+    PanicWithOthers,
+    Go,
     Stop,
     Lived,
     SendAndPanic,
@@ -121,10 +123,11 @@ handle! { Chained:
     Unlink -> (): |this, _, _| this.links.drain(..).for_each(Link::unlink);
     Settle -> ResponseFuture<()>: |this, Settle(other), _| Box::pin(async move { drop(other.send(Lived).await) });
     Panic -> (): |this, _, _| panic!("the chain is cut");
-    PanicInTurn -> (): |this, PanicInTurn { first, then }, _| {
-        first.do_send(Panic);
-        then.do_send(Panic);
+    PanicWithOthers -> (): |this, _, context| {
+        let told = TOLD.notified().into_actor(this).map(|(), _, _| panic!("all at once"));
+        context.spawn(told);
     };
+    Go -> (): |this, _, _| TOLD.notify_waiters();
     Stop -> (): |this, _, context| context.stop();
     Lived -> Life: |this, _, _| this.life.clone();
     SendAndPanic -> (): |this, SendAndPanic { to, notes }, _| {
@@ -133,6 +136,9 @@ handle! { Chained:
     };
     Child -> MessageResult<Child>: |this, _, _| MessageResult(Chained::create_exported(this.life.clone()));
 }
+
+/// In a process of linked ones.
+static TOLD: tokio::sync::Notify = tokio::sync::Notify::const_new();
 
 impl Chained {
     fn create_exported(life: Life) -> ProcAddr<Chained> {
@@ -333,8 +339,12 @@ async fn both_at_once(root: Root) -> procession::Result<()> {
     for restarts in 1..=4 {
         link(&one, &two).await;
         // Whoever made the link, and whoever is first.
-        let (first, then) = if restarts % 2 == 0 { (&one, &two) } else { (&two, &one) };
-        third.send(PanicInTurn { first: first.clone(), then: then.clone() }).await?;
+        for whom in if restarts % 2 == 0 { [&one, &two] } else { [&two, &one] } {
+            whom.send(PanicWithOthers).await?;
+            // It waits: what an actor spawns has its first turn before its next message has.
+            whom.send(Lived).await?;
+        }
+        third.send(Go).await?;
         for whom in [&one, &two] {
             assert_eq!(until_born(whom, 1, restarts).await.restarts, restarts);
         }

@@ -474,7 +474,6 @@ impl Router {
         if state.current.get(&peer.process).is_some_and(|current| Arc::ptr_eq(current, peer)) {
             state.current.remove(&peer.process);
             route::invalidate();
-            // With the news of its death, the root needs none of this.
             if let Some(incarnation) = peer.incarnation().filter(|_| peer.exit().is_none()) {
                 state.reach.lost(peer.process, incarnation);
             }
