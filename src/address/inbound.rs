@@ -14,6 +14,7 @@ use super::actor::{Accepts, ProcActor, ProcMessage};
 use super::export::Held;
 use super::later::{self, Dropped};
 use super::lifetime::{Deferred, Lifetime};
+use super::relay::relay;
 use super::responder::{self, AnswerTo};
 use super::slot::CallSlot;
 use crate::codec::{self, Encoded};
@@ -272,8 +273,11 @@ impl<M: ProcMessage> AnswerTo<M::Result> for Answer<M> {
         Answer::reply(*self, result);
     }
 
-    fn hand_over(self: Box<Self>) -> Option<Arc<dyn Outcome>> {
+    fn hand_over(self: Box<Self>, aside: Aside) -> Option<Arc<dyn Outcome>> {
         match *self {
+            Answer::Remote(ticket) if ticket.arrival().is_some() => {
+                Some(relay(Answer::<M>::Remote(ticket), aside))
+            }
             Answer::Remote(ticket) => {
                 ticket.hand_over();
                 None
