@@ -19,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("x1_the_recorded_conversation_is_sound", sound),
         trial("x1_h07_no_flipped_bit_does_more_than_harm_its_own_frame", flips),
         trial("x1_h10_a_conversation_may_end_at_any_byte", cuts),
+        trial("x1_h10_every_frame_may_come_shorter_than_it_was", shortened),
         trial("x1_frames_that_are_missing_repeated_or_reordered_are_survived", reorders),
     ]
 }
@@ -90,6 +91,34 @@ fn cuts() {
             assert!(by_loss || recorded.outcomes.get(tag) == Some(ended), "message {tag} at {place}");
         }
     }
+}
+
+/// How much of a body is left: every length of small ones, of large ones the ends and one now and then.
+fn remainders(length: usize) -> impl Iterator<Item = usize> {
+    (0..length).filter(move |left| *left < 48 || length - left <= 16 || left % 3989 == 0)
+}
+
+fn shortened() {
+    let recorded = conversation();
+    let (mut refused, mut cases) = (0, 0);
+    for (begin, end) in frames(&recorded.stream) {
+        let (before, after) = (&recorded.stream[..begin], &recorded.stream[end..]);
+        let header = Header::from_bytes(recorded.stream[begin..].first_chunk().unwrap()).unwrap();
+        let body = &recorded.stream[begin + Header::LEN..end];
+        for left in remainders(body.len()) {
+            // With a header that owns up to it the next frame is read as it is; else its bytes are taken for the rest.
+            let honest = Header { length: left.try_into().unwrap(), ..header };
+            for header in [honest, header] {
+                let stream = [before, &header.to_bytes(), &body[..left], after].concat();
+                let what = (begin, left.try_into().unwrap());
+                let (victim, is_honest) = within(MOST_BYTES, what, || replay(recorded.now, &stream));
+                judge(&recorded, &victim, what);
+                (refused, cases) = (refused + usize::from(!is_honest), cases + 1);
+            }
+        }
+    }
+    println!("{cases} frames cut short, of which {refused} were violations");
+    assert!(refused > cases / 10 && cases > 1000, "{refused} of {cases}");
 }
 
 fn reorders() {

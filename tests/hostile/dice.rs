@@ -9,13 +9,14 @@ use libtest_mimic::Trial;
 
 use crate::memory::within;
 use crate::recorded::{conversation, frames};
-use crate::{chunks, connection, control, control_frames, trial};
+use crate::{chunks, connection, control, control_frames, pipe_reader, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("x1_random_bytes_to_a_connection", to_a_connection),
         trial("x1_random_bytes_to_a_control_pipe", to_a_control_pipe),
         trial("x1_random_orders_of_chunks", orders_of_chunks),
+        trial("x1_random_bytes_to_the_reader_of_pipes", to_the_reader_of_pipes),
     ]
 }
 
@@ -102,4 +103,17 @@ fn orders_of_chunks() {
         .map(|_| (0..200).flat_map(|_| [dice.u8(..), dice.u8(..), dice.u8(..), dice.u8(..4)]).collect())
         .collect();
     play(3000, &corpus, chunks::run);
+}
+
+fn to_the_reader_of_pipes() {
+    // Messages in the format of Python's pipes: four bytes of length, or all ones and eight of them.
+    let message = |length: u32| [&length.to_be_bytes()[..], &vec![7; length as usize]].concat();
+    let small: Vec<u8> = [0, 1, 5, 300, 70_000].into_iter().flat_map(message).collect();
+    let long = [&u32::MAX.to_be_bytes()[..], &20_u64.to_be_bytes(), &[7; 20]].concat();
+    let promise = [&u32::MAX.to_be_bytes()[..], &(1_u64 << 40).to_be_bytes(), &[7; 20]].concat();
+    let corpus: Vec<Vec<u8>> = [&small[..], &long, &promise, &(1_u32 << 19).to_be_bytes()]
+        .iter()
+        .flat_map(|stream| [[&[0], *stream].concat(), [&[3, 1, 90, 7], *stream].concat()])
+        .collect();
+    play(3000, &corpus, pipe_reader::run);
 }

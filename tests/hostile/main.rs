@@ -15,6 +15,8 @@ mod chunks;
 mod connection;
 #[path = "../../fuzz/bodies/control.rs"]
 mod control;
+#[path = "../../fuzz/bodies/pipe_reader.rs"]
+mod pipe_reader;
 #[path = "../common/played.rs"]
 mod played;
 
