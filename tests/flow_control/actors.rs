@@ -1,6 +1,7 @@
 //! The actor of the stories.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -46,6 +47,15 @@ messages! {
     Rush { count: u64, bytes: usize } -> "Rushed";
     /// Waits until everything that it sent was taken.
     Settle() -> "()";
+    /// Floods these instead, in turn.
+    Aim(Vec<ProcAddr<Peer>>) -> "()";
+    /// Asks so many times at once for a `Linger` with so many bytes; says how many were answered.
+    Crowd { count: u64, bytes: usize } -> "u64";
+    /// Answered when `Disperse` reaches its process: an asynchronous handler, beside which others are taken.
+    Linger(Bytes) -> "()";
+    /// How many linger.
+    Lingering() -> "u64";
+    Disperse() -> "()";
 }
 
 /// Does what it is told.
@@ -67,7 +77,10 @@ messages! {
     Chew,
     Feed,
     Exports,
-    FloodAndStop
+    FloodAndStop,
+    Linger,
+    Lingering,
+    Disperse
 ))]
 pub(crate) struct Peer {
     taken: (u64, u64),
@@ -85,6 +98,10 @@ impl Spawn for Peer {
         Ok(Peer::default())
     }
 }
+
+/// Closed by `Disperse`.
+static DISPERSED: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(0));
+static LINGERING: AtomicU64 = AtomicU64::new(0);
 
 /// Let go by `Release`.
 static RELEASED: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(0));
@@ -170,6 +187,16 @@ handle! {
         }
         lost
     });
+    Linger -> Later<()>: |this, Linger(bytes)| {
+        LINGERING.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move {
+            // Until then it keeps its bytes.
+            let _ = DISPERSED.acquire().await;
+            drop(bytes);
+        })
+    };
+    Lingering -> u64: |this, _| LINGERING.load(Ordering::Relaxed);
+    Disperse -> (): |this, _| DISPERSED.close();
     Never -> Later<()>: |this, _| Box::pin(std::future::pending());
     Myself -> Later<u64>: |this, Myself { me, count }| Box::pin(async move {
         for _ in 0..count {
@@ -193,7 +220,7 @@ pub(crate) struct Rushed {
 
 /// Floods those that the topology wires it to.
 #[derive(ProcActor)]
-#[proc_actor(messages(Rush, Settle))]
+#[proc_actor(messages(Rush, Settle, Aim, Crowd))]
 pub(crate) struct Flooder {
     whom: Vec<ProcAddr<Peer>>,
 }
@@ -217,11 +244,13 @@ impl Handler<Rush> for Flooder {
     type Result = ResponseFuture<Rushed>;
 
     fn handle(&mut self, Rush { count, bytes }: Rush, _: &mut Context<Self>) -> Self::Result {
-        let whom = self.whom[0].clone();
+        let all = self.whom.clone();
         Box::pin(async move {
+            let mut whom = all.iter().cycle();
             let body = Bytes::from(vec![1; bytes]);
             let mut rushed = Rushed { pid: std::process::id(), sent: 0, full: 0, left: 0 };
             for attempt in 0..count {
+                let whom = whom.next().unwrap();
                 // Most are refused and come back; what is left to the outbox overflows.
                 if attempt % 100 == 0 {
                     whom.do_send(Take(body.clone()));
@@ -245,7 +274,31 @@ impl Handler<Settle> for Flooder {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Settle, _: &mut Context<Self>) -> Self::Result {
-        let whom = self.whom[0].clone();
-        Box::pin(async move { whom.send(Take(Bytes::new())).await.unwrap() })
+        let all = self.whom.clone();
+        Box::pin(async move {
+            for whom in all {
+                whom.send(Take(Bytes::new())).await.unwrap();
+            }
+        })
+    }
+}
+
+impl Handler<Aim> for Flooder {
+    type Result = ();
+
+    fn handle(&mut self, Aim(whom): Aim, _: &mut Context<Self>) {
+        self.whom = whom;
+    }
+}
+
+impl Handler<Crowd> for Flooder {
+    type Result = ResponseFuture<u64>;
+
+    fn handle(&mut self, Crowd { count, bytes }: Crowd, _: &mut Context<Self>) -> Self::Result {
+        let (whom, body) = (self.whom[0].clone(), Bytes::from(vec![1; bytes]));
+        Box::pin(async move {
+            let asks: Vec<_> = (0..count).map(|_| whom.send(Linger(body.clone()))).collect();
+            join_all(asks).await.into_iter().filter(Result::is_ok).count() as u64
+        })
     }
 }

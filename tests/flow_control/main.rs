@@ -6,12 +6,15 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // A test; clippy knows only those with libtest.
 
 use libtest_mimic::Arguments;
+use procession::topology::Transport;
 
 #[macro_use]
 #[path = "../common/messages.rs"]
 mod messages;
 #[path = "../common/played.rs"]
 mod played;
+#[path = "../common/transports.rs"]
+mod transports;
 
 mod actors;
 mod deadlines;
@@ -36,6 +39,11 @@ fn main() -> std::process::ExitCode {
         latency::stories(),
         replies::stories(),
         slow::stories(),
+        // Those above run over what `auto` chooses: memory that is shared.
+        transports::over(Transport::Socket, deadlocks::stories),
+        transports::over(Transport::Socket, ends::stories),
+        transports::over(Transport::Socket, latency::stories),
+        transports::over(Transport::Socket, replies::stories),
     ];
     libtest_mimic::run(&arguments, stories.into_iter().flatten().collect()).exit_code()
 }

@@ -10,6 +10,7 @@ use procession::prelude::*;
 
 use crate::actors::{Peer, WhoAreYou, program};
 use crate::played::{played, without_a_child_left};
+use crate::transports::{set_transport, transport};
 
 /// Far more than any story takes; whoever runs into it has found a deadlock.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -18,7 +19,11 @@ pub(crate) fn story<F: Future<Output = procession::Result<()>>>(
     name: &'static str,
     play: impl FnOnce(Root) -> F + Send + 'static,
 ) -> Trial {
-    Trial::test(name, move || without_a_child_left(played(program(), PATIENCE, play)))
+    let transport = transport();
+    Trial::test(name, move || {
+        set_transport(transport);
+        without_a_child_left(played(program(), PATIENCE, play))
+    })
 }
 
 pub(crate) fn peer(process: &str, actor: &str) -> Process {
@@ -29,7 +34,12 @@ pub(crate) async fn deploy(
     root: &Root,
     processes: impl IntoIterator<Item = Process>,
 ) -> procession::Result<Running> {
-    root.deploy(processes.into_iter().fold(Topology::new("flow"), Topology::process)).await
+    root.deploy(processes.into_iter().fold(topology(), Topology::process)).await
+}
+
+/// An empty topology, over the pipes of the story.
+pub(crate) fn topology() -> Topology {
+    Topology::new("flow").transport(transport())
 }
 
 /// The process that an actor lives in.

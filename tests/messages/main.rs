@@ -15,6 +15,8 @@ mod cgroups;
 mod messages;
 #[path = "../common/played.rs"]
 mod played;
+#[path = "../common/transports.rs"]
+mod transports;
 
 mod actors;
 mod addresses;
@@ -58,11 +60,11 @@ fn main() -> std::process::ExitCode {
         faults::stories(),
         at_least_once::stories(),
         // What a pipe is made of must make no difference; the stories above run over what `auto` chooses.
-        stage::over(Transport::Socket, delivery::stories),
-        stage::over(Transport::Socket, windows::stories),
-        stage::over(Transport::Socket, faults::stories),
+        transports::over(Transport::Socket, delivery::stories),
+        transports::over(Transport::Socket, windows::stories),
+        transports::over(Transport::Socket, faults::stories),
         watching::stories(),
-        stage::over(Transport::Socket, at_least_once::stories),
+        transports::over(Transport::Socket, at_least_once::stories),
         linking::stories(),
         letters::stories(),
         lives::stories(),

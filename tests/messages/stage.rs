@@ -1,42 +1,22 @@
 //! Where a story plays: a root, the processes it deploys, and what it finds afterwards.
 
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
 use procession::address::Cause;
 use procession::prelude::*;
 use procession::runtime::{Event, Events};
-use procession::topology::Transport;
 
 use crate::actors::{Life, Probe, Release, WhoAreYou, program};
 use crate::played::{played, without_a_child_left};
+use crate::transports::{set_transport, transport};
 
 /// Far more than any story takes; whoever runs into it has found a hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What "at once" means on a busy machine.
 pub(crate) const AT_ONCE: Duration = Duration::from_secs(1);
-
-/// What the pipes of the story that is told or played are made of.
-static TRANSPORT: Mutex<Transport> = Mutex::new(Transport::Auto);
-
-fn transport() -> Transport {
-    *TRANSPORT.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn set_transport(transport: Transport) {
-    *TRANSPORT.lock().unwrap_or_else(PoisonError::into_inner) = transport;
-}
-
-/// The same stories, over pipes of another kind.
-pub(crate) fn over(other: Transport, stories: fn() -> Vec<Trial>) -> Vec<Trial> {
-    set_transport(other);
-    let stories = stories();
-    set_transport(Transport::Auto);
-    stories.into_iter().map(|story| story.with_kind(format!("{other:?}"))).collect()
-}
 
 pub(crate) fn story<F: Future<Output = procession::Result<()>>>(
     name: &'static str,
