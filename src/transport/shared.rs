@@ -80,6 +80,14 @@ impl SharedWire {
         self.bell.is_gone() || !self.asleep.replace(true) && self.incoming.borrow().await_bytes()
     }
 
+    /// Resolves when the peer has rung. That ended the sleep, whatever it was for: the flag is lowered, and a peer that was slow
+    /// between its look at the flag and lowering it may have rung for what was read before, so the next sleep is told anew.
+    async fn rung(&self) -> io::Result<()> {
+        self.bell.rung().await?;
+        self.asleep.set(false);
+        Ok(())
+    }
+
     /// From now on the peer rings when it has read. True if what was blocked is not any more.
     fn await_room(&self) -> bool {
         self.blocked.get() == Blocked::Ring && (self.bell.is_gone() || self.outgoing.borrow().await_room())
@@ -195,7 +203,7 @@ impl Wire for SharedWire {
             if self.await_bytes() {
                 break;
             }
-            self.bell.rung().await?;
+            self.rung().await?;
             self.check_batches(&self.incoming.borrow())?;
         }
         Ok(())
@@ -210,7 +218,7 @@ impl Wire for SharedWire {
                 Blocked::Ring => {}
             }
             if !self.await_room() {
-                self.bell.rung().await?;
+                self.rung().await?;
             }
         }
     }

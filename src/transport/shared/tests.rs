@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 use super::*;
 use crate::protocol::Limits;
@@ -14,8 +15,13 @@ use crate::transport::driver::{Ended, Lane, drive};
 /// Where the hostile side's words lie, as `docs/PROTOCOL.md` draws them: it writes into the second ring.
 const HEAD: u64 = 512;
 const BATCHES: u64 = 520;
+/// Whether this side sleeps and wants to be rung for it.
+const READER_SLEEPS: u64 = 512 + 256;
 /// What it has read of the first.
 const TAIL: u64 = 128;
+
+/// Far more than a wake takes.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An honest wire, and what a hostile peer has in its hands.
 struct Stage {
@@ -34,6 +40,12 @@ impl Stage {
 
     fn scribble(&self, at: u64, word: u64) {
         self.memory.write_all_at(&word.to_ne_bytes(), at).expect("written");
+    }
+
+    fn is_asleep(&self) -> bool {
+        let mut flag = [0; 4];
+        self.memory.read_exact_at(&mut flag, READER_SLEEPS).expect("read");
+        u32::from_ne_bytes(flag) != 0
     }
 
     fn say(&self, bytes: &[u8], descriptors: usize) {
@@ -59,6 +71,30 @@ impl Stage {
 fn violation_of(error: &io::Error) -> Option<Violation> {
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     error.get_ref().and_then(|inner| inner.downcast_ref()).copied()
+}
+
+/// A peer that was slow between its look at the flag of one sleep and lowering it lowers that of the next, and rings for
+/// what was read in between.
+#[tokio::test]
+async fn a_bell_for_what_was_read_before_does_not_spoil_the_next_sleep() {
+    let stage = Stage::new();
+    let sleep = stage.wire.readable();
+    tokio::pin!(sleep);
+    let mut look = async || {
+        tokio::select! {
+            biased;
+            _ = &mut sleep => panic!("there is nothing to read"),
+            () = tokio::task::yield_now() => stage.is_asleep(),
+        }
+    };
+    assert!(look().await);
+    stage.memory.write_all_at(&[0; 4], READER_SLEEPS).expect("written");
+    stage.say(&[0], 0);
+    let again = async { while !look().await {} };
+    tokio::time::timeout(PATIENCE, again).await.expect("the next sleep is told anew");
+    stage.scribble(HEAD, 1);
+    stage.say(&[0], 0);
+    tokio::time::timeout(PATIENCE, sleep).await.expect("it is rung for").expect("readable");
 }
 
 #[tokio::test]
