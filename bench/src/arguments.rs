@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 
-use crate::workloads::{Options, WORKLOADS};
+use crate::peers::Present;
+use crate::workloads::{Options, WORKLOADS, Workload};
 
 #[derive(Parser, Debug)]
 #[command(about = "Measures Procession beside the limits of the machine and its peers")]
 pub(crate) struct Arguments {
     /// What to measure; everything if nothing is named
-    #[arg(value_parser = PossibleValuesParser::new(WORKLOADS.iter().map(|workload| workload.name)))]
+    #[arg(value_parser = PossibleValuesParser::new(WORKLOADS.iter().map(named)))]
     pub(crate) workloads: Vec<String>,
     /// Few and short rounds, to see that it works
     #[arg(long)]
@@ -19,7 +20,7 @@ pub(crate) struct Arguments {
     /// One JSON object instead of tables
     #[arg(long)]
     pub(crate) json: bool,
-    /// Python's multiprocessing, too, where it can do the task; needs python3
+    /// Others, too, where they can do the task: Python's multiprocessing, remoc and tarpc, which are compiled then
     #[arg(long)]
     pub(crate) peers: bool,
     /// Draws the figures into this folder, an SVG for each workload
@@ -30,14 +31,25 @@ pub(crate) struct Arguments {
     pub(crate) rounds: Option<u16>,
 }
 
+/// With hyphens, as arguments are, or with the underscores of the JSON.
+fn named(workload: &Workload) -> PossibleValue {
+    let value = PossibleValue::new(workload.name);
+    match workload.name {
+        "ask_one_core" => value.alias("ask-one-core"),
+        "root_killed" => value.alias("root-killed"),
+        "fan_in" => value.alias("fan-in"),
+        _ => value,
+    }
+}
+
 impl Arguments {
     /// Whether a workload was asked for.
     pub(crate) fn wants(&self, name: &str) -> bool {
-        self.workloads.is_empty() || self.workloads.iter().any(|wanted| wanted == name)
+        self.workloads.is_empty() || self.workloads.iter().any(|wanted| wanted.replace('-', "_") == name)
     }
 
-    pub(crate) fn options(&self) -> Options {
-        Options { quick: self.quick, peers: self.peers, rounds: self.rounds.map(usize::from) }
+    pub(crate) fn options(&self, peers: Present) -> Options {
+        Options { quick: self.quick, peers, rounds: self.rounds.map(usize::from) }
     }
 }
 
@@ -53,11 +65,18 @@ mod tests {
     fn workloads_are_named_or_all_run() {
         let some = parse("ask tell --quick --json --rounds 5").expect("arguments");
         assert!(some.wants("ask") && some.wants("tell") && !some.wants("ask64"));
-        assert!(some.json && some.options().quick);
-        assert_eq!(some.options().rounds, Some(5));
+        assert!(some.json && some.options(Present::default()).quick);
+        assert_eq!(some.options(Present::default()).rounds, Some(5));
+        for Workload { name, .. } in WORKLOADS {
+            assert!(parse(&name.replace('_', "-")).expect("with hyphens").wants(name));
+        }
         let all = parse("").expect("arguments");
         assert!(WORKLOADS.iter().all(|workload| all.wants(workload.name)));
-        assert!(!all.json && !all.options().quick && all.options().rounds.is_none());
+        assert!(
+            !all.json
+                && !all.options(Present::default()).quick
+                && all.options(Present::default()).rounds.is_none()
+        );
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::part::{Failure, Part, Reading};
+use crate::part::{Failure, Part, Reading, Work};
 use crate::subjects::Subject;
 use crate::targets;
-use crate::workloads::{Comparison, Options, Outcome, PEERS};
+use crate::workloads::{Comparison, Options, Outcome};
 
 /// Rounds of a run that is to be published; odd, so that one is in the middle.
 const ROUNDS: usize = 7;
@@ -18,23 +18,34 @@ const QUICK_ROUNDS: usize = 3;
 
 pub(crate) fn run(comparison: &Comparison, options: Options) -> Outcome {
     let rounds = options.rounds.unwrap_or(if options.quick { QUICK_ROUNDS } else { ROUNDS });
-    let peers = PEERS.iter().filter(|(.., tasks)| options.peers && tasks.contains(&comparison.task));
-    let peers = peers.map(|(name, subject, _)| (*name, *subject));
+    let peers = options.peers.for_task(comparison.task).map(|peer| (peer.name, peer.subject));
     let subjects: Vec<(&str, Subject)> = comparison.subjects.iter().copied().chain(peers).collect();
     let mut readings: BTreeMap<&str, Vec<Reading>> = BTreeMap::new();
+    let mut failed: BTreeMap<&str, String> = BTreeMap::new();
     for _ in 0..rounds {
         for (name, subject) in &subjects {
-            readings.entry(name).or_default().push(part(comparison, *subject, options).run()?);
+            match part(comparison, *subject, options).run() {
+                Ok(reading) => readings.entry(name).or_default().push(reading),
+                // Somebody else's program may fail at what it is asked; the others go on.
+                Err(why) if matches!(subject, Subject::Program(_) | Subject::Python) => {
+                    failed.insert(name, why.to_string());
+                }
+                Err(why) => return Err(why),
+            }
         }
     }
     let names = subjects.iter().map(|(name, _)| *name);
     let readings: Vec<_> = names.filter_map(|name| Some((name, readings.remove(name)?))).collect();
-    summary(comparison, rounds, &readings)
+    let mut told = summary(comparison, rounds, &readings)?;
+    if !failed.is_empty() {
+        told["failed"] = json!(failed);
+    }
+    Ok(told)
 }
 
 fn part(comparison: &Comparison, subject: Subject, options: Options) -> Part {
     let Comparison { task, placement, .. } = *comparison;
-    Part { subject, task, placement, quick: options.quick, answers: false }
+    Part::new(subject, Work { task, placement, quick: options.quick })
 }
 
 /// The object of the workload: the figures as plain numbers, and what explains them beside them.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::comparison::spread_of;
 use crate::cores::Placement;
-use crate::part::{Failure, Part, Reading, Task};
+use crate::part::{Failure, Part, Reading, Task, Work};
 use crate::subjects::{Setting, Subject};
 use crate::workloads::{Options, Outcome};
 
@@ -61,14 +61,8 @@ fn steps(tasks: &[(u32, Task)], options: Options) -> Result<Steps, Failure> {
     for _ in 0..rounds {
         for ((_, task), readings) in tasks.iter().zip(&mut readings) {
             let subject = Subject::Procession(Setting::Defaults);
-            let part = Part {
-                subject,
-                task: *task,
-                placement: Placement::Anywhere,
-                quick: options.quick,
-                answers: false,
-            };
-            readings.push(part.run()?);
+            let work = Work { task: *task, placement: Placement::Anywhere, quick: options.quick };
+            readings.push(Part::new(subject, work).run()?);
         }
     }
     let steps = tasks.iter().zip(readings).map(|((count, _), readings)| (*count, middles(&readings)));

@@ -6,7 +6,6 @@
 mod arguments;
 mod blob;
 mod comparison;
-mod cores;
 mod drive;
 mod growth;
 mod latency;
@@ -14,6 +13,7 @@ mod metronome;
 mod orphans;
 mod other_end;
 mod part;
+mod peers;
 mod pipes;
 mod plots;
 mod processes;
@@ -27,7 +27,9 @@ use std::error::Error;
 use std::io::Write;
 
 use clap::Parser;
-use serde_json::{Map, json};
+use serde_json::{Map, Value};
+
+use procession_bench_clock::cores;
 
 use arguments::Arguments;
 use part::Part;
@@ -42,10 +44,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         return play(&part?);
     }
     let arguments = Arguments::parse();
-    let options = arguments.options();
+    let wanted: Vec<_> = WORKLOADS.iter().filter(|workload| arguments.wants(workload.name)).collect();
+    let tasks: Vec<_> = wanted.iter().filter_map(|workload| workload.task()).collect();
+    let asked_for = if arguments.peers { tasks.as_slice() } else { &[] };
+    let (present, absent) = peers::gather(asked_for, &mut std::io::stderr())?;
+    let options = arguments.options(present);
     let mut out = std::io::stdout();
     let mut measured = Map::new();
-    for workload in WORKLOADS.iter().filter(|workload| arguments.wants(workload.name)) {
+    for workload in wanted {
         let value = match &workload.kind {
             Kind::Compared(comparison) => comparison::run(comparison, options),
             Kind::Own(run) => run(options),
@@ -59,7 +65,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         measured.insert(workload.name.into(), value);
     }
     if arguments.json {
-        writeln!(out, "{:#}", json!({ "workloads": measured }))?;
+        let mut told = Map::from_iter([("workloads".to_owned(), measured.into())]);
+        if !absent.is_empty() {
+            let absent: Map<_, _> = absent.into_iter().map(|(name, why)| (name.into(), why.into())).collect();
+            told.insert("absent".into(), absent.into());
+        }
+        writeln!(out, "{:#}", Value::Object(told))?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use std::os::fd::AsFd;
 
 use crate::comparison::spread_of;
 use crate::cores::Placement;
-use crate::part::{Failure, Part, Task};
+use crate::part::{Failure, Part, Task, Work};
 use crate::processes::{BETWEEN_KILLS, random_moment};
 use crate::subjects::{self, Setting, Subject};
 use crate::workloads::{Options, Outcome};
@@ -48,15 +48,13 @@ pub(crate) fn run(options: Options) -> Outcome {
         ("procession", Subject::Procession(Setting::Defaults), trials),
         ("limit", Subject::Bare, trials),
     ];
-    if options.peers {
-        subjects.push(("python", Subject::Python, trials.min(PYTHON_TRIALS)));
-    }
+    let peers = options.peers.for_task(Task::RootKilled(count));
+    subjects.extend(peers.map(|peer| (peer.name, peer.subject, trials.min(PYTHON_TRIALS))));
     let (mut told, mut spread, mut details) = (Map::new(), Map::new(), Map::new());
     let mut verdict = String::new();
     for (name, subject, trials) in subjects {
         let task = Task::RootKilled(count);
-        let part =
-            Part { subject, task, placement: Placement::Anywhere, quick: options.quick, answers: false };
+        let part = Part::new(subject, Work { task, placement: Placement::Anywhere, quick: options.quick });
         let found = (0..trials).map(|_| trial(&part)).collect::<Result<Vec<Trial>, Failure>>()?;
         let times = found.iter().map(|trial| trial.last_gone.as_secs_f64() * 1e3).collect();
         let (least, middle, most) = spread_of(times).ok_or("no trial was made")?;

@@ -29,17 +29,17 @@ fn compared(fields: &Map<String, Value>, text: &mut String) {
     for name in in_order(spread) {
         let value = number(fields.get(name));
         let (least, most) = (number(spread[name].get(0)), number(spread[name].get(1)));
-        let ratio = value / limit;
+        let ratio = if limit.is_nan() { String::new() } else { format!("{:>7.2} x limit", value / limit) };
         // Writing to a String does not fail.
-        let _ = write!(
-            text,
-            "  {name:<24} {value:>9.2} {unit:<5}  {least:>9.2} .. {most:<9.2} {ratio:>7.2} x limit"
-        );
+        let _ = write!(text, "  {name:<24} {value:>9.2} {unit:<5}  {least:>9.2} .. {most:<9.2} {ratio}");
         if let Some(Value::Object(details)) = fields.get("details").and_then(|details| details.get(name)) {
             let told = details.iter().map(|(name, value)| format!("{name} {:.2}", number(Some(value))));
             let _ = write!(text, "   {}", told.collect::<Vec<_>>().join("  "));
         }
         text.push('\n');
+    }
+    for (name, why) in fields.get("failed").and_then(Value::as_object).into_iter().flatten() {
+        let _ = writeln!(text, "  {name} failed: {}", why.as_str().unwrap_or_default());
     }
     words(fields.get("targets"), 1, text);
 }

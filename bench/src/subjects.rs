@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::other_end::end_with_parent;
 use crate::part::{Failure, Part, Reading};
+use crate::peers::{self, Program};
 
 pub(crate) use ours::Setting;
 
@@ -45,6 +46,8 @@ pub(crate) enum Subject {
     IpcChannelThreads,
     /// Python's multiprocessing, with spawned children.
     Python,
+    /// A peer in a program of its own.
+    Program(Program),
 }
 
 /// Plays a part in this process; `None` if it only answered.
@@ -64,6 +67,7 @@ pub(crate) fn play(part: &Part) -> Result<Option<Reading>, Failure> {
         Subject::ActixThread | Subject::ActixArbiters => threads::measure(part),
         Subject::IpcChannel | Subject::IpcChannelShared | Subject::IpcChannelThreads => ipc::measure(part),
         Subject::Python => python::measure(part),
+        Subject::Program(program) => peers::measure(part, program),
     };
     reading.map(Some)
 }

@@ -70,6 +70,8 @@ pub(crate) const IDLE: &[Target] = &[
 
 pub(crate) const FAN_IN: &[Target] = &[];
 
+pub(crate) const CONTROL: &[Target] = &[Target { of: "procession", must: &[Most(10.0)], aim: &[Most(2.0)] }];
+
 impl Bound {
     /// Whether it holds; `None` where what it is compared with was not measured.
     fn holds(self, value: f64, figures: &BTreeMap<String, f64>) -> Option<bool> {

@@ -9,6 +9,7 @@ use crate::growth;
 use crate::latency;
 use crate::orphans;
 use crate::part::{Failure, Task};
+use crate::peers::Present;
 use crate::pipes;
 use crate::subjects::{Setting, Subject};
 use crate::targets::{self, Target};
@@ -18,18 +19,11 @@ use crate::targets::{self, Target};
 pub(crate) struct Options {
     /// Fewer rounds and less time: to see that it works, not to publish.
     pub(crate) quick: bool,
-    /// With [`PEERS`].
-    pub(crate) peers: bool,
+    /// Who takes part because `--peers` asked for it.
+    pub(crate) peers: Present,
     /// How many rounds, if it was said.
     pub(crate) rounds: Option<usize>,
 }
-
-/// Who takes part only where it was asked for, and the tasks that they can do.
-pub(crate) const PEERS: &[(&str, Subject, &[Task])] = &[(
-    "python",
-    Subject::Python,
-    &[Task::Ask, Task::Tell, Task::Payload, Task::Spawn, Task::Restart, Task::Down, Task::Stop(STOPPED)],
-)];
 
 pub(crate) type Outcome = Result<Value, Failure>;
 
@@ -39,6 +33,16 @@ pub(crate) struct Workload {
     pub(crate) name: &'static str,
     /// How.
     pub(crate) kind: Kind,
+}
+
+impl Workload {
+    /// The task of its peers.
+    pub(crate) fn task(&self) -> Option<Task> {
+        match &self.kind {
+            Kind::Compared(comparison) => Some(comparison.task),
+            Kind::Own(_) => (self.name == "root_killed").then_some(Task::RootKilled(0)),
+        }
+    }
 }
 
 /// How a workload is measured.
@@ -78,13 +82,14 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload { name: "root_killed", kind: Kind::Own(orphans::run) },
     compared("idle", Task::Idle, Placement::Anywhere, "MiB", targets::IDLE, PROCESSES),
     compared("fan_in", Task::FanIn, Placement::Anywhere, "M/s", targets::FAN_IN, FAN_IN),
+    compared("control", Task::Control, Placement::Anywhere, "ms", targets::CONTROL, CONTROL),
     Workload { name: "growth", kind: Kind::Own(growth::run) },
     Workload { name: "latency", kind: Kind::Own(latency::run) },
     Workload { name: "pipes", kind: Kind::Own(pipes::run) },
 ];
 
 /// Processes that are stopped together.
-const STOPPED: u16 = 200;
+pub(crate) const STOPPED: u16 = 200;
 
 type Subjects = &'static [(&'static str, Subject)];
 
@@ -156,6 +161,8 @@ const PROCESSES: Subjects = &[("procession", DEFAULTS), ("limit", Subject::Bare)
 
 const FAN_IN: Subjects =
     &[("procession", DEFAULTS), ("limit", Subject::Bare), ("actix_arbiters", Subject::ActixArbiters)];
+
+const CONTROL: Subjects = &[("procession", DEFAULTS), ("procession_socket", OURS)];
 
 const fn compared(
     name: &'static str,

@@ -5,11 +5,11 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::part::Failure;
+use crate::work::Failure;
 
 /// Where the two ends are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Placement {
+pub enum Placement {
     /// Each on a core of its own.
     TwoCores,
     /// Both on one.
@@ -20,12 +20,12 @@ pub(crate) enum Placement {
 
 impl Placement {
     /// The core of the end that measures.
-    pub(crate) fn near(self) -> Result<Option<usize>, Failure> {
+    pub fn near(self) -> Result<Option<usize>, Failure> {
         self.core(0)
     }
 
     /// The core of the end that answers.
-    pub(crate) fn far(self) -> Result<Option<usize>, Failure> {
+    pub fn far(self) -> Result<Option<usize>, Failure> {
         self.core(1)
     }
 
@@ -49,7 +49,7 @@ fn online() -> Result<Vec<usize>, Failure> {
 }
 
 /// Keeps this thread, and the threads and processes that it starts from now on, on one core.
-pub(crate) fn pin(core: Option<usize>) -> Result<(), Failure> {
+pub fn pin(core: Option<usize>) -> Result<(), Failure> {
     let Some(core) = core else { return Ok(()) };
     let mut cores = CpuSet::new();
     cores.set(core)?;

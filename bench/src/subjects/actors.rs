@@ -10,6 +10,8 @@ use procession::prelude::*;
 use procession::protocol::BusyPoll;
 use procession::transport::polling;
 
+pub(super) use procession_bench_clock::drive::{WORDS, Words, confirmed};
+
 use crate::cores;
 use crate::drive;
 use crate::part::Failure;
@@ -18,9 +20,6 @@ use crate::part::Failure;
 #[derive(Clone, Copy, Debug, Message, Serialize, Deserialize)]
 #[rtype(result = "Words")]
 pub(super) struct Echo(pub(super) Words);
-
-/// Sixty-four bytes.
-pub(super) type Words = [u64; 8];
 
 /// Sixty-four bytes that want no answer.
 #[derive(Clone, Copy, Debug, Message, Serialize, Deserialize)]
@@ -250,12 +249,4 @@ impl Handler<Confirm> for Receiver {
     fn handle(&mut self, _: Confirm, _: &mut Context<Self>) -> u64 {
         NOTES.take()
     }
-}
-
-/// The content of a message. Notes are counted by its first word.
-pub(super) const WORDS: Words = [1; 8];
-
-/// That nothing was lost on the way.
-pub(super) fn confirmed(found: u64, count: u64) -> Result<(), Failure> {
-    if found == count { Ok(()) } else { Err(format!("{found} of {count} messages arrived").into()) }
 }

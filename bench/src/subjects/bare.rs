@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::cores;
 use crate::drive::{self, MESSAGE};
-use crate::other_end::OtherEnd;
+use crate::other_end::{OtherEnd, other_end};
 use crate::part::{Failure, Part, Reading, Task};
 use crate::processes;
 
@@ -37,7 +37,7 @@ pub(super) fn measure(part: &Part) -> Result<Reading, Failure> {
 /// A process that has answered once.
 fn answered(part: &Part) -> Result<(OtherEnd, UnixStream), Failure> {
     let (mut near, far) = UnixStream::pair()?;
-    let other = OtherEnd::start(part, OwnedFd::from(far))?;
+    let other = other_end(part, OwnedFd::from(far))?;
     near.write_all(&[1; MESSAGE])?;
     near.read_exact(&mut [0; MESSAGE])?;
     Ok((other, near))

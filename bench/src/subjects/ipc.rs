@@ -12,7 +12,7 @@ use super::Subject;
 use super::actors::{WORDS, Words};
 use crate::cores;
 use crate::drive::{self, OUTSTANDING, PAYLOAD, at_once};
-use crate::other_end::OtherEnd;
+use crate::other_end::{OtherEnd, other_end};
 use crate::part::{Failure, Part, Reading, Task};
 
 /// What the end that answers sends to the one that measures.
@@ -58,7 +58,7 @@ fn start(part: &Part) -> Result<(OtherEnd, Channels), Failure> {
     let (server, name) = IpcOneShotServer::<Channels>::new()?;
     // The name of the server goes where other parts have their connection.
     let (reader, mut writer) = std::io::pipe()?;
-    let other = OtherEnd::start(part, reader)?;
+    let other = other_end(part, reader)?;
     std::io::Write::write_all(&mut writer, name.as_bytes())?;
     drop(writer);
     Ok((other, server.accept()?.1))

@@ -57,6 +57,7 @@ pub(super) fn measure(part: &Part, setting: Setting) -> Result<Reading, Failure>
         Task::RootKilled(_) => Err("it is measured from outside".into()),
         Task::Idle => lives::idle(&root, part, setting).await,
         Task::FanIn => many::fan_in(&root, part, setting).await,
+        Task::Control => many::control(&root, part, setting).await,
         Task::AmongProcesses(count) => growth::processes(&root, part, setting, count).await,
         Task::AmongActors(count) => growth::actors(&root, part, setting, count).await,
     })

@@ -5,7 +5,7 @@ use std::io;
 
 use crate::cores::{self, Placement};
 use crate::drive::{self, MESSAGE, OUTSTANDING, PAYLOAD, at_once};
-use crate::other_end::OtherEnd;
+use crate::other_end::other_end;
 use crate::part::{Failure, Part, Reading, Task};
 use crate::ring::{self, End};
 
@@ -16,7 +16,7 @@ pub(super) fn measure(part: &Part) -> Result<Reading, Failure> {
     let memory = ring::memory()?;
     let mut near = end(part, &memory, true)?;
     // It waits for more until it is killed.
-    let _other = OtherEnd::start(part, memory)?;
+    let _other = other_end(part, memory)?;
     cores::pin(part.placement.near()?)?;
     at_once(drive(part, &mut near))
 }

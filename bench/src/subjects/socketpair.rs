@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use super::Subject;
 use crate::cores;
 use crate::drive::{self, MESSAGE, OUTSTANDING, PAYLOAD, at_once};
-use crate::other_end::OtherEnd;
+use crate::other_end::other_end;
 use crate::part::{Failure, Part, Reading, Task};
 
 /// What is written and read at once where messages are gathered.
@@ -16,7 +16,7 @@ const BUFFER: usize = 64 << 10;
 
 pub(super) fn measure(part: &Part) -> Result<Reading, Failure> {
     let (near, far) = UnixStream::pair()?;
-    let _other = OtherEnd::start(part, OwnedFd::from(far))?;
+    let _other = other_end(part, OwnedFd::from(far))?;
     cores::pin(part.placement.near()?)?;
     let end = End::new(near, part)?;
     at_once(drive(part, &end))

@@ -13,12 +13,12 @@ use procession::sys::poll::{Interest, poll_one};
 use super::answered;
 use crate::drive;
 use crate::other_end::OtherEnd;
-use crate::part::{Failure, Part, Reading, Task};
+use crate::part::{Failure, Part, Reading, Task, Work};
 use crate::processes::{BETWEEN_KILLS, random_moment};
 
 fn many(part: &Part, count: u16) -> Result<Vec<(OtherEnd, UnixStream)>, Failure> {
     // They are those that do nothing, not those that start others.
-    let idle = Part { task: Task::Idle, ..*part };
+    let idle = Part { work: Work { task: Task::Idle, ..part.work }, ..*part };
     (0..count).map(|_| answered(&idle)).collect()
 }
 
@@ -44,7 +44,7 @@ pub(super) fn be_killed(part: &Part, count: u16) -> Result<(), Failure> {
 
 /// From SIGKILL until the pidfd says so and the process is reaped.
 pub(super) fn down(part: &Part) -> Result<Reading, Failure> {
-    let idle = Part { task: Task::Idle, ..*part };
+    let idle = Part { work: Work { task: Task::Idle, ..part.work }, ..*part };
     let mut times = Vec::new();
     for _ in 0..part.kills() {
         let (other, _socket) = answered(&idle)?;

@@ -61,8 +61,20 @@ impl Handler<Down> for Ear {
     }
 }
 
-/// Longer than any end takes to be told; nobody asks meanwhile, since an ask would wake whoever is to be told.
+/// Longer than an end takes to be told on a machine that has time; nobody asks meanwhile, since an ask would wake whoever is to be told.
 const TOLD: Duration = Duration::from_millis(40);
+
+/// When a watcher was told, by the clock of the machine.
+async fn was_told(watcher: &ProcAddr<Receiver>) -> Result<Duration, Failure> {
+    let begin = Instant::now();
+    while begin.elapsed() < PATIENCE {
+        tokio::time::sleep(TOLD).await;
+        if let Some(heard) = watcher.send(WasDown).await? {
+            return Ok(Duration::from_nanos(heard));
+        }
+    }
+    Err("the watcher was not told".into())
+}
 
 /// From SIGKILL until an actor of another worker is told, and until one of the root is.
 pub(super) async fn down(root: &Root, part: &Part, setting: Setting) -> Result<Reading, Failure> {
@@ -87,9 +99,7 @@ pub(super) async fn down(root: &Root, part: &Part, setting: Setting) -> Result<R
         kill(pid, Signal::SIGKILL)?;
         let heard = tokio::time::timeout(PATIENCE, told.recv()).await?;
         here.push(heard.ok_or("the ear is gone")?.saturating_sub(before));
-        tokio::time::sleep(TOLD).await;
-        let heard = watcher.send(WasDown).await?.ok_or("the watcher was not told")?;
-        there.push(Duration::from_nanos(heard).saturating_sub(before));
+        there.push(was_told(&watcher).await?.saturating_sub(before));
     }
     running.shutdown().await?;
     let here = drive::tail_ms(here);
