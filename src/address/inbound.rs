@@ -275,7 +275,7 @@ impl<M: ProcMessage> AnswerTo<M::Result> for Answer<M> {
 
     fn hand_over(self: Box<Self>, aside: Aside) -> Option<Arc<dyn Outcome>> {
         match *self {
-            Answer::Remote(ticket) if ticket.arrival().is_some() => {
+            Answer::Remote(ticket) if ticket.is_answered_here() => {
                 Some(relay(Answer::<M>::Remote(ticket), aside))
             }
             Answer::Remote(ticket) => {

@@ -13,6 +13,7 @@ use super::actor::{ProcActor, ProcMessage};
 use super::inbound::Answer;
 use super::later::Dropped;
 use super::responder::AnswerTo;
+use crate::process::handling::Aside;
 use crate::process::routing::Outcome;
 use crate::protocol::wire::{Cause, Failure};
 
@@ -74,8 +75,8 @@ impl<M: ProcMessage> AnswerTo<M::Result> for Deferred<M> {
         self.answer.reply(result);
     }
 
-    fn hand_over(self: Box<Self>) -> Option<Arc<dyn Outcome>> {
-        Box::new(self.answer).hand_over()
+    fn hand_over(self: Box<Self>, aside: Aside) -> Option<Arc<dyn Outcome>> {
+        Box::new(self.answer).hand_over(aside)
     }
 
     /// Its responder may be dropped in the middle of the actor's end, before what says that the life is over.

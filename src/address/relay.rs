@@ -2,7 +2,8 @@
 //! goes on from here.
 //!
 //! So it is with a message that is delivered at least once: its reply acknowledges it, on the connection on which it came.
-//! Until then it is kept by its sender, so the death of this process in between has it handled again, as it should be.
+//! Until then it is kept by its sender, so the death of this process in between has it handled again, as it should be. And
+//! so it is with one that came as JSON, whose sender reads no other answer.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

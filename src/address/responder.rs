@@ -22,7 +22,7 @@ use super::context;
 use super::desk;
 use super::target::Target;
 use crate::codec;
-use crate::codec::descriptor::MAX_DESCRIPTORS;
+use crate::codec::descriptor::{self, MAX_DESCRIPTORS};
 use crate::codec::shape;
 use crate::process::handling::{self, Aside};
 use crate::process::routing::{Arrival, Outcome, Peer};
@@ -106,8 +106,8 @@ enum Asker {
     Here,
     /// Nobody waits.
     Nobody,
-    /// It was delivered at least once.
-    AtLeastOnce,
+    /// Another process, to which only this one can answer: at least once, or as JSON.
+    Relayed,
 }
 
 /// Answers whoever asked, without the type of the message.
@@ -129,11 +129,11 @@ impl<R: Send + 'static> Later<R> {
 
 impl Asker {
     fn current() -> Asker {
-        if Arrival::current().is_some() {
-            return Asker::AtLeastOnce;
+        let asked = handling::asked();
+        if Arrival::current().is_some() || asked.is_some_and(|asked| asked.relayed) {
+            return Asker::Relayed;
         }
         let Some(_) = handling::sender() else { return Asker::Here };
-        let asked = handling::asked();
         let found = asked.and_then(|asked| {
             let peer = context::current()?.connection(asked.connection)?;
             Some(Asker::There(peer, asked.correlation))
@@ -197,8 +197,8 @@ impl<R> Duty<R> {
             (_, Asker::Nobody) => {
                 Ok(Place { desk: Default::default(), ticket: ReplyTicket::Nobody, hand: 0 })
             }
-            // At least once, this process acknowledges what it handled: the answer comes here, and goes on.
-            (_, Asker::Here | Asker::AtLeastOnce) => desk::reserve(),
+            // The answer comes here, and goes on.
+            (_, Asker::Here | Asker::Relayed) => desk::reserve(),
             (_, Asker::There(peer, correlation)) => peer
                 .reply_place(*correlation)
                 .ok_or("the asker's process can't be answered by others".to_owned()),
@@ -393,6 +393,12 @@ impl<R: Send + 'static> Serialize for Responder<R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             return Err(S::Error::custom("a responder can't be written to a file"));
+        }
+        // A dead letter keeps the bytes of its message; who asked is told by the drop of the message itself.
+        if !descriptor::is_sending() {
+            return Err(S::Error::custom(
+                "a responder goes with a message that is sent, and with nothing else",
+            ));
         }
         match &self.way {
             Way::Here(duty) => duty.send().map_err(S::Error::custom)?.serialize(serializer),

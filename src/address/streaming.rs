@@ -35,7 +35,7 @@ use super::context;
 use super::desk;
 use super::request::sleep_until;
 use super::target::Target;
-use crate::codec::shape;
+use crate::codec::{descriptor, shape};
 use crate::protocol::streams::{Credit, StreamId};
 use crate::protocol::wire::{Cause, Failure, Verdict};
 
@@ -250,6 +250,10 @@ where
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             return Err(S::Error::custom("a stream can't be written to a file"));
+        }
+        // A dead letter keeps the bytes of its message; the stream ends with the message itself.
+        if !descriptor::is_sending() {
+            return Err(S::Error::custom("a stream goes with a message that is sent, and with nothing else"));
         }
         let mut state: MutexGuard<'_, _> = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (target, stream) = match &mut *state {

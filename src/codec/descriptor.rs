@@ -201,6 +201,11 @@ impl PartialEq for Carried {
 
 impl Eq for Carried {}
 
+/// Whether a message is being encoded to be sent, and not to be looked at, as that of a dead letter is.
+pub(crate) fn is_sending() -> bool {
+    TABLE.with_borrow(|table| matches!(table, Table::Sending { .. }))
+}
+
 /// Runs `encode`; descriptors that it encodes, at most so many, are collected.
 #[inline]
 pub(crate) fn sending<R>(most: usize, encode: impl FnOnce() -> R) -> (R, Vec<Carried>) {

@@ -58,6 +58,8 @@ pub struct Asked {
     pub connection: u64,
     /// The call's number on it.
     pub correlation: u64,
+    /// Whether the answer of another process must come to this one and go on from here.
+    pub relayed: bool,
 }
 
 /// What a thread is about.

@@ -58,6 +58,10 @@ messages! {
     Ponder(u64) -> "u64";
     /// Answers all that ponder.
     Decide() -> "usize";
+    /// Has another answer all that ponder here, long after they were asked.
+    LetDecide(ProcAddr<Spring>) -> "usize";
+    /// Gives back whatever ponders here.
+    TakeBack() -> "Vec<Responder<u64>>";
     /// Forgets all that ponder.
     Forget() -> "usize";
     /// Lets another answer, perhaps through further ones.
@@ -219,8 +223,9 @@ fn counted<T: Send + 'static, E: Send + 'static>(
 #[derive(Default, ProcActor)]
 #[proc_actor(messages(
     WhoAreYou, ReadOut, GiveSour, Count, Texts, Fail, Stall, Trip, Thorny, Later_, Perhaps, Tally, Await,
-    Drink, Sip, Panic, Stop, Release, Waiting, Pipes, Blobs, Ponder, Decide, Forget, Delegate, Task, Lend,
-    LendTask, Sum, Hold, AskKeeper, Kept, Cancelled, Settle, Order, Report, Walk, Stride
+    Drink, Sip, Panic, Stop, Release, Waiting, Pipes, Blobs, Ponder, Decide, LetDecide, TakeBack, Forget,
+    Delegate, Task, Lend, LendTask, Sum, Hold, AskKeeper, Kept, Cancelled, Settle, Order, Report, Walk,
+    Stride
 ))]
 pub(crate) struct Spring {
     pondering: Vec<(u64, Responder<u64>)>,
@@ -324,6 +329,13 @@ handle! {
     Decide -> usize: |this, _, _| {
         let all = std::mem::take(&mut this.pondering);
         all.into_iter().map(|(value, responder)| responder.answer(value * 2)).count()
+    };
+    LetDecide -> usize: |this, LetDecide(whom), _| {
+        let all = std::mem::take(&mut this.pondering).into_iter();
+        all.map(|(value, responder)| whom.do_send(Task { value, to: vec![], how: How::Answer, responder })).count()
+    };
+    TakeBack -> MessageResult<TakeBack>: |this, _, _| {
+        MessageResult(std::mem::take(&mut this.pondering).into_iter().map(|(_, responder)| responder).collect())
     };
     Report -> (): |this, Report(name, whom), _| trace::on_finished(&name, move |span| whom.do_send(span));
     Stride -> (): |this, _, _| ();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use libtest_mimic::Trial;
-use procession::address::Cause;
+use procession::address::{Cause, Failure, JsonError};
 use procession::codec;
 use procession::prelude::*;
 
@@ -17,6 +17,8 @@ pub(crate) fn stories() -> Vec<Trial> {
     vec![
         story("h40_a_responder_that_is_kept_answers_later_and_dropped_says_no_reply", kept),
         story("a_responder_answers_from_a_third_process", delegated),
+        story("a_responder_that_was_kept_may_go_to_whoever_asked", kept_and_sent_back),
+        story("one_that_asks_by_json_is_answered_by_others", by_json),
         story("h40_wherever_a_responder_is_lost_the_asker_is_told", lost),
         story("the_death_of_who_passed_a_responder_on_harms_nobody", passed_on),
         story("m7_the_deadline_and_the_cancellation_of_the_ask_stand", late),
@@ -87,6 +89,45 @@ async fn delegated(root: Root) -> procession::Result<()> {
             assert_eq!(answer?, value as u64 * 2, "{to:?}");
         }
     }
+    running.shutdown().await
+}
+
+async fn kept_and_sent_back(root: Root) -> procession::Result<()> {
+    let (running, [a, _, _]) = three(&root).await?;
+    let here = ProcAddr::export(Spring::default().start())?;
+    let asked = join_all((0..20).map(|value| a.send(Ponder(value))));
+    // To the asker's own process, in a message and in a reply: each is encoded for the connection on which was asked.
+    let decided = async {
+        let mut decided = 0;
+        while decided < 20 {
+            decided += a.send(LetDecide(here.clone())).await.unwrap();
+        }
+    };
+    let (answers, ()) = tokio::join!(asked, decided);
+    for (value, answer) in answers.into_iter().enumerate() {
+        assert_eq!(answer?, value as u64 * 2);
+    }
+    let (answer, ()) = tokio::join!(a.send(Ponder(1)), async {
+        let mut back = Vec::new();
+        while back.is_empty() {
+            back = a.send(TakeBack).await.unwrap();
+        }
+        back.into_iter().for_each(|responder| responder.answer(7));
+    });
+    assert_eq!(answer?, 7);
+    running.shutdown().await
+}
+
+async fn by_json(root: Root) -> procession::Result<()> {
+    let (running, [a, b, _]) = three(&root).await?;
+    let asked = a.send_json("Ponder", &serde_json::json!(4));
+    let decided = async { while a.send(LetDecide(b.clone())).await.unwrap() == 0 {} };
+    let (answer, ()) = tokio::join!(asked, decided);
+    assert_eq!(answer.unwrap(), serde_json::json!(8));
+    // Where the message with the responder can't go, the asker hears so at once: b is no name that a may look up.
+    let ask = Delegate { value: 4, to: vec![b], how: How::Answer };
+    let error = a.send_json("Delegate", &serde_json::to_value(&ask).unwrap()).await.unwrap_err();
+    assert!(matches!(error, JsonError::Send(Failure { cause: Cause::NoReply, .. })), "{error}");
     running.shutdown().await
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use procession::codec;
 use procession::prelude::*;
-use procession::runtime::{Event, Events};
+use procession::runtime::{Event, Events, Launched};
 use procession::topology::OnViolation;
 
 use crate::actors::*;
@@ -33,9 +33,7 @@ fn impostor(role: &str) -> Process {
 async fn stage(root: &Root, impostor: Process) -> procession::Result<(Running, ProcAddr<Spring>, Events)> {
     let plan =
         Topology::new("streams").process(spring("left", "a")).process(impostor).plan(&root.catalog())?;
-    let (running, started) = root.launch(plan).await?;
-    let events = running.events();
-    drop(started);
+    let Launched { running, events, .. } = root.launch(plan).await?;
     let a = running.addr("a")?;
     Ok((running, a, events))
 }

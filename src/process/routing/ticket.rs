@@ -141,7 +141,15 @@ impl Ticket {
     /// Which call it is to answer.
     #[inline]
     pub fn asked(&self) -> Option<Asked> {
-        self.correlation.map(|correlation| Asked { connection: self.peer.number, correlation })
+        let (connection, relayed) = (self.peer.number, self.is_answered_here());
+        self.correlation.map(|correlation| Asked { connection, correlation, relayed })
+    }
+
+    /// Whether nobody else can answer it directly: the reply acknowledges the message, or goes as JSON, which only its own
+    /// process knows.
+    #[inline]
+    pub fn is_answered_here(&self) -> bool {
+        self.numbered.is_some() || self.as_json
     }
 
     /// Somebody else answers it, by another way: nothing more is said about it here.
