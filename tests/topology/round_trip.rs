@@ -7,7 +7,8 @@ use std::time::Duration;
 use procession::protocol::{Delivery, OnPanic};
 use procession::supervision::{AutoShutdown, Backoff, Intensity, Policy, Shutdown, Strategy as Restarting};
 use procession::topology::{
-    Actors, DeclaredActor, Defaults, Group, OnHang, OnViolation, Process, Restart, Topology, Transport,
+    Actors, DeclaredActor, Defaults, Group, Namespace, OnHang, OnViolation, Process, Restart, Topology,
+    Transport,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -155,9 +156,12 @@ fn value() -> impl Strategy<Value = Value> {
 fn process() -> impl Strategy<Value = Process> {
     let actors = prop::collection::btree_set(name(), 0..4)
         .prop_flat_map(|names| names.into_iter().map(actor).collect::<Vec<_>>());
-    let own = (name(), actors, option::of(any::<u32>()), vec(any::<String>(), 0..3), any::<bool>());
-    settings!(own.prop_map(|(name, actors, replicas, args, significant)| {
+    let edges = prop::collection::btree_map(name(), vec(any::<String>(), 0..3), 0..3);
+    let own = (name(), actors, option::of(any::<u32>()), vec(any::<String>(), 0..3), any::<bool>(), edges);
+    settings!(own.prop_map(|(name, actors, replicas, args, significant, edges)| {
         let process = Process::new(name).args(args).significant(significant);
+        let process =
+            edges.into_iter().fold(process, |process, (to, messages)| process.may_send(to, messages));
         let process = replicas.into_iter().fold(process, Process::replicas);
         actors.into_iter().fold(process, Process::declare)
     }))
@@ -193,11 +197,25 @@ fn part() -> impl Strategy<Value = Part> {
     })
 }
 
+fn namespaces() -> impl Strategy<Value = Vec<Namespace>> {
+    let whom =
+        || vec(prop_oneof![3 => name(), 1 => Just("*".to_owned()), 1 => Just("room-*".to_owned())], 0..3);
+    let rights = (whom(), whom(), option::of(any::<u32>()));
+    prop::collection::btree_map(name(), rights, 0..3).prop_map(|namespaces| {
+        let namespaces = namespaces.into_iter().map(|(name, (register, lookup, most))| {
+            let namespace = Namespace::new(name).register(register).lookup(lookup);
+            most.into_iter().fold(namespace, Namespace::most)
+        });
+        namespaces.collect()
+    })
+}
+
 fn topology() -> impl Strategy<Value = Topology> {
-    let top = (name(), restart(), option::of(auto_shutdown()));
+    let top = (name(), restart(), option::of(auto_shutdown()), namespaces());
     (top, settings!(Just(Defaults::new())).boxed(), vec(part(), 0..4)).prop_map(
-        |((name, restart, auto_shutdown), defaults, parts)| {
+        |((name, restart, auto_shutdown, namespaces), defaults, parts)| {
             let topology = Topology::new(name).restart(restart).defaults(defaults);
+            let topology = namespaces.into_iter().fold(topology, Topology::namespace);
             let topology = auto_shutdown.into_iter().fold(topology, Topology::auto_shutdown);
             unique(parts).fold(topology, |topology, part| match part {
                 Part::Process(process) => topology.process(process),
