@@ -2,8 +2,9 @@
 //! by those who were not asked.
 //!
 //! ```text
-//!  other processes --Claim, Pull, Cancel--> Clerk, an actor of the runtime --> Desk: streams by their number
+//!  other processes --Claim, Pull, Cancel--> Clerk, an actor of the runtime --> Desk: a shelf of streams
 //!                  --Hold, Answer--------->                                         asks by their ticket
+//!                  --Released------------->                                         responders that are held here
 //! ```
 //!
 //! One for each process, exported like any actor, so a stream costs no channel, and a process that gives none nothing but one
@@ -11,32 +12,32 @@
 
 mod asks;
 mod clerk;
+mod holding;
 mod source;
 
-pub(super) use asks::{bind, release, reserve};
+pub(super) use asks::{bind, extend, give_up, release, reserve};
 pub use clerk::serve;
-pub(super) use clerk::{ask, tell};
+pub(super) use clerk::{accuse, ask, tell};
+pub(super) use holding::{Held, hold};
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::asks::Ask;
-use self::source::{Owner, Source};
+use self::holding::Holding;
+use self::source::Source;
 use super::streaming::{Feed, Life};
 use super::target::Target;
 use crate::id::{ActorId, Incarnation, ProcessId, ProcessName};
 use crate::process::routing::{Behind, Router, Watcher};
 use crate::protocol::responders::ReplyTicket;
-use crate::protocol::streams::{Batch, End, Pull, StreamId};
+use crate::protocol::streams::{Batch, Consumer, End, Pull, Shelf, StreamId, Wrong};
 use crate::protocol::watching::EndReason;
 use crate::protocol::wire::{Cause, Failure};
 
 /// The name of the clerk's type.
 pub(super) const CLERK: &str = "procession::Clerk";
-
-/// Streams that a process may have given and not ended: what a peer that asks for streams and never pulls can make it keep.
-const MOST_STREAMS: usize = 16 << 10;
 
 /// See the [module](self).
 pub(super) struct Desk {
@@ -45,12 +46,12 @@ pub(super) struct Desk {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
-    sources: FxHashMap<u64, Arc<Source>>,
+    shelf: Shelf<Arc<Source>>,
     /// What others answer.
     asks: FxHashMap<ReplyTicket, Ask>,
-    last: u64,
+    /// What this process answers for others.
+    holding: Holding,
     /// Why no more streams are given.
     stopping: Option<Failure>,
     /// Lives of processes whose end is waited for.
@@ -86,8 +87,14 @@ pub(super) fn offer(feed: Box<dyn Feed>, life: Arc<Life>) -> Result<(Target, Str
 }
 
 impl Desk {
-    fn new(router: &Arc<Router>) -> Desk {
-        Desk { router: Arc::downgrade(router), target: OnceLock::new(), state: Mutex::default() }
+    /// None if there is no randomness for its secret.
+    fn new(router: &Arc<Router>) -> Option<Desk> {
+        let mut secret = [0; 16];
+        getrandom::fill(&mut secret).ok()?;
+        let shelf = Shelf::new(u128::from_le_bytes(secret));
+        let (asks, holding, stopping, watched) = Default::default();
+        let state = Mutex::new(State { shelf, asks, holding, stopping, watched });
+        Some(Desk { router: Arc::downgrade(router), target: OnceLock::new(), state })
     }
 
     /// From now on it is the one of this process, and has an address.
@@ -105,19 +112,15 @@ impl Desk {
         let (Some(router), Some(target)) = (router, target) else {
             return Err("the runtime of this process has ended".to_owned());
         };
-        let key = random().map_err(|error| format!("no random key for a stream: {error}"))?;
-        let source = Arc::new(Source::new(key, feed, life));
+        let source = Arc::new(Source::new(feed, life));
         let mut state = self.lock();
         if let Some(stopping) = &state.stopping {
             // Its first pull says so.
             source.end(stopping.clone());
         }
-        if state.sources.len() >= MOST_STREAMS {
-            return Err(format!("this process gives {MOST_STREAMS} streams already"));
-        }
-        state.last += 1;
-        let stream = StreamId { number: state.last, key };
-        state.sources.insert(stream.number, Arc::clone(&source));
+        let offered = state.shelf.offer(Arc::clone(&source));
+        let stream =
+            offered.ok_or_else(|| format!("this process gives {} streams already", state.shelf.len()))?;
         drop(state);
         // Its asker waits no longer than this, so who has not claimed it by then never will.
         if let Some(arbiter) = router.arbiter() {
@@ -125,31 +128,36 @@ impl Desk {
             let runs_out = arbiter.spawn(async move {
                 tokio::time::sleep(timeout).await;
                 if let Some(desk) = desk.upgrade() {
-                    desk.unclaimed(stream);
+                    let unclaimed = desk.lock().shelf.unclaimed(stream);
+                    end(unclaimed);
                 }
             });
-            source.set_owner(Owner::Offered(Some(runs_out.abort_handle())));
+            source.runs_out(runs_out.abort_handle());
         }
         Ok((target.clone(), stream))
     }
 
-    fn unclaimed(&self, stream: StreamId) {
-        if self.find(stream).is_some_and(|source| source.is_offered()) {
-            self.cancel(stream);
-        }
-    }
-
-    fn find(&self, stream: StreamId) -> Option<Arc<Source>> {
-        self.lock().sources.get(&stream.number).filter(|source| source.key == stream.key).cloned()
+    /// Who asks: that process, as it is connected, or, with none, this one.
+    fn consumer(&self, process: Option<ProcessId>) -> Result<Consumer, Wrong> {
+        let Some(process) = process else { return Ok(None) };
+        let router = self.router.upgrade().ok_or(Wrong::Over)?;
+        let life = router.connected_life(process).ok_or(Wrong::Over)?;
+        Ok(Some((process, life)))
     }
 
     /// The stream is this process's now, or, with none, ours.
-    pub(super) fn claim(self: &Arc<Desk>, stream: StreamId, process: Option<ProcessId>) {
-        let (Some(source), Some(router)) = (self.find(stream), self.router.upgrade()) else { return };
-        let Some(process) = process else { return source.set_owner(Owner::Ours) };
-        let Some(life) = router.connected_life(process) else { return self.cancel(stream) };
-        source.set_owner(Owner::Claimed(process, life));
-        self.watch(&router, process, life);
+    pub(super) fn claim(self: &Arc<Desk>, stream: StreamId, process: Option<ProcessId>) -> Result<(), Wrong> {
+        let consumer = self.consumer(process)?;
+        let source = self.lock().shelf.claim(stream, consumer)?;
+        self.is_claimed(&source, consumer);
+        Ok(())
+    }
+
+    fn is_claimed(self: &Arc<Desk>, source: &Source, consumer: Consumer) {
+        source.is_claimed();
+        if let (Some(router), Some((process, life))) = (self.router.upgrade(), consumer) {
+            self.watch(&router, process, life);
+        }
     }
 
     /// Hears of the end of this life of a process, once.
@@ -165,61 +173,64 @@ impl Desk {
         }
     }
 
-    /// Nobody wants it any more.
-    pub(super) fn cancel(&self, stream: StreamId) {
-        if let Some(source) = self.find(stream) {
-            self.lock().sources.remove(&stream.number);
-            source.end(Failure::failed(Cause::Cancelled));
-        }
+    /// Its consumer wants it no more.
+    pub(super) fn cancel(&self, stream: StreamId, process: Option<ProcessId>) -> Result<(), Wrong> {
+        let consumer = self.consumer(process)?;
+        let cancelled = self.lock().shelf.cancel(stream, consumer)?;
+        end(cancelled);
+        Ok(())
     }
 
-    async fn pull(&self, pull: Pull) -> Batch {
-        let Some(source) = self.find(pull.stream) else {
-            let stopping = self.lock().stopping.clone();
-            return Batch::ended(End::Failed(stopping.unwrap_or(Failure::failed(Cause::NoStream))));
-        };
+    async fn pull(self: &Arc<Desk>, pull: Pull, process: Option<ProcessId>) -> (Batch, Option<Wrong>) {
         let limits = self.router.upgrade().map(|router| router.identity().limits).unwrap_or_default();
-        let most_bytes = (limits.max_message_bytes as usize).saturating_sub(AROUND_BYTES);
-        let batch = source.fill(&pull, (most_bytes, usize::from(limits.max_descriptors))).await;
-        if batch.end.is_some() {
-            self.lock().sources.remove(&pull.stream.number);
-        }
-        batch
+        let most_bytes = limits.max_message_bytes.saturating_sub(AROUND_BYTES);
+        // A batch is one message, whatever was asked for.
+        let pull = Pull { bytes: pull.bytes.min(most_bytes), ..pull };
+        let begun = self.consumer(process).and_then(|consumer| {
+            let begun = self.lock().shelf.begin(&pull, consumer);
+            begun.inspect(|(source, _)| self.is_claimed(source, consumer))
+        });
+        let (source, pull) = match begun {
+            Ok(begun) => begun,
+            Err(wrong) => {
+                let stopping = self.lock().stopping.clone();
+                let failure = stopping.unwrap_or(Failure::failed(Cause::NoStream));
+                return (Batch::ended(End::Failed(failure)), Some(wrong));
+            }
+        };
+        let batch = source.fill(&pull, (most_bytes as usize, usize::from(limits.max_descriptors))).await;
+        self.lock().shelf.finish(&pull, batch.end.is_some());
+        (batch, None)
     }
 
     fn end_all(&self, failure: &Failure) {
         let mut state = self.lock();
         state.stopping = Some(failure.clone());
-        let sources: Vec<_> = state.sources.drain().collect();
+        let sources = state.shelf.clear();
         drop(state);
-        for (_, source) in sources {
-            source.end(failure.clone());
-        }
+        sources.iter().for_each(|source| source.end(failure.clone()));
     }
 
     fn gone(&self, process: ProcessId, life: Incarnation, why: &Failure) {
         let mut state = self.lock();
         state.watched.remove(&(process, life));
-        let gone: Vec<_> = state.sources.extract_if(|_, source| source.is_of(process, life)).collect();
+        let gone = state.shelf.gone(process, life);
         let held: Vec<_> = state.asks.extract_if(|_, ask| ask.is_of(process, life)).collect();
         drop(state);
-        for (_, source) in gone {
-            source.end(Failure::failed(Cause::Cancelled));
-        }
+        end(gone);
         for (_, ask) in held {
             ask.fail(why);
         }
     }
 }
 
-/// What a batch has around the bytes of its items, with room for an end.
-const AROUND_BYTES: usize = 64 << 10;
-
-fn random() -> Result<u128, getrandom::Error> {
-    let mut key = [0; 16];
-    getrandom::fill(&mut key)?;
-    Ok(u128::from_le_bytes(key))
+/// Nobody wants them any more.
+fn end(sources: impl IntoIterator<Item = Arc<Source>>) {
+    sources.into_iter().for_each(|source| source.end(Failure::failed(Cause::Cancelled)));
 }
+
+/// What a batch has around the bytes of its items, with room for an end.
+const AROUND_BYTES: u32 = 64 << 10;
 
 /// Waits for the end of a process that has streams of ours.
 struct Claimant {

@@ -13,6 +13,7 @@ use tracing::Span;
 use super::actor::{Accepts, ProcActor, ProcMessage};
 use super::export::Held;
 use super::later;
+use super::relay::relay;
 use super::responder::{self, AnswerTo};
 use super::slot::CallSlot;
 use crate::codec::{self, Encoded};
@@ -237,7 +238,7 @@ impl<M: ProcMessage> Answer<M> {
         }
     }
 
-    fn reply(self, result: M::Result) {
+    pub(super) fn reply(self, result: M::Result) {
         match self {
             Answer::Remote(ticket) => ticket.reply(&result),
             Answer::Local(mut ticket) => {
@@ -253,7 +254,7 @@ impl<M: ProcMessage> Answer<M> {
         }
     }
 
-    fn fail(self, failure: Failure) {
+    pub(super) fn fail(self, failure: Failure) {
         match self {
             Answer::Remote(ticket) => ticket.fail(&failure),
             Answer::Local(mut ticket) => {
@@ -271,8 +272,11 @@ impl<M: ProcMessage> AnswerTo<M::Result> for Answer<M> {
         Answer::reply(*self, result);
     }
 
-    fn hand_over(self: Box<Self>) -> Option<Arc<dyn Outcome>> {
+    fn hand_over(self: Box<Self>, aside: Aside) -> Option<Arc<dyn Outcome>> {
         match *self {
+            Answer::Remote(ticket) if ticket.arrival().is_some() => {
+                Some(relay(Answer::<M>::Remote(ticket), aside))
+            }
             Answer::Remote(ticket) => {
                 ticket.hand_over();
                 None

@@ -27,6 +27,7 @@ mod naming;
 mod narrow;
 mod protocol;
 mod recipient;
+mod relay;
 mod request;
 mod responder;
 mod slot;

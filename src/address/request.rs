@@ -10,6 +10,7 @@ use tokio::time::Sleep;
 
 use super::actor::ProcMessage;
 use super::context;
+use super::desk;
 use super::error::SendError;
 use super::group::{Owed, Routed};
 use super::slot::CallSlot;
@@ -99,9 +100,15 @@ impl<M: ProcMessage> Pending<M> {
             Route::Nowhere | Route::Remote { key: None, .. } => {}
             Route::Remote { peer, key: Some(key), timer } => {
                 *timer = None;
-                peer.with(|connection| connection.set_deadline(*key, now + timeout, now));
-                // The driver sleeps until the deadline that it knew.
-                peer.rouse();
+                if peer.with(|connection| connection.set_deadline(*key, now + timeout, now)) {
+                    // The driver sleeps until the deadline that it knew.
+                    peer.rouse();
+                } else if let Some(slot) = &self.slot
+                    && let Some(ticket) = slot.set_deadline(now + timeout)
+                {
+                    // Others answer it, and the desk keeps its time.
+                    desk::extend(ticket, now + timeout);
+                }
             }
             Route::Kept { deadline, timer, .. } => {
                 *deadline = now + timeout;
@@ -109,8 +116,10 @@ impl<M: ProcMessage> Pending<M> {
             }
             Route::Local { deadline, timer, .. } => {
                 *deadline = now + timeout;
-                if let Some(slot) = &self.slot {
-                    slot.set_deadline(*deadline);
+                if let Some(slot) = &self.slot
+                    && let Some(ticket) = slot.set_deadline(*deadline)
+                {
+                    desk::extend(ticket, *deadline);
                 }
                 *timer = None;
             }
@@ -152,6 +161,9 @@ impl<M: ProcMessage> Pending<M> {
             return Poll::Ready(outcome);
         }
         slot.complete(Err((ready!(self.route.poll_deadline(context)), None)));
+        if let Some(ticket) = slot.take_ticket() {
+            desk::give_up(ticket);
+        }
         self.done = true;
         slot.poll(context.waker(), &mut self.message)
     }
@@ -217,6 +229,10 @@ impl<M: ProcMessage> Drop for Pending<M> {
     fn drop(&mut self) {
         if self.done || !self.slot.as_ref().is_some_and(|slot| slot.abandon()) {
             return;
+        }
+        if let Some(ticket) = self.slot.as_ref().and_then(|slot| slot.take_ticket()) {
+            // Others answer it: who was asked has nothing to cancel.
+            return desk::give_up(ticket);
         }
         match &self.route {
             Route::Remote { peer, key: Some(key), .. } => {

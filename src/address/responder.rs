@@ -26,7 +26,7 @@ use crate::codec::descriptor::MAX_DESCRIPTORS;
 use crate::codec::shape;
 use crate::process::handling::{self, Aside};
 use crate::process::routing::{Arrival, Outcome, Peer};
-use crate::protocol::responders::{Answer, Hold, Place, ReplyTicket};
+use crate::protocol::responders::{Answer, Place, ReplyTicket};
 use crate::protocol::wire::{Cause, Failure};
 
 /// The result of a handler that answers later: by the [`Responder`] that is made with it.
@@ -56,10 +56,12 @@ pub struct Later<R: Send + 'static> {
 /// answers the asker without a detour.
 ///
 /// - Dropped unanswered, it answers [`Cause::NoReply`]; the end of a process that has it, that the process died.
-/// - The deadline and the cancellation of the ask stand: an answer that comes too late reaches nobody.
+/// - The deadline and the cancellation of the ask stand: an answer that comes too late reaches nobody, and whoever has the
+///   responder can see that ([`is_cancelled`](Responder::is_cancelled)).
 /// - A message that comes back, because it was not delivered, has its responder, which still answers. Where a message with a
 ///   responder is lost otherwise, the asker waits for its deadline.
-/// - That of an at-least-once message (M-6) stays in its process: who handled it acknowledges it.
+/// - That of an at-least-once message (M-6) may go elsewhere, too. Its answer comes back to the process that handled the
+///   message, which acknowledges it; if that dies before, the message is handled again.
 /// - In a human-readable format there is none.
 #[must_use = "dropped, it answers that there is no reply"]
 pub struct Responder<R: Send + 'static> {
@@ -70,6 +72,7 @@ enum Way<R: Send + 'static> {
     Here(Arc<Duty<R>>),
     There {
         place: Place,
+        held: desk::Held,
         /// It is somebody else's now.
         is_sent: Mutex<bool>,
     },
@@ -111,7 +114,7 @@ enum Asker {
 pub(super) trait AnswerTo<R>: Send {
     fn reply(self: Box<Self>, result: R);
     /// Somebody else answers: what must still be told is given away, if it is of this process.
-    fn hand_over(self: Box<Self>) -> Option<Arc<dyn Outcome>>;
+    fn hand_over(self: Box<Self>, aside: Aside) -> Option<Arc<dyn Outcome>>;
     fn fail(self: Box<Self>, failure: Failure);
     fn is_cancelled(&self) -> bool;
 }
@@ -191,12 +194,11 @@ impl<R> Duty<R> {
                 Err("the asker sent its message by an actix `Addr`, which only this process can answer"
                     .to_owned())
             }
-            (_, Asker::AtLeastOnce) => {
-                Err("a message that is delivered at least once is answered by the process that handled it"
-                    .to_owned())
+            (_, Asker::Nobody) => {
+                Ok(Place { desk: Default::default(), ticket: ReplyTicket::Nobody, hand: 0 })
             }
-            (_, Asker::Nobody) => Ok(Place { desk: Default::default(), ticket: ReplyTicket::Nobody }),
-            (_, Asker::Here) => desk::reserve(),
+            // At least once, this process acknowledges what it handled: the answer comes here, and goes on.
+            (_, Asker::Here | Asker::AtLeastOnce) => desk::reserve(),
             (_, Asker::There(peer, correlation)) => peer
                 .reply_place(*correlation)
                 .ok_or("the asker's process can't be answered by others".to_owned()),
@@ -219,8 +221,7 @@ impl<R> Duty<R> {
 
 /// What was to be answered here is answered by others.
 fn give_away<R>(answer: Box<dyn AnswerTo<R>>, place: &Place, aside: Aside) {
-    let outcome = answer.hand_over();
-    drop(aside);
+    let outcome = answer.hand_over(aside);
     if let ReplyTicket::Kept { .. } = place.ticket {
         desk::bind(place.ticket, outcome);
     }
@@ -298,11 +299,15 @@ where
 }
 
 impl<R: Send + 'static> Responder<R> {
-    /// Whether the asker is known to have given up. One in another process than where the message was handled can't know.
+    /// Whether nobody waits for the answer any more, as far as this process was told: the asker has dropped the ask, its
+    /// time is up, its process is gone, or somebody else has answered.
+    ///
+    /// Not known of a message that is delivered at least once, and in the process that handled it not after it was sent on.
     pub fn is_cancelled(&self) -> bool {
         match &self.way {
             Way::Here(duty) => duty.is_cancelled(),
-            Way::There { .. } | Way::Done(_) => false,
+            Way::There { held, .. } => held.is_released(),
+            Way::Done(_) => false,
         }
     }
 }
@@ -348,7 +353,7 @@ fn answer_there<R: Serialize>(place: &Place, result: &R) {
 
 fn tell(place: &Place, answer: Answer) {
     if let Some(target) = desk_of(place) {
-        desk::tell(&target, answer, |desk, answer| desk.answer(answer));
+        desk::tell(&target, answer, |desk, answer| desk.answer(answer, None));
     }
 }
 
@@ -363,7 +368,7 @@ impl<R: Send + 'static> Drop for Responder<R> {
     fn drop(&mut self) {
         match mem::replace(&mut self.way, Way::Done(PhantomData)) {
             Way::Here(duty) => duty.abandon(),
-            Way::There { place, is_sent } => {
+            Way::There { place, is_sent, .. } => {
                 if !is_sent.into_inner().unwrap_or_else(PoisonError::into_inner) {
                     let ticket = place.ticket;
                     tell(&place, Answer { ticket, result: Err(no_reply()), descriptors: Vec::new() });
@@ -391,9 +396,11 @@ impl<R: Send + 'static> Serialize for Responder<R> {
         }
         match &self.way {
             Way::Here(duty) => duty.send().map_err(S::Error::custom)?.serialize(serializer),
-            Way::There { place, is_sent } => {
+            Way::There { place, is_sent, .. } => {
                 *is_sent.lock().unwrap_or_else(PoisonError::into_inner) = true;
-                place.serialize(serializer)
+                let hand =
+                    place.hand.checked_add(1).ok_or_else(|| S::Error::custom("it was sent on too often"))?;
+                Place { hand, ..place.clone() }.serialize(serializer)
             }
             Way::Done(_) => Err(S::Error::custom("this responder has answered")),
         }
@@ -414,9 +421,8 @@ impl<'de, R: DeserializeOwned + Send + 'static> Deserialize<'de> for Responder<R
         if place.ticket == ReplyTicket::Nobody {
             return Ok(Responder { way: Way::Done(PhantomData) });
         }
-        let target: Target = codec::decode(&place.desk).map_err(D::Error::custom)?;
-        desk::tell(&target, Hold(place.ticket), |desk, Hold(ticket)| desk.hold(ticket, None));
-        Ok(Responder { way: Way::There { place, is_sent: Mutex::new(false) } })
+        let held = desk::hold(&place).map_err(D::Error::custom)?;
+        Ok(Responder { way: Way::There { place, held, is_sent: Mutex::new(false) } })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where the outcome of one message meets who waits for it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
@@ -8,14 +8,23 @@ use super::actor::ProcMessage;
 use super::error::SendError;
 use super::group::Owed;
 use crate::codec::Encoded;
-use crate::process::routing::Outcome;
+use crate::process::routing::{Handed, Outcome};
+use crate::protocol::responders::ReplyTicket;
 use crate::protocol::wire::{Cause, Failure};
 
 /// Shared by the future that waits and by whatever will know.
 pub(super) struct CallSlot<M: ProcMessage> {
     state: Mutex<State<M>>,
-    /// When a request of this process ends. The connection keeps that of others.
-    deadline: Mutex<Option<Instant>>,
+    ending: Mutex<Ending>,
+}
+
+/// When and how a wait ends that has no outcome.
+#[derive(Default)]
+struct Ending {
+    /// That of a request of this process, or of one that is answered by others. The connection keeps that of any other.
+    deadline: Option<Instant>,
+    /// By which others answer: who has it must hear of the end.
+    ticket: Option<Box<ReplyTicket>>,
 }
 
 enum State<M: ProcMessage> {
@@ -28,19 +37,30 @@ enum State<M: ProcMessage> {
 
 impl<M: ProcMessage> CallSlot<M> {
     pub(super) fn new() -> CallSlot<M> {
-        CallSlot { state: Mutex::new(State::Waiting(None, None)), deadline: Mutex::new(None) }
+        CallSlot { state: Mutex::new(State::Waiting(None, None)), ending: Mutex::default() }
     }
 
-    pub(super) fn set_deadline(&self, deadline: Instant) {
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadline);
+    fn ending(&self) -> MutexGuard<'_, Ending> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says when it ends. Returns by which ticket others answer, if they do.
+    pub(super) fn set_deadline(&self, deadline: Instant) -> Option<ReplyTicket> {
+        let mut ending = self.ending();
+        ending.deadline = Some(deadline);
+        ending.ticket.as_deref().copied()
     }
 
     pub(super) fn is_expired(&self, now: Instant) -> bool {
-        let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
-        deadline.is_some_and(|deadline| deadline <= now)
+        self.ending().deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State<M>> {
+    /// Nobody waits any more: the ticket by which others would answer, once.
+    pub(super) fn take_ticket(&self) -> Option<ReplyTicket> {
+        self.ending().ticket.take().map(|ticket| *ticket)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -119,5 +139,17 @@ impl<M: ProcMessage> Outcome for CallSlot<M> {
 
     fn fail(&self, failure: Failure) {
         self.complete(Err((failure, None)));
+    }
+
+    fn hand_over(&self, ticket: ReplyTicket) -> Handed {
+        let mut ending = self.ending();
+        ending.ticket = Some(Box::new(ticket));
+        let deadline = ending.deadline;
+        drop(ending);
+        // Who gives up from now on finds the ticket; who did before is seen here.
+        match matches!(*self.lock(), State::Waiting(..)) {
+            true => Handed::Waits(deadline),
+            false => Handed::Gone,
+        }
     }
 }

@@ -13,6 +13,7 @@ mod request;
 pub(super) use made::{Feed, Life};
 pub use request::StreamRequest;
 
+use std::any::type_name;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -254,7 +255,7 @@ where
         let (target, stream) = match &mut *state {
             State::Sent(target, stream) => (target.clone(), *stream),
             State::There(pulling) => {
-                let place = pulling.place().map(|(target, stream)| (target.clone(), stream));
+                let place = pulling.place().map(|(target, on)| (target.clone(), on));
                 let begun = "items were taken from this stream: it can't be sent on any more";
                 let place = place.ok_or_else(|| S::Error::custom(begun))?;
                 pulling.is_sent = true;
@@ -272,11 +273,24 @@ where
     }
 }
 
-impl<'de, T: DeserializeOwned, E> Deserialize<'de> for Streaming<T, E> {
+/// What is seen of a stream when types are looked at: by these names its parts are described.
+#[derive(Deserialize)]
+#[serde(rename = "Streaming", bound = "T: DeserializeOwned, E: DeserializeOwned")]
+#[allow(dead_code)] // They are looked at, never read.
+struct Seen<T, E> {
+    place: (Target, StreamId),
+    item: T,
+    error: E,
+}
+
+impl<'de, T: DeserializeOwned, E: DeserializeOwned> Deserialize<'de> for Streaming<T, E> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if shape::is_looking() {
-            // Its items are part of its shape, though they come later.
-            <(Target, StreamId, T)>::deserialize(deserializer)?;
+            // What it yields is part of its shape, though it comes later.
+            match type_name::<E>() == type_name::<Never>() {
+                true => drop(Seen::<T, ()>::deserialize(deserializer)?),
+                false => drop(Seen::<T, E>::deserialize(deserializer)?),
+            }
             return Ok(Streaming::in_state(State::Here(Made::over())));
         }
         if deserializer.is_human_readable() {
@@ -289,6 +303,6 @@ impl<'de, T: DeserializeOwned, E> Deserialize<'de> for Streaming<T, E> {
 
 impl<T, E> fmt::Debug for Streaming<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Streaming<{}>", std::any::type_name::<T>())
+        write!(f, "Streaming<{}>", type_name::<T>())
     }
 }

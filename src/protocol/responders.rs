@@ -7,6 +7,7 @@
 //!                                   sends it: A's desk, n, proof ------->
 //!    <------------------------------------------------------- Hold ------ C has it: now C's death is told, not B's
 //!    <------------------------------------------------------- Answer ---- once; a second one finds nothing
+//!    Released ----------------------------------------------------------> instead, if A waits no longer
 //! ```
 //!
 //! The proof is a keyed hash of the correlation under the secret that A told B alone, so C can answer what it was given and
@@ -39,7 +40,7 @@ pub enum ReplyTicket {
     Kept {
         /// Its number.
         number: u64,
-        /// A random key.
+        /// A keyed hash of it.
         key: u128,
     },
     /// None: who asked did not want to know.
@@ -53,11 +54,22 @@ pub struct Place {
     pub desk: Bytes,
     /// Which ask.
     pub ticket: ReplyTicket,
+    /// How often it was sent on before it came to who has this.
+    pub hand: u32,
 }
 
-/// Whoever sends this has the responder now.
+/// Whoever sends this has the responder now. Of several the one counts through whose hands it went last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold(pub ReplyTicket);
+pub struct Hold {
+    /// Of which ask.
+    pub ticket: ReplyTicket,
+    /// As in its [`Place`].
+    pub hand: u32,
+}
+
+/// Nobody waits for that answer any more: its time is up, who asked has dropped it, or somebody else has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released(pub ReplyTicket);
 
 /// The answer.
 #[derive(Debug, Serialize, Deserialize)]

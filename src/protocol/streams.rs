@@ -19,14 +19,18 @@
 //! - T-2 a batch has at most the items that its pull asks for, and at most its bytes unless it has one item alone.
 //! - T-3 after an end nothing is pulled.
 
+mod consuming;
 mod filling;
 mod intake;
+mod shelf;
 
 #[cfg(test)]
 mod tests;
 
+pub use consuming::{Consuming, Next};
 pub use filling::{Filling, Leftover, Put};
 pub use intake::{Intake, Lie};
+pub use shelf::{Consumer, LEAST_BYTES, MOST_PULLED_BYTES, MOST_PULLS, MOST_STREAMS, Shelf, Wrong};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -34,13 +38,15 @@ use serde::{Deserialize, Serialize};
 use super::wire::Failure;
 use crate::codec::descriptor::Descriptor;
 
-/// Which stream of its process. The key is random, so that it can't be guessed.
+/// Which stream of its process. The key is a keyed hash of the number, so that it can't be guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StreamId {
     /// Its number.
     pub number: u64,
     /// What who pulls must know.
     pub key: u128,
+    /// How often it was sent on before it came to who has this.
+    pub hand: u32,
 }
 
 /// How much of a stream may be under way to its consumer, or wait there.

@@ -13,6 +13,8 @@ mod actors;
 mod crash_points;
 mod fates;
 mod faults;
+mod flow_ends;
+mod flows;
 mod joint;
 mod ledger;
 mod link;

@@ -117,16 +117,25 @@ impl Scenario {
 ///
 /// `PROCESSION_SIM_SEEDS` is how many of each kind are played, and a fourth of it of floods, which take half a second each.
 pub(crate) fn for_each_seed(test: &str, kind: Kind, seeds: u64) {
+    let share = if kind == Kind::Flood { 4 } else { 1 };
+    each_seed_with(test, (seeds, share), |seed, loud| play(kind, seed, loud));
+}
+
+/// Plays so many stories of some other kind, or the one that is asked for.
+pub(crate) fn each_seed(test: &str, seeds: u64, play: impl Fn(u64, bool)) {
+    each_seed_with(test, (seeds, 1), play);
+}
+
+fn each_seed_with(test: &str, (seeds, share): (u64, u64), play: impl Fn(u64, bool)) {
     let said = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     if let Some(seed) = said("PROCESSION_SIM_SEED") {
         println!("seed {seed}");
-        return play(kind, seed, true);
+        return play(seed, true);
     }
-    let share = if kind == Kind::Flood { 4 } else { 1 };
     let seeds = said("PROCESSION_SIM_SEEDS").map_or(seeds, |all| all.div_ceil(share));
     println!("seeds 0..{seeds}");
     for seed in 0..seeds {
-        let played = catch_unwind(AssertUnwindSafe(|| play(kind, seed, false)));
+        let played = catch_unwind(AssertUnwindSafe(|| play(seed, false)));
         assert!(
             played.is_ok(),
             "seed {seed} failed, see above; to see it happen: \

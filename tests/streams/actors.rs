@@ -1,5 +1,6 @@
 //! The actors of the stories.
 
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::Instrument;
 
 pub(crate) fn program() -> Program {
-    Program::new().actor::<Spring>().actor::<Keeper>()
+    Program::new().actor::<Spring>().actor::<Keeper>().actor::<crate::impostor::Impostor>()
 }
 
 messages! {
@@ -29,6 +30,8 @@ messages! {
     Trip(u64) -> "Streaming<u64>";
     /// A number, and then one that can't be encoded.
     Thorny() -> "Streaming<Prickly>";
+    /// What can't be read.
+    GiveSour() -> "Sour";
     /// As `Count`, once it was let go.
     Later_(u64) -> "Streaming<u64>";
     /// A stream, or why there is none.
@@ -63,6 +66,12 @@ messages! {
     Lend(String, ProcAddr<Spring>) -> "(String, Descriptor)";
     /// How many responders it keeps.
     Kept() -> "usize";
+    /// How many of them nobody waits for any more.
+    Cancelled() -> "usize";
+    /// Answers all that it keeps with 77.
+    Settle() -> "usize";
+    /// Has another let others answer it.
+    Order(ProcAddr<Spring>, Vec<ProcAddr<Spring>>, How) -> "Option<u64>";
     /// Let go by `Release` of this process.
     Hold() -> "()";
     /// Asks a keeper, and answers with its answer.
@@ -91,6 +100,15 @@ pub(crate) struct Task {
     pub(crate) responder: Responder<u64>,
 }
 
+/// What stands in a file, and how long the blob is.
+#[derive(Message, Serialize, Deserialize)]
+#[rtype(result = "(String, usize)")]
+pub(crate) struct ReadOut {
+    #[serde(with = "procession::codec::descriptor")]
+    pub(crate) file: OwnedFd,
+    pub(crate) blob: Blob,
+}
+
 #[derive(Message, Serialize, Deserialize)]
 #[rtype(result = "()")]
 pub(crate) struct LendTask(String, Responder<(String, Descriptor)>);
@@ -107,8 +125,6 @@ pub(crate) enum How {
     Twice,
     /// It panics with it.
     Panic,
-    /// Its process is killed with it.
-    Die,
 }
 
 /// How a walk goes on.
@@ -143,6 +159,16 @@ impl Serialize for Prickly {
 impl<'de> Deserialize<'de> for Prickly {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         u64::deserialize(deserializer).map(Prickly)
+    }
+}
+
+/// It is written, and never read.
+#[derive(Debug, Serialize)]
+pub(crate) struct Sour;
+
+impl<'de> Deserialize<'de> for Sour {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("it is sour"))
     }
 }
 
@@ -192,9 +218,9 @@ fn counted<T: Send + 'static, E: Send + 'static>(
 /// Yields, keeps, answers and asks, as it is told.
 #[derive(Default, ProcActor)]
 #[proc_actor(messages(
-    WhoAreYou, Count, Texts, Fail, Stall, Trip, Thorny, Later_, Perhaps, Tally, Await, Drink, Sip, Panic,
-    Stop, Release, Waiting, Pipes, Blobs, Ponder, Decide, Forget, Delegate, Task, Lend, LendTask, Sum, Hold,
-    AskKeeper, Kept, Report, Walk, Stride
+    WhoAreYou, ReadOut, GiveSour, Count, Texts, Fail, Stall, Trip, Thorny, Later_, Perhaps, Tally, Await,
+    Drink, Sip, Panic, Stop, Release, Waiting, Pipes, Blobs, Ponder, Decide, Forget, Delegate, Task, Lend,
+    LendTask, Sum, Hold, AskKeeper, Kept, Cancelled, Settle, Order, Report, Walk, Stride
 ))]
 pub(crate) struct Spring {
     pondering: Vec<(u64, Responder<u64>)>,
@@ -243,6 +269,11 @@ handle! {
         counted(stream::iter((0..=after).inspect(move |at| assert!(*at < after, "tripped"))))
     };
     Thorny -> Streaming<Prickly>: |this, _, _| counted(stream::iter([Prickly(0), Prickly(1)]));
+    ReadOut -> MessageResult<ReadOut>: |this, ReadOut { file, blob }, _| {
+        let text = std::io::read_to_string(std::fs::File::from(file)).unwrap();
+        MessageResult((text, blob.len()))
+    };
+    GiveSour -> MessageResult<GiveSour>: |this, _, _| MessageResult(Sour);
     Later_ -> ResponseFuture<Streaming<u64>>: |this, Later_(to), _| Box::pin(async move {
         WAITING.fetch_add(1, Ordering::Relaxed);
         RELEASED.acquire().await.unwrap().forget();
@@ -317,6 +348,13 @@ handle! {
         }.in_current_span())
     };
     Kept -> usize: |this, _, _| this.kept.len();
+    Cancelled -> usize: |this, _, _| this.kept.iter().filter(|responder| responder.is_cancelled()).count();
+    Settle -> usize: |this, _, _| {
+        std::mem::take(&mut this.kept).into_iter().map(|responder| responder.answer(77)).count()
+    };
+    Order -> ResponseFuture<Option<u64>>: |this, Order(whom, to, how), _| Box::pin(async move {
+        whom.send(Delegate { value: 1, to, how }).await.ok()
+    });
     Forget -> usize: |this, _, _| std::mem::take(&mut this.pondering).len();
     Delegate -> Later<u64>: |this, Delegate { value, to, how }, _| {
         let (later, responder) = Later::new();
@@ -329,10 +367,6 @@ handle! {
         How::Drop => drop(responder),
         How::Keep => this.kept.push(responder),
         How::Panic => panic!("with a responder"),
-        How::Die => {
-            this.kept.push(responder);
-            nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).unwrap();
-        }
     };
     Lend -> Later<(String, Descriptor)>: |this, Lend(text, whom), _| {
         let (later, responder) = Later::new();

@@ -23,7 +23,10 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("a_responder_of_a_message_that_comes_back_still_answers", comes_back),
         story("x1_a_forged_responder_reaches_nobody_and_a_true_one_answers_once", forged),
         story("an_answer_from_elsewhere_carries_descriptors", lends),
-        story("m6_an_at_least_once_message_is_answered_where_it_was_handled", at_least_once),
+        story("m7_who_has_a_responder_sees_that_nobody_waits_any_more", cancelled),
+        story("m2_a_timeout_of_an_ask_that_others_answer_may_still_be_changed", changed),
+        story("m6_an_at_least_once_message_is_answered_from_elsewhere", at_least_once),
+        story("m6_who_dies_before_the_answer_from_elsewhere_handles_it_again", dies_before_the_answer),
     ]
 }
 
@@ -96,7 +99,10 @@ async fn lost(root: Root) -> procession::Result<()> {
         assert_eq!((error.cause(), error.verdict()), (&Cause::NoReply, Verdict::Failed));
         let error = ask(How::Panic).await.unwrap_err();
         assert!(matches!(error.cause(), Cause::Panicked(why) if why.contains("responder")), "{error}");
-        let error = ask(How::Die).await.unwrap_err();
+        let asked = ask(How::Keep);
+        until_held(&c).await?;
+        kill(&c).await?;
+        let error = asked.await.unwrap_err();
         assert!(
             matches!(error.cause(), Cause::PeerDied { process, exit: Some(Exit::Signal { .. }), .. } if process.as_str() == "third"),
             "{error}"
@@ -113,15 +119,21 @@ async fn lost(root: Root) -> procession::Result<()> {
     running.shutdown().await
 }
 
+/// Until it keeps a responder of ours, and said so: by a message whose channel is opened, and which is sent, before these are
+/// answered.
+async fn until_held(whom: &ProcAddr<Spring>) -> procession::Result<()> {
+    until_kept(whom, 1).await?;
+    for _ in 0..3 {
+        whom.send(Kept).await?;
+    }
+    Ok(())
+}
+
 async fn passed_on(root: Root) -> procession::Result<()> {
     let (running, [a, b, _]) = three(&root).await?;
     // It keeps what it was given, so the asker waits for `right`, not for `left`.
     let asked = a.send(Delegate { value: 1, to: vec![b.clone()], how: How::Keep });
-    while b.send(Kept).await? == 0 {}
-    // That it holds the responder it said by a message, whose channel is opened and which is sent before these are answered.
-    for _ in 0..3 {
-        b.send(Kept).await?;
-    }
+    until_held(&b).await?;
     kill(&a).await?;
     loop {
         // Another life of `left` answers, so the death is known here.
@@ -172,7 +184,8 @@ async fn forged(root: Root) -> procession::Result<()> {
     let asked = a.send(AskKeeper(keeper));
     let responder = told.await.unwrap();
     let bytes = codec::encode(&responder, 1000).unwrap();
-    for at in [bytes.len() - 1, bytes.len() - 16, bytes.len() - 20] {
+    // It ends with the proof, and how often it was sent on.
+    for at in [bytes.len() - 5, bytes.len() - 20, bytes.len() - 24] {
         let mut forged = bytes.clone();
         forged[at] ^= 1;
         let forged: Responder<u64> = codec::decode(&forged).unwrap();
@@ -195,13 +208,103 @@ async fn lends(root: Root) -> procession::Result<()> {
     running.shutdown().await
 }
 
-async fn at_least_once(root: Root) -> procession::Result<()> {
+/// Until so many that it keeps are known to be of no use.
+async fn until_cancelled(whom: &ProcAddr<Spring>, count: usize) -> procession::Result<()> {
+    while whom.send(Cancelled).await? < count {}
+    Ok(())
+}
+
+/// Until it keeps so many.
+async fn until_kept(whom: &ProcAddr<Spring>, count: usize) -> procession::Result<()> {
+    while whom.send(Kept).await? < count {}
+    Ok(())
+}
+
+async fn cancelled(root: Root) -> procession::Result<()> {
+    let (running, [a, b, c]) = three(&root).await?;
+    let here = ProcAddr::export(Spring::default().start())?;
+    let mut known = 0;
+    for whom in [&a, &here] {
+        let ask = || whom.send(Delegate { value: 1, to: vec![b.clone()], how: How::Keep });
+        // Its time is up.
+        let error = ask().timeout(Duration::from_millis(300)).await.unwrap_err();
+        assert_eq!(error.cause(), &Cause::TimedOut);
+        known += 1;
+        until_cancelled(&b, known).await?;
+        // It is dropped, after the responder came, and before.
+        let asked = ask();
+        until_kept(&b, known + 1).await?;
+        assert_eq!(b.send(Cancelled).await?, known);
+        drop(asked);
+        known += 1;
+        until_cancelled(&b, known).await?;
+    }
+    // Somebody else has answered: the one who passed a copy on.
+    let nobody = b.send(Kept).await?;
+    let asked = c.send(Delegate { value: 1, to: vec![a.clone(), b.clone()], how: How::Keep });
+    until_kept(&b, nobody + 1).await?;
+    assert_eq!(b.send(Cancelled).await?, known);
+    // The asker's process dies.
+    let ordered = c.send(Order(a.clone(), vec![b.clone()], How::Keep));
+    until_kept(&b, nobody + 2).await?;
+    kill(&c).await?;
+    ordered.await.unwrap_err();
+    until_cancelled(&b, known + 1).await?;
+    assert_eq!(b.send(Settle).await?, nobody + 2);
+    assert_eq!(asked.await?, 77, "the death of who had passed it on harms nobody");
+    running.shutdown().await
+}
+
+async fn changed(root: Root) -> procession::Result<()> {
     let (running, [a, b, _]) = three(&root).await?;
+    let here = ProcAddr::export(Spring::default().start())?;
+    for whom in [&a, &here] {
+        let ask = || whom.send(Delegate { value: 1, to: vec![b.clone()], how: How::Keep });
+        // Shorter than it was.
+        let asked = ask();
+        until_kept(&b, 1).await?;
+        let error = asked.timeout(Duration::from_millis(200)).await.unwrap_err();
+        assert_eq!((error.cause(), error.verdict()), (&Cause::TimedOut, Verdict::Unknown));
+        until_cancelled(&b, 1).await?;
+        b.send(Settle).await?;
+        // Longer than it was: it waits though another with the first time has given up.
+        let (time, long) = (Duration::from_secs(1), Duration::from_secs(60));
+        let asked = ask().timeout(time);
+        until_kept(&b, 1).await?;
+        let asked = asked.timeout(long);
+        ask().timeout(time).await.unwrap_err();
+        assert!(b.send(Settle).await? == 2, "both are there");
+        assert_eq!(asked.await?, 77);
+    }
+    running.shutdown().await
+}
+
+async fn at_least_once(root: Root) -> procession::Result<()> {
+    let (running, [a, b, c]) = three(&root).await?;
     let a = a.at_least_once();
     let asked = a.send(Ponder(3));
     assert_eq!(a.send(Decide).await?, 1);
     assert_eq!(asked.await?, 6);
-    let error = a.send(Delegate { value: 1, to: vec![b], how: How::Answer }).await.unwrap_err();
-    assert!(matches!(error.cause(), Cause::Poison { .. }), "no delivery was answered: {error}");
+    for to in [vec![b.clone()], vec![b.clone(), c.clone()]] {
+        let asked = (0..20).map(|value| a.send(Delegate { value, to: to.clone(), how: How::Answer }));
+        for (value, answer) in join_all(asked).await.into_iter().enumerate() {
+            assert_eq!(answer?, value as u64 * 2, "{to:?}");
+        }
+    }
+    // Each time its responder is lost, it is handled again, until it is held for what ends responders.
+    let error = a.send(Delegate { value: 1, to: vec![b], how: How::Drop }).await.unwrap_err();
+    assert!(matches!(error.cause(), Cause::Poison { .. }), "{error}");
+    running.shutdown().await
+}
+
+async fn dies_before_the_answer(root: Root) -> procession::Result<()> {
+    let (running, [a, b, _]) = three(&root).await?;
+    let asked = a.at_least_once().send(Delegate { value: 1, to: vec![b.clone()], how: How::Keep });
+    until_kept(&b, 1).await?;
+    kill(&a).await?;
+    // The next life was given it again, and passed it on again.
+    until_kept(&b, 2).await?;
+    assert_eq!(b.send(Settle).await?, 2);
+    assert_eq!(asked.await?, 77);
     running.shutdown().await
 }

@@ -10,18 +10,24 @@ use libtest_mimic::Arguments;
 #[macro_use]
 #[path = "../common/messages.rs"]
 mod messages;
+#[path = "../common/bare.rs"]
+mod bare;
 #[path = "../common/played.rs"]
 mod played;
 
 mod actors;
 mod answering;
 mod flowing;
+mod hostile;
+mod impostor;
 mod memory;
+mod seen;
 mod stage;
 mod stopping;
 mod tracing;
 
 fn main() -> std::process::ExitCode {
+    impostor::play();
     // What a process makes once must not look like a story's leak; a worker never comes past this line.
     actors::program().run(async |_| -> procession::Result<()> { Ok(()) }).unwrap();
     let mut arguments = Arguments::from_args();
@@ -32,6 +38,8 @@ fn main() -> std::process::ExitCode {
         memory::stories(),
         answering::stories(),
         tracing::stories(),
+        hostile::stories(),
+        seen::stories(),
     ];
     libtest_mimic::run(&arguments, stories.into_iter().flatten().collect()).exit_code()
 }

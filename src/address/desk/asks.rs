@@ -5,21 +5,23 @@ use std::time::Instant;
 
 use tokio::task::AbortHandle;
 
-use super::{Desk, desk, random};
-use crate::codec::Encoded;
+use super::{Desk, clerk, desk};
+use crate::address::target::Target;
 use crate::codec::descriptor::Carried;
+use crate::codec::{self, Encoded};
 use crate::id::{Incarnation, ProcessId};
-use crate::process::routing::{Outcome, Router};
-use crate::protocol::responders::{Answer, Place, ReplyTicket};
+use crate::process::routing::{Handed, Outcome, Router};
+use crate::protocol::responders::{Answer, Hold, Place, Released, ReplyTicket};
+use crate::protocol::streams::Consumer;
 use crate::protocol::wire::{Cause, Failure};
 
 /// Somebody waits; or, of an ask of an actor of this process, will wait as soon as the handler has returned.
 pub(super) struct Ask {
     outcome: Option<Arc<dyn Outcome>>,
-    /// What came before.
-    early: Option<Answer>,
-    /// Who has the responder.
-    holder: Option<(ProcessId, Incarnation)>,
+    /// What came before, and from whom.
+    early: Option<(Answer, Consumer)>,
+    /// Who has the responder, and through how many hands it went there, once that was said.
+    holder: Option<(u32, Consumer)>,
     runs_out: Option<AbortHandle>,
 }
 
@@ -29,7 +31,7 @@ impl Ask {
     }
 
     pub(super) fn is_of(&self, process: ProcessId, life: Incarnation) -> bool {
-        self.holder == Some((process, life))
+        matches!(self.holder, Some((_, Some(holder))) if holder == (process, life))
     }
 
     fn tell(mut self, answer: Answer) {
@@ -64,31 +66,17 @@ pub(in crate::address) fn reserve() -> Result<Place, String> {
     let desk = desk().ok_or("a responder can be sent within `Program::run` alone")?;
     let router = desk.router.upgrade().ok_or("the runtime of this process has ended")?;
     let encoded = router.desk().ok_or("this process has no desk")?;
-    let key = random().map_err(|error| format!("no random key for a responder: {error}"))?;
     let mut state = desk.lock();
-    state.last += 1;
-    let ticket = ReplyTicket::Kept { number: state.last, key };
+    let (number, key) = state.shelf.next_key();
+    let ticket = ReplyTicket::Kept { number, key };
     state.asks.insert(ticket, Ask::new(None));
-    Ok(Place { desk: encoded.to_vec().into(), ticket })
+    Ok(Place { desk: encoded.to_vec().into(), ticket, hand: 0 })
 }
 
 /// Says who waits for the answer at that place; nobody, if none.
 pub(in crate::address) fn bind(ticket: ReplyTicket, outcome: Option<Arc<dyn Outcome>>) {
-    let Some(desk) = desk() else { return };
-    let mut state = desk.lock();
-    let (Some(ask), Some(outcome)) = (state.asks.get_mut(&ticket), outcome) else {
-        state.asks.remove(&ticket);
-        return;
-    };
-    ask.outcome = Some(outcome);
-    let Some(early) = ask.early.take() else {
-        drop(state);
-        return desk.forget_in_time(ticket);
-    };
-    let ask = state.asks.remove(&ticket);
-    drop(state);
-    if let Some(ask) = ask {
-        ask.tell(early);
+    if let Some(desk) = desk() {
+        desk.waits(ticket, outcome);
     }
 }
 
@@ -101,21 +89,37 @@ pub(in crate::address) fn release(ticket: ReplyTicket) {
     }
 }
 
+/// Who asked waits no longer.
+pub(in crate::address) fn give_up(ticket: ReplyTicket) {
+    if let Some(desk) = desk() {
+        desk.forget(ticket);
+    }
+}
+
+/// Who asked waits until then, instead of what was said before.
+pub(in crate::address) fn extend(ticket: ReplyTicket, deadline: Instant) {
+    if let Some(desk) = desk() {
+        desk.run_out(ticket, Some(deadline));
+    }
+}
+
 impl Desk {
     /// That process, or, with none, this one, has the responder.
-    pub(in crate::address) fn hold(self: &Arc<Desk>, ticket: ReplyTicket, process: Option<ProcessId>) {
+    pub(in crate::address) fn hold(self: &Arc<Desk>, hold: Hold, process: Option<ProcessId>) {
+        let Hold { ticket, hand } = hold;
         let Some(router) = self.router.upgrade() else { return };
-        let holder = match process {
-            Some(process) => match router.connected_life(process) {
-                Some(life) => Some((process, life)),
-                None => return,
-            },
-            None => None,
-        };
+        let Ok(holder) = self.consumer(process) else { return };
         self.take_over(&router, ticket);
         let mut state = self.lock();
-        let Some(ask) = state.asks.get_mut(&ticket) else { return };
-        ask.holder = holder;
+        let Some(ask) = state.asks.get_mut(&ticket) else {
+            drop(state);
+            return self.tell_released(ticket, holder);
+        };
+        // What a former holder says late is of no consequence.
+        if ask.holder.is_some_and(|(last, _)| last > hand) {
+            return;
+        }
+        ask.holder = Some((hand, holder));
         drop(state);
         if let Some((process, life)) = holder {
             self.watch(&router, process, life);
@@ -125,72 +129,122 @@ impl Desk {
     /// An ask of another process's actor is waited for here from now on, if that can be proved.
     fn take_over(self: &Arc<Desk>, router: &Router, ticket: ReplyTicket) {
         let ReplyTicket::Call { process, incarnation, correlation, proof } = ticket else { return };
-        let Some(peer) = router.connection_with(process, incarnation) else { return };
-        let Some((outcome, deadline)) = peer.take_out(correlation, proof) else { return };
-        self.lock().asks.insert(ticket, Ask::new(Some(outcome)));
-        self.run_out(ticket, deadline);
+        if self.lock().asks.contains_key(&ticket) {
+            return;
+        }
+        let Some(peer) = router.proved((process, incarnation), correlation, proof) else { return };
+        // First, so that who changes the deadline meanwhile finds it.
+        self.lock().asks.insert(ticket, Ask::new(None));
+        match peer.take_out(correlation) {
+            Some((outcome, deadline)) => {
+                self.run_out(ticket, deadline);
+                self.waits(ticket, Some(outcome));
+            }
+            None => self.waits(ticket, None),
+        }
     }
 
+    /// Somebody, or nobody, waits for this answer.
+    fn waits(self: &Arc<Desk>, ticket: ReplyTicket, outcome: Option<Arc<dyn Outcome>>) {
+        let handed = outcome.as_ref().map_or(Handed::Gone, |outcome| outcome.hand_over(ticket));
+        let mut state = self.lock();
+        let Handed::Waits(deadline) = handed else {
+            drop(state);
+            self.forget(ticket);
+            return;
+        };
+        let Some(ask) = state.asks.get_mut(&ticket) else { return };
+        ask.outcome = outcome;
+        let Some((early, _)) = ask.early.take() else {
+            drop(state);
+            if deadline.is_some() {
+                self.run_out(ticket, deadline);
+            }
+            return;
+        };
+        let ask = state.asks.remove(&ticket);
+        drop(state);
+        if let Some(ask) = ask {
+            ask.tell(early);
+        }
+    }
+
+    /// Ends the wait for that answer at that time; never, with none.
     fn run_out(self: &Arc<Desk>, ticket: ReplyTicket, deadline: Option<Instant>) {
         let arbiter = self.router.upgrade().and_then(|router| router.arbiter());
         let (Some(arbiter), Some(deadline)) = (arbiter, deadline) else { return };
         let desk = Arc::downgrade(self);
         let runs_out = arbiter.spawn(async move {
             tokio::time::sleep_until(deadline.into()).await;
-            let ask = desk.upgrade().and_then(|desk| desk.lock().asks.remove(&ticket));
-            if let Some(ask) = ask {
+            if let Some(desk) = desk.upgrade()
+                && let Some(ask) = desk.forget(ticket)
+            {
                 ask.fail(&Failure::unknown(Cause::TimedOut));
             }
         });
-        if let Some(ask) = self.lock().asks.get_mut(&ticket) {
-            ask.runs_out = Some(runs_out.abort_handle());
+        let mut state = self.lock();
+        let before = match state.asks.get_mut(&ticket) {
+            Some(ask) => ask.runs_out.replace(runs_out.abort_handle()),
+            None => Some(runs_out.abort_handle()),
+        };
+        if let Some(before) = before {
+            before.abort();
         }
     }
 
-    /// Who waits in this process keeps the time; its place is given back some time after it has gone.
-    fn forget_in_time(self: &Arc<Desk>, ticket: ReplyTicket) {
-        let Some(router) = self.router.upgrade() else { return };
-        let (Some(arbiter), often) = (router.arbiter(), router.ask_timeout()) else { return };
-        let desk = Arc::downgrade(self);
-        let runs_out = arbiter.spawn(async move {
-            loop {
-                tokio::time::sleep(often).await;
-                let Some(desk) = desk.upgrade() else { return };
-                let mut state = desk.lock();
-                let Some(ask) = state.asks.get(&ticket) else { return };
-                if ask.outcome.as_ref().is_none_or(|outcome| Arc::strong_count(outcome) == 1) {
-                    state.asks.remove(&ticket);
-                    return;
-                }
-            }
-        });
-        if let Some(ask) = self.lock().asks.get_mut(&ticket) {
-            ask.runs_out = Some(runs_out.abort_handle());
+    /// Nobody waits there any more; whoever has the responder is told.
+    fn forget(self: &Arc<Desk>, ticket: ReplyTicket) -> Option<Ask> {
+        let ask = self.lock().asks.remove(&ticket)?;
+        if let Some((_, holder)) = ask.holder {
+            self.tell_released(ticket, holder);
+        }
+        Some(ask)
+    }
+
+    fn tell_released(self: &Arc<Desk>, ticket: ReplyTicket, holder: Consumer) {
+        let Some((process, life)) = holder else { return self.released(ticket) };
+        let peer = self.router.upgrade().and_then(|router| router.connection_with(process, life));
+        let target = peer.and_then(|peer| codec::decode::<Target>(&peer.desk()?).ok());
+        if let Some(target) = target {
+            clerk::tell(&target, Released(ticket), |desk, Released(ticket)| desk.released(ticket));
         }
     }
 
     /// The answer; a second one, or one without proof, finds nobody.
-    pub(in crate::address) fn answer(self: &Arc<Desk>, answer: Answer) {
+    pub(in crate::address) fn answer(self: &Arc<Desk>, answer: Answer, process: Option<ProcessId>) {
         let ticket = answer.ticket;
         if let Some(router) = self.router.upgrade() {
             self.take_over(&router, ticket);
         }
+        let by = self.consumer(process).ok().flatten();
         let mut state = self.lock();
         match state.asks.get_mut(&ticket) {
             Some(ask) if ask.outcome.is_none() => {
-                ask.early.get_or_insert(answer);
+                ask.early.get_or_insert((answer, by));
             }
             Some(_) => {
                 let ask = state.asks.remove(&ticket);
                 drop(state);
-                if let Some(ask) = ask {
-                    ask.tell(answer);
+                let Some(ask) = ask else { return };
+                // Of two copies the other one has it still.
+                if let Some((_, holder)) = ask.holder.filter(|(_, holder)| *holder != by) {
+                    self.tell_released(ticket, holder);
                 }
+                ask.tell(answer);
             }
             None => {
                 drop(state);
                 tracing::debug!(target: "procession", "an answer to an ask that nobody waits for");
             }
+        }
+    }
+
+    /// Whether an honest process may show that ticket. Of a call it may: its connection, and what proved it, may be gone.
+    pub(super) fn may_be_ours(&self, ticket: ReplyTicket) -> bool {
+        match ticket {
+            ReplyTicket::Kept { number, key } => self.lock().shelf.is_ours(number, key),
+            ReplyTicket::Call { .. } => true,
+            ReplyTicket::Nobody => false,
         }
     }
 }

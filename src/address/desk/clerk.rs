@@ -13,11 +13,12 @@ use crate::address::dispatch;
 use crate::address::request::Request;
 use crate::address::target::Target;
 use crate::codec;
+use crate::id::ProcessId;
 use crate::process::handling;
 use crate::process::routing::Router;
 use crate::protocol::connection::Mode;
-use crate::protocol::responders::{Answer, Hold, MOST_DESK_BYTES};
-use crate::protocol::streams::{Batch, Cancel, Claim, Pull};
+use crate::protocol::responders::{Answer, Hold, MOST_DESK_BYTES, Released, ReplyTicket};
+use crate::protocol::streams::{Batch, Cancel, Claim, Pull, Wrong};
 
 impl Message for Claim {
     type Result = ();
@@ -39,9 +40,13 @@ impl Message for Answer {
     type Result = ();
 }
 
+impl Message for Released {
+    type Result = ();
+}
+
 /// See [`Desk`].
 #[derive(ProcActor)]
-#[proc_actor(messages(Claim, Pull, Cancel, Hold, Answer), name = "procession::Clerk")]
+#[proc_actor(messages(Claim, Pull, Cancel, Hold, Answer, Released), name = "procession::Clerk")]
 pub(in crate::address) struct Clerk {
     desk: Arc<Desk>,
 }
@@ -53,7 +58,8 @@ impl Actor for Clerk {
 /// Starts the drivers of connections, and the desk, on the arbiter that calls this.
 pub fn serve(router: &Arc<Router>) {
     actix::spawn(Arc::clone(router).run());
-    let desk = Arc::new(Desk::new(router));
+    // Without randomness there are neither streams nor answers by others, and whoever tries is told so.
+    let Some(desk) = Desk::new(router).map(Arc::new) else { return };
     let clerk = Clerk { desk: Arc::clone(&desk) }.start();
     // There is a runtime, or nobody would be served.
     if let Ok(addr) = ProcAddr::export(clerk) {
@@ -87,11 +93,37 @@ where
     }
 }
 
+/// That process did what no honest one does: the root is told, once for each pipe.
+pub(in crate::address) fn accuse(process: Option<ProcessId>, reason: String) {
+    if let (Some(router), Some(process)) = (context::current(), process) {
+        router.accuse(process, reason);
+    }
+}
+
+impl Clerk {
+    fn judge(result: Result<(), Wrong>) {
+        if let Err(wrong) = result
+            && wrong.is_violation()
+        {
+            accuse(handling::sender(), wrong.to_string());
+        }
+    }
+
+    /// Whether a ticket can be one of ours; who shows another is blamed.
+    fn knows(&self, ticket: ReplyTicket) -> bool {
+        let may_be_ours = self.desk.may_be_ours(ticket);
+        if !may_be_ours {
+            accuse(handling::sender(), "it has a responder that nobody gave it".to_owned());
+        }
+        may_be_ours
+    }
+}
+
 impl Handler<Claim> for Clerk {
     type Result = ();
 
     fn handle(&mut self, Claim(stream): Claim, _: &mut Context<Self>) {
-        self.desk.claim(stream, handling::sender());
+        Clerk::judge(self.desk.claim(stream, handling::sender()));
     }
 }
 
@@ -99,7 +131,7 @@ impl Handler<Cancel> for Clerk {
     type Result = ();
 
     fn handle(&mut self, Cancel(stream): Cancel, _: &mut Context<Self>) {
-        self.desk.cancel(stream);
+        Clerk::judge(self.desk.cancel(stream, handling::sender()));
     }
 }
 
@@ -107,16 +139,24 @@ impl Handler<Pull> for Clerk {
     type Result = ResponseFuture<Batch>;
 
     fn handle(&mut self, pull: Pull, _: &mut Context<Self>) -> ResponseFuture<Batch> {
-        let desk = Arc::clone(&self.desk);
-        Box::pin(async move { desk.pull(pull).await })
+        let (desk, sender) = (Arc::clone(&self.desk), handling::sender());
+        Box::pin(async move {
+            let (batch, wrong) = desk.pull(pull, sender).await;
+            if let Some(wrong) = wrong.filter(|wrong| wrong.is_violation()) {
+                accuse(sender, wrong.to_string());
+            }
+            batch
+        })
     }
 }
 
 impl Handler<Hold> for Clerk {
     type Result = ();
 
-    fn handle(&mut self, Hold(ticket): Hold, _: &mut Context<Self>) {
-        self.desk.hold(ticket, handling::sender());
+    fn handle(&mut self, hold: Hold, _: &mut Context<Self>) {
+        if self.knows(hold.ticket) {
+            self.desk.hold(hold, handling::sender());
+        }
     }
 }
 
@@ -124,6 +164,16 @@ impl Handler<Answer> for Clerk {
     type Result = ();
 
     fn handle(&mut self, answer: Answer, _: &mut Context<Self>) {
-        self.desk.answer(answer);
+        if self.knows(answer.ticket) {
+            self.desk.answer(answer, handling::sender());
+        }
+    }
+}
+
+impl Handler<Released> for Clerk {
+    type Result = ();
+
+    fn handle(&mut self, Released(ticket): Released, _: &mut Context<Self>) {
+        self.desk.released(ticket);
     }
 }

@@ -6,50 +6,33 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::AbortHandle;
 
 use crate::address::streaming::{Feed, Life};
-use crate::id::{Incarnation, ProcessId};
 use crate::protocol::streams::{Batch, Filling, Pull};
 use crate::protocol::wire::Failure;
 
-/// Its items are asked for by whoever knows its key.
+/// What yields the items that others ask for.
 pub(super) struct Source {
-    pub(super) key: u128,
     life: Arc<Life>,
     /// One pull at a time, in the order in which they came.
     feed: tokio::sync::Mutex<Box<dyn Feed>>,
-    owner: Mutex<Owner>,
-}
-
-/// Whose it is.
-pub(super) enum Owner {
-    /// Nobody's yet, and over when this runs out.
-    Offered(Option<AbortHandle>),
-    /// This life of a process.
-    Claimed(ProcessId, Incarnation),
-    /// Somebody's in this process.
-    Ours,
+    /// Ends it if nobody claims it.
+    runs_out: Mutex<Option<AbortHandle>>,
 }
 
 impl Source {
-    pub(super) fn new(key: u128, feed: Box<dyn Feed>, life: Arc<Life>) -> Source {
-        let owner = Mutex::new(Owner::Offered(None));
-        Source { key, life, feed: tokio::sync::Mutex::new(feed), owner }
+    pub(super) fn new(feed: Box<dyn Feed>, life: Arc<Life>) -> Source {
+        Source { life, feed: tokio::sync::Mutex::new(feed), runs_out: Mutex::default() }
     }
 
-    pub(super) fn set_owner(&self, owner: Owner) {
-        let mut current = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::replace(&mut *current, owner);
-        if let Owner::Offered(Some(runs_out)) = before {
+    pub(super) fn runs_out(&self, runs_out: AbortHandle) {
+        *self.runs_out.lock().unwrap_or_else(PoisonError::into_inner) = Some(runs_out);
+    }
+
+    /// Somebody has it.
+    pub(super) fn is_claimed(&self) {
+        let runs_out = self.runs_out.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(runs_out) = runs_out {
             runs_out.abort();
         }
-    }
-
-    pub(super) fn is_offered(&self) -> bool {
-        matches!(*self.owner.lock().unwrap_or_else(PoisonError::into_inner), Owner::Offered(_))
-    }
-
-    pub(super) fn is_of(&self, process: ProcessId, life: Incarnation) -> bool {
-        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
-        matches!(*owner, Owner::Claimed(claimed, of) if (claimed, of) == (process, life))
     }
 
     /// Ends it; a pull that waits is answered so.
@@ -68,9 +51,6 @@ impl Source {
 
 impl Drop for Source {
     fn drop(&mut self) {
-        let owner = self.owner.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Owner::Offered(Some(runs_out)) = owner {
-            runs_out.abort();
-        }
+        self.is_claimed();
     }
 }

@@ -230,7 +230,13 @@ impl PeerLane<'_> {
                 let actor = exported.actor.type_name().to_owned();
                 ticket.fail(&Failure::not_executed(Cause::NotAccepted { actor }));
             }
-            Err(Refused::Decode(ticket, error)) => ticket.fail(&undecoded(&error)),
+            Err(Refused::Decode(ticket, error)) => {
+                if exported.actor.serves_to_the_end() {
+                    // The runtime's own, whose messages no user's type is part of.
+                    self.router.accuse(self.peer.process, format!("it sent the desk nonsense: {error}"));
+                }
+                ticket.fail(&undecoded(&error));
+            }
         }
     }
 }

@@ -10,6 +10,7 @@
 //!                       Broker (control pipe; in the root, the supervisor)
 //! ```
 
+mod accusing;
 mod aside;
 mod asking;
 mod bell;
@@ -35,7 +36,7 @@ pub use dead_letters::{DeadLetter, DeadLetters, KEEP_BODY_BYTES, LetterReport, M
 pub use ends::{Ends, Observer};
 pub use gate::{Gate, Pass};
 pub use handover::{HANDOVER_WAIT, reading, sender};
-pub use peer::{Outcome, Peer, Waiter};
+pub use peer::{Handed, Outcome, Peer, Waiter};
 pub use presence::NamesDesk;
 pub use registry::{Export, Exported, Refused, Registry};
 pub use rights::Rights;

@@ -33,6 +33,20 @@ pub trait Outcome: Send + Sync {
     fn sent(&self);
     /// There is no reply.
     fn fail(&self, failure: Failure);
+    /// Others than who was asked answer, by this ticket: who waits must say when he waits no longer.
+    fn hand_over(&self, ticket: ReplyTicket) -> Handed {
+        let _ = ticket;
+        Handed::Waits(None)
+    }
+}
+
+/// Whether somebody waits for an answer that others give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handed {
+    /// Somebody does; until then, if that was changed after it was sent.
+    Waits(Option<Instant>),
+    /// Nobody does.
+    Gone,
 }
 
 /// What a connection keeps for a message of ours.
@@ -163,14 +177,21 @@ impl Peer {
         let (process, incarnation) = (router.identity().process, router.identity().incarnation);
         let proof = proof(*secret, correlation);
         let ticket = ReplyTicket::Call { process, incarnation, correlation, proof };
-        Some(Place { desk: desk.clone(), ticket })
+        Some(Place { desk: desk.clone(), ticket, hand: 0 })
     }
 
-    /// Takes out who waits for the answer to a call of ours, and its deadline, for whoever can prove that he may answer.
-    pub fn take_out(&self, correlation: u64, proved: u128) -> Option<(Arc<dyn Outcome>, Option<Instant>)> {
-        if self.secret.is_none_or(|secret| proof(secret, correlation) != proved) {
-            return None;
-        }
+    /// Whether who has this was told of that call of ours.
+    pub fn is_proof(&self, correlation: u64, proved: u128) -> bool {
+        self.secret.is_some_and(|secret| proof(secret, correlation) == proved)
+    }
+
+    /// The address of the peer's desk, once it said so.
+    pub fn desk(&self) -> Option<Bytes> {
+        self.desk.get().map(|(desk, _)| desk.clone())
+    }
+
+    /// Takes out who waits for the answer to a call of ours, and its deadline, since others answer it.
+    pub fn take_out(&self, correlation: u64) -> Option<(Arc<dyn Outcome>, Option<Instant>)> {
         match self.with_silently(|connection| connection.take_out(correlation))? {
             (Waiter::Outcome(outcome), deadline) => Some((outcome, deadline)),
             (Waiter::Nobody { .. }, _) => None,

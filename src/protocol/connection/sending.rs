@@ -383,15 +383,17 @@ impl<T> Connection<T> {
         outgoing
     }
 
-    /// Gives a call another deadline; the peer learns it if the call has not left yet.
-    pub fn set_deadline(&mut self, key: u64, deadline: Instant, now: Instant) {
-        let Some(index) = self.index_of(key) else { return };
+    /// Gives a call another deadline; the peer learns it if the call has not left yet. False if there is no such call: it has
+    /// its outcome, or others answer it.
+    pub fn set_deadline(&mut self, key: u64, deadline: Instant, now: Instant) -> bool {
+        let Some(index) = self.index_of(key) else { return false };
         let outgoing = &mut self.outgoing[index];
         outgoing.deadline = Some(deadline);
         if let Stage::Sent { begins, .. } = outgoing.stage {
             self.out.patch_extra(begins, remaining_ms(Some(deadline), now));
         }
         self.deadlines.push(Reverse((deadline, key)));
+        true
     }
 }
 

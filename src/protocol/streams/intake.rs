@@ -22,7 +22,7 @@ pub struct Intake {
     over: bool,
 }
 
-/// A batch that is not what was asked for. Its producer is to blame, and the stream is over.
+/// A batch that is not what was asked for. The stream is over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lie {
     /// Nothing was asked for.
@@ -42,6 +42,13 @@ pub enum Lie {
     /// They are no such items.
     #[error("{0}")]
     Decode(String),
+}
+
+impl Lie {
+    /// Whether no honest producer does it. What can't be read may be the opinion of a user's type.
+    pub fn is_violation(&self) -> bool {
+        !matches!(self, Lie::Decode(_))
+    }
 }
 
 impl Intake {

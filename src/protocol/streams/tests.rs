@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::protocol::wire::Cause;
 
-const STREAM: StreamId = StreamId { number: 7, key: 1 << 100 };
+const STREAM: StreamId = StreamId { number: 7, key: 1 << 100, hand: 0 };
 const LIMITS: (usize, usize) = (1 << 20, 253);
 
 /// A producer of the items that it has, without a stream of a user.
