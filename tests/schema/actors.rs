@@ -1,23 +1,51 @@
 //! The same actors as different programs have them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use procession::prelude::*;
 
-/// A shop as one program knows it: what is sold, and what is answered.
+/// A shop as one program knows it: what is sold, what is answered, and how a watch ends.
 macro_rules! shop {
-    ($module:ident, $answer:literal = $result:ty, $($item:item)*) => {
+    (
+        $module:ident:
+        Add { $($field:ident: $type:ty),* },
+        Kind { $($kind:tt)* },
+        Closed { $reason:ident: $why:ty },
+        $answer:literal = $result:ty
+    ) => {
         pub(crate) mod $module {
             use super::*;
 
-            $($item)*
+            #[derive(Message, Serialize, Deserialize)]
+            #[rtype(result = "u64")]
+            pub(crate) struct Add { $(pub(crate) $field: $type),* }
+
+            #[derive(Serialize, Deserialize)]
+            pub(crate) struct Item {
+                pub(crate) price: u32,
+                pub(crate) kind: Kind,
+            }
+
+            #[derive(Serialize, Deserialize)]
+            pub(crate) enum Kind { $($kind)* }
 
             #[derive(Message, Serialize, Deserialize)]
             #[rtype(result = $answer)]
             pub(crate) struct Count;
 
+            /// Each number up to that of now.
+            #[derive(Message, Serialize, Deserialize)]
+            #[rtype(result = "Streaming<u64, Closed>")]
+            pub(crate) struct Watch;
+
+            #[derive(Debug, Serialize, Deserialize)]
+            pub(crate) struct Closed {
+                pub(crate) $reason: $why,
+            }
+
             #[derive(ProcActor)]
-            #[proc_actor(messages(Add, Count as "how-many"), name = "shop::Counter")]
+            #[proc_actor(messages(Add, Count as "how-many", Watch), name = "shop::Counter")]
             pub(crate) struct Counter(u64);
 
             impl Actor for Counter {
@@ -46,6 +74,13 @@ macro_rules! shop {
                 }
             }
 
+            impl Handler<Watch> for Counter {
+                type Result = Streaming<u64, Closed>;
+                fn handle(&mut self, _: Watch, _: &mut Context<Self>) -> Self::Result {
+                    Streaming::of(futures_util::stream::iter(0..self.0))
+                }
+            }
+
             /// Sends to a counter, and hosts none.
             #[allow(dead_code)] // Not in every role.
             #[derive(ProcActor)]
@@ -66,74 +101,60 @@ macro_rules! shop {
     };
 }
 
-shop! { same, "u64" = u64,
-    #[derive(Message, Serialize, Deserialize)]
-    #[rtype(result = "u64")]
-    pub(crate) struct Add { pub(crate) amount: u64, pub(crate) note: Option<String>, pub(crate) items: Vec<Item> }
-    #[derive(Serialize, Deserialize)]
-    pub(crate) struct Item { pub(crate) price: u32, pub(crate) kind: Kind }
-    #[derive(Serialize, Deserialize)]
-    pub(crate) enum Kind { Small, Large { size: u8 } }
+shop! { same:
+    Add { amount: u64, note: Option<String>, items: Vec<Item> },
+    Kind { Small, Large { size: u8 } },
+    Closed { reason: String },
+    "u64" = u64
 }
 
-shop! { renamed, "u64" = u64,
-    #[derive(Message, Serialize, Deserialize)]
-    #[rtype(result = "u64")]
-    pub(crate) struct Add { sum: u64, note: Option<String>, pub(crate) items: Vec<Item> }
-    #[derive(Serialize, Deserialize)]
-    pub(crate) struct Item { price: u32, kind: Kind }
-    #[derive(Serialize, Deserialize)]
-    pub(crate) enum Kind { Small, Large { size: u8 } }
+shop! { renamed:
+    Add { sum: u64, note: Option<String>, items: Vec<Item> },
+    Kind { Small, Large { size: u8 } },
+    Closed { reason: String },
+    "u64" = u64
 }
 
-shop! { retyped, "u64" = u64,
-    #[derive(Message, Serialize, Deserialize)]
-    #[rtype(result = "u64")]
-    pub(crate) struct Add { amount: u64, note: Option<Vec<u8>>, pub(crate) items: Vec<Item> }
-    #[derive(Serialize, Deserialize)]
-    pub(crate) struct Item { price: u32, kind: Kind }
-    #[derive(Serialize, Deserialize)]
-    pub(crate) enum Kind { Small, Large { size: u8 } }
+shop! { retyped:
+    Add { amount: u64, note: Option<Vec<u8>>, items: Vec<Item> },
+    Kind { Small, Large { size: u8 } },
+    Closed { reason: String },
+    "u64" = u64
 }
 
-shop! { reordered, "u64" = u64,
-    #[derive(Message, Serialize, Deserialize)]
-    #[rtype(result = "u64")]
-    pub(crate) struct Add { note: Option<String>, amount: u64, pub(crate) items: Vec<Item> }
-    #[derive(Serialize, Deserialize)]
-    pub(crate) struct Item { price: u32, kind: Kind }
-    #[derive(Serialize, Deserialize)]
-    pub(crate) enum Kind { Small, Large { size: u8 } }
+shop! { reordered:
+    Add { note: Option<String>, amount: u64, items: Vec<Item> },
+    Kind { Small, Large { size: u8 } },
+    Closed { reason: String },
+    "u64" = u64
 }
 
-shop! { nested, "u64" = u64,
-    #[derive(Message, Serialize, Deserialize)]
-    #[rtype(result = "u64")]
-    pub(crate) struct Add { amount: u64, note: Option<String>, pub(crate) items: Vec<Item> }
-    #[derive(Serialize, Deserialize)]
-    pub(crate) struct Item { price: u32, kind: Kind }
-    #[derive(Serialize, Deserialize)]
-    pub(crate) enum Kind { Small, Large { size: u16 } }
+shop! { nested:
+    Add { amount: u64, note: Option<String>, items: Vec<Item> },
+    Kind { Small, Large { size: u16 } },
+    Closed { reason: String },
+    "u64" = u64
 }
 
-shop! { variants, "u64" = u64,
-    #[derive(Message, Serialize, Deserialize)]
-    #[rtype(result = "u64")]
-    pub(crate) struct Add { amount: u64, note: Option<String>, pub(crate) items: Vec<Item> }
-    #[derive(Serialize, Deserialize)]
-    pub(crate) struct Item { price: u32, kind: Kind }
-    #[derive(Serialize, Deserialize)]
-    pub(crate) enum Kind { Large { size: u8 }, Small }
+shop! { variants:
+    Add { amount: u64, note: Option<String>, items: Vec<Item> },
+    Kind { Large { size: u8 }, Small },
+    Closed { reason: String },
+    "u64" = u64
 }
 
-shop! { answered, "u32" = u32,
-    #[derive(Message, Serialize, Deserialize)]
-    #[rtype(result = "u64")]
-    pub(crate) struct Add { amount: u64, note: Option<String>, pub(crate) items: Vec<Item> }
-    #[derive(Serialize, Deserialize)]
-    pub(crate) struct Item { price: u32, kind: Kind }
-    #[derive(Serialize, Deserialize)]
-    pub(crate) enum Kind { Small, Large { size: u8 } }
+shop! { ended:
+    Add { amount: u64, note: Option<String>, items: Vec<Item> },
+    Kind { Small, Large { size: u8 } },
+    Closed { code: u32 },
+    "u64" = u64
+}
+
+shop! { answered:
+    Add { amount: u64, note: Option<String>, items: Vec<Item> },
+    Kind { Small, Large { size: u8 } },
+    Closed { reason: String },
+    "u32" = u32
 }
 
 /// What to order, for the JSON stories.
@@ -173,6 +194,27 @@ pub(crate) struct Free {
     any: serde_json::Value,
 }
 
+/// It counts how often it was read in this process. Answered with that.
+#[derive(Message, Serialize)]
+#[rtype(result = "u32")]
+pub(crate) struct Shy(pub(crate) u8);
+
+static READ: AtomicU32 = AtomicU32::new(0);
+
+impl<'de> Deserialize<'de> for Shy {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        READ.fetch_add(1, Ordering::Relaxed);
+        u8::deserialize(deserializer).map(Shy)
+    }
+}
+
+impl Handler<Shy> for Desk {
+    type Result = u32;
+    fn handle(&mut self, _: Shy, _: &mut Context<Self>) -> u32 {
+        READ.load(Ordering::Relaxed)
+    }
+}
+
 /// Sends JSON itself: to whom, what, and the JSON.
 #[derive(Message, Serialize, Deserialize)]
 #[rtype(result = "Result<String, String>")]
@@ -180,7 +222,7 @@ pub(crate) struct Pass(pub(crate) ProcAddr<Desk>, pub(crate) String, pub(crate) 
 
 /// Takes orders.
 #[derive(ProcActor)]
-#[proc_actor(messages(Order, Depth, Odd, Break, Pass, Free), name = "shop::Desk")]
+#[proc_actor(messages(Order, Depth, Odd, Break, Pass, Free, Shy), name = "shop::Desk")]
 pub(crate) struct Desk;
 
 impl Actor for Desk {
@@ -271,6 +313,7 @@ pub(crate) fn program(role: &str) -> Program {
         "nested" => program.actor::<nested::Counter>(),
         "variants" => program.actor::<variants::Counter>(),
         "answered" => program.actor::<answered::Counter>(),
+        "ended" => program.actor::<ended::Counter>(),
         "buyer" => program.actor::<retyped::Buyer>(),
         "user" => program.actor::<Desk>().uses::<nested::Counter>(),
         other => panic!("there is no role {other}"),

@@ -54,7 +54,7 @@ async fn all(running: Running) -> procession::Result<()> {
         assert!(reason.contains(why), "{reason}");
     }
     let error = running.send_json("desk", "Oder", &json!(null)).await.expect_err("no such message");
-    let known = ["Order", "Depth", "Odd", "Break", "Pass", "Free"].map(str::to_owned).to_vec();
+    let known = ["Order", "Depth", "Odd", "Break", "Pass", "Free", "Shy"].map(str::to_owned).to_vec();
     let (actor, message) = ("shop::Desk".to_owned(), "Oder".to_owned());
     assert_eq!(error, JsonError::UnknownMessage { actor, message, known });
     assert_eq!(error.to_string(), "a shop::Desk takes no message called `Oder`: did you mean `Order`?");

@@ -1,6 +1,6 @@
 //! Programs whose messages differ do not come together (T-3).
 
-use libtest_mimic::Trial;
+use libtest_mimic::{Failed, Trial};
 use procession::Error;
 use procession::address::Verdict;
 use procession::codec::shape::Mismatch;
@@ -8,7 +8,7 @@ use procession::prelude::*;
 use procession::process::failure::LaunchFailure;
 use serde_json::json;
 
-use crate::actors::{answered, same};
+use crate::actors::{Desk, Setup, Shy, answered, same};
 use crate::stage::{copy, process, story, topology};
 
 pub(crate) fn stories() -> Vec<Trial> {
@@ -20,10 +20,13 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("t3_a_difference_deep_inside_is_refused", "same", |root| refused(root, "nested", NESTED)),
         story("t3_another_order_of_variants_is_refused", "same", |root| refused(root, "variants", VARIANTS)),
         story("t3_another_result_is_refused", "same", |root| refused(root, "answered", ANSWERED)),
+        story("t3_another_error_of_a_stream_is_refused", "same", |root| refused(root, "ended", ENDED)),
         story("t3_who_only_sends_is_refused_too", "same", sender),
         story("t3_who_says_that_it_sends_is_refused_too", "same", user),
         story("t3_two_programs_that_the_root_knows_nothing_of_are_compared", "nothing", strangers),
         story("t3_the_roots_own_address_is_compared", "nothing", address),
+        story("t3_the_same_build_is_not_looked_at", "same", not_looked_at),
+        Trial::test("h52_two_actor_types_of_one_name_are_refused_at_the_start", two_of_a_name),
     ]
 }
 
@@ -55,6 +58,7 @@ const REORDERED: [&str; 4] =
     ["Add", ".amount", "`amount: u64` as field 1", "`note: Option<String>` as field 1"];
 const NESTED: [&str; 4] = ["Add", ".items[].kind::Large.size", "u8", "u16"];
 const VARIANTS: [&str; 4] = ["Add", ".items[].kind::Small", "`Small` as variant 1", "`Large` as variant 1"];
+const ENDED: [&str; 4] = ["Watch", ".error.reason", "`reason: String` as field 1", "`code: u32` as field 1"];
 const ANSWERED: [&str; 4] = ["how-many", "", "u64", "u32"];
 
 /// A second process, of another program, does not become ready.
@@ -70,7 +74,7 @@ async fn refused(root: Root, role: &str, [message, path, ours, theirs]: [&str; 4
     let expected = Mismatch {
         actor: "shop::Counter".to_owned(),
         message: message.to_owned(),
-        in_result: role == "answered",
+        in_result: matches!(role, "answered" | "ended"),
         path: path.to_owned(),
         left: ours.to_owned(),
         right: theirs.to_owned(),
@@ -128,4 +132,23 @@ async fn address(root: Root) -> procession::Result<()> {
     assert_eq!((mismatch.left.as_str(), mismatch.right.as_str()), ("u32", "u64"));
     assert!(error.to_string().contains("`how-many -> result` is u32 in this program"), "{error}");
     running.shutdown().await
+}
+
+async fn not_looked_at(root: Root) -> procession::Result<()> {
+    let desk = |name: &str| Process::new(name).actor::<Desk>(name, Setup::default());
+    let running = root.deploy(topology([desk("one"), desk("two")])).await?;
+    for name in ["one", "two"] {
+        let desk = running.addr::<Desk>(name)?;
+        // It is read when it comes, and never was before.
+        assert_eq!(desk.send(Shy(1)).await?, 1);
+        assert_eq!(desk.send(Shy(1)).await?, 2);
+    }
+    running.shutdown().await
+}
+
+fn two_of_a_name() -> Result<(), Failed> {
+    let program = Program::new().actor::<same::Counter>().actor::<answered::Counter>();
+    let error = program.run(async |_| -> procession::Result<()> { Ok(()) }).unwrap_err();
+    assert!(matches!(error, Error::DuplicateType("shop::Counter")), "{error}");
+    Ok(())
 }
