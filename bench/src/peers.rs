@@ -116,13 +116,13 @@ impl Present {
     }
 }
 
+/// Who is not there, by name, and why.
+pub(crate) type Absent = Vec<(&'static str, String)>;
+
 /// Makes sure that those who can do one of the tasks are there, and says what becomes of each. Who is not there takes
 /// no part; the others go on. Told beside who is there: who is not, and why.
-pub(crate) fn gather(
-    tasks: &[Task],
-    say: &mut dyn Write,
-) -> Result<(Present, Vec<(&'static str, String)>), Failure> {
-    let (mut present, mut absent) = (Present::default(), Vec::new());
+pub(crate) fn gather(tasks: &[Task], say: &mut dyn Write) -> Result<(Present, Absent), Failure> {
+    let (mut present, mut absent) = (Present::default(), Absent::new());
     for (place, peer) in PEERS.iter().enumerate() {
         if !tasks.iter().any(|task| peer.can(*task)) {
             continue;
