@@ -224,7 +224,8 @@ async fn forged(root: Root) -> procession::Result<()> {
     let keeper = ProcAddr::export(keeper)?;
     let asked = a.send(AskKeeper(keeper));
     let responder = told.await.unwrap();
-    let bytes = codec::encode(&responder, 1000).unwrap();
+    let mut bytes = Vec::new();
+    codec::encode_with_descriptors(&responder, &mut bytes, 1000, 0).unwrap();
     // It ends with the proof, and how often it was sent on.
     for at in [bytes.len() - 5, bytes.len() - 20, bytes.len() - 24] {
         let mut forged = bytes.clone();
