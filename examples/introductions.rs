@@ -8,118 +8,80 @@ use procession::prelude::*;
 
 #[derive(Message, Serialize, Deserialize)]
 #[rtype(result = "u32")]
-struct Print(String);
+struct Print;
 
 /// Asks the desk for somebody who prints.
 #[derive(Message, Serialize, Deserialize)]
 #[rtype(result = "ProcRecipient<Print>")]
 struct WhoPrints;
 
-/// Has the client print these pages, and tells how each went. With an address, by that.
+/// Has the client print so many pages, by this address or the desk's, and tells how each went.
 #[derive(Message, Serialize, Deserialize)]
 #[rtype(result = "Vec<String>")]
-struct PrintAll(Vec<String>, Option<ProcRecipient<Print>>);
-
-/// Has the printer take an address back.
-#[derive(Message, Serialize, Deserialize)]
-#[rtype(result = "bool")]
-struct TakeBack(ProcRecipient<Print>);
-
-#[derive(ProcActor)]
-#[proc_actor(messages(Print, TakeBack))]
-struct Printer(u32);
-
-#[derive(ProcActor)]
-#[proc_actor(messages(WhoPrints))]
-struct Desk(ProcAddr<Printer>);
-
-#[derive(ProcActor)]
-#[proc_actor(messages(PrintAll))]
-struct Client(ProcAddr<Desk>);
+struct PrintAll(u32, Option<ProcRecipient<Print>>);
 
 macro_rules! actors {
-    ($($actor:ident($args:ty);)*) => {$(
+    ($($actor:ident($args:ty) takes $message:ident -> $result:ty: |$it:ident, $what:pat_param| $body:expr;)*) => {$(
+        #[derive(ProcActor)]
+        #[proc_actor(messages($message))]
+        struct $actor($args);
         impl Actor for $actor { type Context = Context<Self>; }
         impl Spawn for $actor {
             type Args = $args;
             fn spawn(args: $args, _: &Birth) -> Result<Self, SpawnError> { Ok($actor(args)) }
         }
+        impl Handler<$message> for $actor {
+            type Result = $result;
+            fn handle(&mut self, $what: $message, _: &mut Context<Self>) -> $result { let $it = self; $body }
+        }
     )*};
 }
-actors! { Printer(u32); Desk(ProcAddr<Printer>); Client(ProcAddr<Desk>); }
 
-impl Handler<Print> for Printer {
-    type Result = u32;
-    fn handle(&mut self, _: Print, _: &mut Context<Self>) -> u32 {
-        self.0 += 1;
-        self.0
-    }
-}
-
-impl Handler<TakeBack> for Printer {
-    type Result = bool;
-    fn handle(&mut self, TakeBack(address): TakeBack, _: &mut Context<Self>) -> bool {
-        address.revoke().is_ok()
-    }
-}
-
-impl Handler<WhoPrints> for Desk {
-    type Result = ResponseFuture<ProcRecipient<Print>>;
-    fn handle(&mut self, _: WhoPrints, _: &mut Context<Self>) -> Self::Result {
-        let printer = self.0.clone();
+actors! {
+    Printer(u32) takes Print -> u32: |printer, _| { printer.0 += 1; printer.0 };
+    Desk(ProcAddr<Printer>) takes WhoPrints -> ResponseFuture<ProcRecipient<Print>>: |desk, _| {
+        let printer = desk.0.clone();
         Box::pin(async move {
-            // A life of the printer must be known, for that counts the pages.
-            let _ = printer.send(Print("a page to see that it works".to_owned())).await;
+            // A life of the printer must be known, for that counts the pages: one to see that it works.
+            let _ = printer.send(Print).await;
             printer.limited(2).map_or(printer.recipient(), |two| two.recipient())
         })
-    }
-}
-
-impl Handler<PrintAll> for Client {
-    type Result = ResponseFuture<Vec<String>>;
-    fn handle(&mut self, PrintAll(pages, given): PrintAll, _: &mut Context<Self>) -> Self::Result {
-        let desk = self.0.clone();
+    };
+    Client(ProcAddr<Desk>) takes PrintAll -> ResponseFuture<Vec<String>>: |client, PrintAll(pages, given)| {
+        let desk = client.0.clone();
         Box::pin(async move {
-            let printer = match given {
-                Some(printer) => Ok(printer),
-                None => desk.send(WhoPrints).await,
-            };
-            let Ok(printer) = printer else { return vec!["nobody prints".to_owned()] };
+            let found = match given { Some(printer) => Ok(printer), None => desk.send(WhoPrints).await };
+            let Ok(printer) = found else { return vec!["nobody prints".to_owned()] };
             let mut told = Vec::new();
-            for page in pages {
-                told.push(match printer.send(Print(page)).await {
-                    Ok(number) => format!("page {number}"),
-                    Err(error) => format!("not printed: {error}"),
-                });
+            for _ in 0..pages {
+                let printed = printer.send(Print).await;
+                told.push(printed.map_or_else(|error| format!("not printed: {error}"), |page| format!("page {page}")));
             }
             told
         })
-    }
+    };
 }
 
 fn main() -> procession::Result<()> {
     Program::new().actor::<Printer>().actor::<Desk>().actor::<Client>().run(async |root| {
-        let running = root
-            .deploy(
-                Topology::new("introductions")
-                    .process(Process::new("printing").actor::<Printer>("printer", 0))
-                    .process(Process::new("office").actor::<Desk>("desk", ProcAddr::named("printer")))
-                    .process(Process::new("outside").actor::<Client>("client", ProcAddr::named("desk"))),
-            )
-            .await?;
-        let (client, printer) = (running.addr::<Client>("client")?, running.addr::<Printer>("printer")?);
-        let pages = |count: u32| (0..count).map(|page| format!("page {page}")).collect();
-        println!("by the desk's: {:?}", client.send(PrintAll(pages(3), None)).await?);
+        let topology = Topology::new("introductions")
+            .process(Process::new("printing").actor::<Printer>("printer", 0))
+            .process(Process::new("office").actor::<Desk>("desk", ProcAddr::named("printer")))
+            .process(Process::new("outside").actor::<Client>("client", ProcAddr::named("desk")));
+        let running = root.deploy(topology).await?;
+        let client = running.addr::<Client>("client")?;
+        println!("by the desk's: {:?}", client.send(PrintAll(3, None)).await?);
 
         let guess = Capability::unsealed(ActorId::declared(ProcessId(1), Slot(0)));
         let bytes = procession::codec::encode(&guess, 64).map_err(procession::Error::other)?;
         let guess: ProcAddr<Printer> = procession::codec::decode(&bytes).map_err(procession::Error::other)?;
-        println!("by a guess: {:?}", client.send(PrintAll(pages(1), Some(guess.recipient()))).await?);
+        println!("by a guess: {:?}", client.send(PrintAll(1, Some(guess.recipient()))).await?);
 
-        let lent = printer.revocable().map_err(procession::Error::other)?.recipient();
-        println!("by the root's: {:?}", client.send(PrintAll(pages(1), Some(lent.clone()))).await?);
-        println!("taken back: {}", printer.send(TakeBack(lent.clone())).await?);
-        println!("and then: {:?}", client.send(PrintAll(pages(1), Some(lent))).await?);
+        let own = ProcAddr::export(Printer(0).start()).map_err(procession::Error::other)?;
+        let lent = own.revocable().map_err(procession::Error::other)?;
+        println!("by the root's own: {:?}", client.send(PrintAll(1, Some(lent.recipient()))).await?);
+        println!("taken back: {}", lent.revoke().is_ok());
+        println!("and then: {:?}", client.send(PrintAll(1, Some(lent.recipient()))).await?);
         running.shutdown().await
     })
 }

@@ -38,9 +38,15 @@ and the root restarts it: 84 / 2 = 42" "$bin/examples/crash"
 
 same introductions 'by the desk'"'"'s: ["page 2", "page 3", "not printed: the address was good for 2 messages, and so many were sent (not executed)"]
 by a guess: ["not printed: the address of 1/0 was made up or changed, or is of another run of the topology: it gives no right to send (not executed)"]
-by the root'"'"'s: ["page 4"]
+by the root'"'"'s own: ["page 1"]
 taken back: true
-and then: ["not printed: the address of 1/0 was revoked (not executed)"]' "$bin/examples/introductions"
+and then: ["not printed: the address of 0#1/+0 was revoked (not executed)"]' "$bin/examples/introductions"
+
+same groups "100 books on 3 shelves
+2 shelves answer, 1 does not
+books and burnt ones are all: true
+each finds a shelf meanwhile: true
+and its own once that is back: true" "$bin/examples/groups"
 
 same state "paid 30, total Ok(30)
 process shop #1 killed by SIGABRT (it may have been executed)
