@@ -142,7 +142,7 @@ impl<M: ProcMessage> ProcRecipient<M> {
 }
 
 /// The last segment of a type's path: what the derive calls a message by default.
-fn plain_name<M>() -> &'static str {
+pub(super) fn plain_name<M>() -> &'static str {
     let path = std::any::type_name::<M>();
     let generics = path.find('<').unwrap_or(path.len());
     path[..generics].rfind("::").map_or(path, |at| &path[at + 2..])

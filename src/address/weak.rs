@@ -9,8 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::actor::{ProcActor, ProcMessage};
 use super::addr::ProcAddr;
-use super::recipient::ProcRecipient;
+use super::protocol;
+use super::recipient::{ProcRecipient, plain_name};
 use super::target::Target;
+use crate::codec::shape::{self, Whom};
 use crate::protocol::wire::MessageId;
 
 /// An address as a file or an argument shows it where it does not wire: `{ weak = "counter" }`.
@@ -41,7 +43,7 @@ fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Target, D::
 }
 
 macro_rules! weak {
-    ($(#[$doc:meta])* $name:ident<$type:ident: $bound:ident> of $strong:ident, $made:expr, $message:expr) => {
+    ($(#[$doc:meta])* $name:ident<$type:ident: $bound:ident> of $strong:ident, $made:expr, $message:expr, $whom:expr) => {
         $(#[$doc])*
         pub struct $name<$type> {
             target: Target,
@@ -95,9 +97,13 @@ macro_rules! weak {
             }
         }
 
-        impl<'de, $type> Deserialize<'de> for $name<$type> {
+        impl<'de, $type: $bound> Deserialize<'de> for $name<$type> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Ok($name { target: deserialize(deserializer)?, marker: PhantomData })
+                let target = match shape::mention_weak(deserializer, $whom)? {
+                    Some(deserializer) => deserialize(deserializer)?,
+                    None => Target::named("looked-at".into()),
+                };
+                Ok($name { target, marker: PhantomData })
             }
         }
     };
@@ -109,10 +115,12 @@ weak! {
     ///
     /// No address keeps an actor alive, so this one need not differ in that. It differs in that it says nothing of wanting to
     /// send: in the arguments of a topology it does not wire, `{ weak = "counter" }` instead of `{ addr = "counter" }`.
-    WeakProcAddr<A: ProcActor> of ProcAddr, ProcAddr::new, |_: &Target| None
+    WeakProcAddr<A: ProcActor> of ProcAddr, ProcAddr::new, |_: &Target| None,
+    Whom::Actor(protocol::key::<A>(), protocol::collect::<A>)
 }
 
 weak! {
     /// A [`ProcRecipient`] that only names its actor: see [`WeakProcAddr`].
-    WeakProcRecipient<M: ProcMessage> of ProcRecipient, ProcRecipient::from_target, |target: &Target| target.message()
+    WeakProcRecipient<M: ProcMessage> of ProcRecipient, ProcRecipient::from_target, |target: &Target| target.message(),
+    Whom::Message(plain_name::<M>(), protocol::wire::<M>)
 }

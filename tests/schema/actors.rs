@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use procession::address::WeakProcAddr;
 use procession::prelude::*;
 
 /// A shop as one program knows it: what is sold, what is answered, and how a watch ends.
@@ -95,6 +96,23 @@ macro_rules! shop {
                 type Args = ProcAddr<Counter>;
                 fn spawn(_: ProcAddr<Counter>, _: &Birth) -> Result<Self, SpawnError> {
                     Ok(Buyer)
+                }
+            }
+
+            /// Knows a counter by a weak address alone.
+            #[allow(dead_code)] // Not in every role.
+            #[derive(ProcActor)]
+            #[proc_actor(messages(), name = "shop::Looker")]
+            pub(crate) struct Looker;
+
+            impl Actor for Looker {
+                type Context = Context<Self>;
+            }
+
+            impl Spawn for Looker {
+                type Args = Option<WeakProcAddr<Counter>>;
+                fn spawn(_: Self::Args, _: &Birth) -> Result<Self, SpawnError> {
+                    Ok(Looker)
                 }
             }
         }
@@ -315,6 +333,7 @@ pub(crate) fn program(role: &str) -> Program {
         "answered" => program.actor::<answered::Counter>(),
         "ended" => program.actor::<ended::Counter>(),
         "buyer" => program.actor::<retyped::Buyer>(),
+        "looker" => program.actor::<retyped::Looker>(),
         "user" => program.actor::<Desk>().uses::<nested::Counter>(),
         other => panic!("there is no role {other}"),
     }

@@ -22,6 +22,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("t3_another_result_is_refused", "same", |root| refused(root, "answered", ANSWERED)),
         story("t3_another_error_of_a_stream_is_refused", "same", |root| refused(root, "ended", ENDED)),
         story("t3_who_only_sends_is_refused_too", "same", sender),
+        story("t3_who_knows_a_weak_address_alone_is_refused_too", "same", looker),
         story("t3_who_says_that_it_sends_is_refused_too", "same", user),
         story("t3_two_programs_that_the_root_knows_nothing_of_are_compared", "nothing", strangers),
         story("t3_the_roots_own_address_is_compared", "nothing", address),
@@ -98,6 +99,18 @@ async fn sender(root: Root) -> procession::Result<()> {
     let error = root.deploy(topology([first, second])).await.expect_err("they differ");
     assert!(error.to_string().contains("`Add.note` is String in"), "{error}");
     Ok(())
+}
+
+async fn looker(root: Root) -> procession::Result<()> {
+    let first = Process::new("ours").actor::<same::Counter>("counter", 0);
+    let looker = |args| process("theirs", &copy(0), "looker").actor_value("looker", "shop::Looker", args);
+    let error = root.deploy(topology([first, looker(json!({ "weak": "counter" }))])).await;
+    let error = error.expect_err("they differ");
+    assert!(error.to_string().contains("`Add.note` is String in"), "{error}");
+    // What stands in its arguments is checked as that of a weak address.
+    let error = root.deploy(topology([looker(json!({ "addr": "counter" }))])).await.expect_err("not weak");
+    assert!(error.to_string().contains("weak"), "{error}");
+    root.deploy(topology([looker(json!({ "weak": "nobody" }))])).await?.shutdown().await
 }
 
 async fn user(root: Root) -> procession::Result<()> {

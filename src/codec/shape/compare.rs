@@ -67,7 +67,9 @@ impl Walk<'_> {
                 }
                 None
             }
-            (Shape::Option(left), Shape::Option(right)) => self.shapes(left, right, path),
+            (Shape::Option(left), Shape::Option(right)) | (Shape::Weak(left), Shape::Weak(right)) => {
+                self.shapes(left, right, path)
+            }
             (Shape::List(left), Shape::List(right)) => self.shapes(left, right, &inside("[]")),
             (Shape::Array(left, one), Shape::Array(right, other)) if one == other => {
                 self.shapes(left, right, &inside("[]"))

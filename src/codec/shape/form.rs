@@ -67,6 +67,8 @@ pub enum Shape {
         /// The message and what is answered; none where that would never end.
         inside: Option<Box<(Shapes, Shapes)>>,
     },
+    /// An address that only names whom it leads to: the same bytes, and another form in files.
+    Weak(Box<Shape>),
     /// The type takes whatever there is: known by its Rust name alone. bincode can't carry such a type.
     Anything(String),
     /// The type can't be looked into: known by its Rust name alone.

@@ -24,7 +24,8 @@ pub(crate) enum Whom {
 thread_local! {
     /// How deep this thread is in looking.
     static LOOKING: Cell<u32> = const { Cell::new(0) };
-    static MENTIONED: RefCell<Option<Whom>> = const { RefCell::new(None) };
+    /// And whether it only names that.
+    static MENTIONED: RefCell<Option<(Whom, bool)>> = const { RefCell::new(None) };
 }
 
 /// If the type that reads itself on this thread is only looked at, notes what it is, and takes a place for it from the
@@ -33,10 +34,29 @@ thread_local! {
 /// # Errors
 /// Those of the deserializer.
 pub(crate) fn mention<'de, D: Deserializer<'de>>(deserializer: D, what: Whom) -> Result<Option<D>, D::Error> {
+    mention_as(deserializer, what, false)
+}
+
+/// The same, for an address that only names whom it leads to.
+///
+/// # Errors
+/// As there.
+pub(crate) fn mention_weak<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    what: Whom,
+) -> Result<Option<D>, D::Error> {
+    mention_as(deserializer, what, true)
+}
+
+fn mention_as<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    what: Whom,
+    is_weak: bool,
+) -> Result<Option<D>, D::Error> {
     if LOOKING.get() == 0 {
         return Ok(Some(deserializer));
     }
-    MENTIONED.set(Some(what));
+    MENTIONED.set(Some((what, is_weak)));
     <()>::deserialize(deserializer).map(|()| None)
 }
 
@@ -45,8 +65,8 @@ pub(crate) fn is_looking() -> bool {
     LOOKING.get() != 0
 }
 
-/// What the address that reads itself now has mentioned.
-pub(super) fn take() -> Option<Whom> {
+/// What the address that reads itself now has mentioned, and whether it only names that.
+pub(super) fn take() -> Option<(Whom, bool)> {
     MENTIONED.take()
 }
 

@@ -30,6 +30,6 @@ mod tests;
 pub use compare::Difference;
 pub use form::{Field, Form, Shape, Shapes, TypeShape, Variant};
 pub use look::{Looked, readable, wire};
-pub(crate) use mention::{Whom, is_looking, mention};
+pub(crate) use mention::{Whom, is_looking, mention, mention_weak};
 pub use protocol::{ActorKey, ActorProtocol, Collection, MessageShapes, Mismatch, Protocol};
 pub use schema::{ACTOR_KEYWORD, MESSAGE_KEYWORD, schema};

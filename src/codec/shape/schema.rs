@@ -63,6 +63,13 @@ impl Writer {
             },
             Shape::Address(actor) => address(ACTOR_KEYWORD, actor),
             Shape::Recipient { message, .. } => address(MESSAGE_KEYWORD, message),
+            // It wires nobody, so nobody need be there.
+            Shape::Weak(_) => json!({
+                "type": "object",
+                "properties": { "weak": { "type": "string" } },
+                "required": ["weak"],
+                "additionalProperties": false,
+            }),
             plain => self::plain(plain),
         }
     }

@@ -167,14 +167,17 @@ impl<'de> Deserializer<'de> for Spot<'_> {
     }
 
     fn deserialize_unit<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
-        let shape = match mention::take() {
-            None => Shape::Unit,
-            Some(Whom::Actor(key, collect)) => {
+        let Some((whom, is_weak)) = mention::take() else {
+            self.plain(Shape::Unit)?;
+            return visitor.visit_unit();
+        };
+        let shape = match whom {
+            Whom::Actor(key, collect) => {
                 self.notes.actors.insert(key, collect);
                 Shape::Address(key.0.to_owned())
             }
-            Some(Whom::Descriptor) => Shape::Descriptor,
-            Some(Whom::Message(name, look)) => {
+            Whom::Descriptor => Shape::Descriptor,
+            Whom::Message(name, look) => {
                 let inside = (mention::depth() <= MAX_RECIPIENTS && self.notes.notes()).then(|| {
                     let (message, answer) = look();
                     self.notes.actors.extend(message.actors.into_iter().chain(answer.actors));
@@ -183,7 +186,7 @@ impl<'de> Deserializer<'de> for Spot<'_> {
                 Shape::Recipient { message: name.to_owned(), inside }
             }
         };
-        self.plain(shape)?;
+        self.plain(if is_weak { Shape::Weak(Box::new(shape)) } else { shape })?;
         visitor.visit_unit()
     }
 

@@ -33,6 +33,7 @@ impl Shapes {
             Shape::Tuple(elements) => around("(", &elements.iter().collect::<Vec<_>>(), ")"),
             Shape::Address(actor) => out.push_str(&format!("ProcAddr<{actor}>")),
             Shape::Recipient { message, .. } => out.push_str(&format!("ProcRecipient<{message}>")),
+            Shape::Weak(of) => around("Weak", &[of], ""),
             Shape::Named(_) => match self.named(shape) {
                 Some(known) => {
                     let kind = if matches!(known.form, Form::Enum(_)) { "enum " } else { "struct " };
