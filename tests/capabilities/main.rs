@@ -20,7 +20,9 @@ mod played;
 mod edges;
 mod guesser;
 mod guessing;
+mod json;
 mod narrowing;
+mod opening;
 mod revoking;
 
 fn main() -> std::process::ExitCode {
@@ -29,6 +31,7 @@ fn main() -> std::process::ExitCode {
     clerks::program().run(async |_| -> procession::Result<()> { Ok(()) }).unwrap();
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let stories = [narrowing::stories(), revoking::stories(), edges::stories(), guessing::stories()];
+    let stories =
+        [narrowing::stories(), revoking::stories(), edges::stories(), guessing::stories(), json::stories()];
     libtest_mimic::run(&arguments, stories.into_iter().flatten().collect()).exit_code()
 }

@@ -6,6 +6,7 @@ use libtest_mimic::Trial;
 use procession::prelude::*;
 
 use crate::clerks::*;
+use crate::opening::{note, three};
 
 pub(crate) fn stories() -> Vec<Trial> {
     vec![
@@ -16,17 +17,6 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("a3_within_a_process_conditions_hold_too", at_home),
         story("a3_only_so_many_counted_addresses_of_one_process_are_remembered", many_counts),
     ]
-}
-
-async fn three(root: &Root) -> procession::Result<(Running, [ProcAddr<Clerk>; 3])> {
-    let processes = ["a", "b", "c"].map(process);
-    let running = root.deploy(processes.into_iter().fold(Topology::new("rights"), Topology::process)).await?;
-    let actors = ["a", "b", "c"].map(|name| at(&running, name));
-    Ok((running, actors))
-}
-
-async fn note(by: &ProcAddr<Clerk>, to: &ProcAddr<Clerk>) -> String {
-    by.send(AskToNote { to: to.clone(), text: "hello".to_owned() }).await.unwrap()
 }
 
 async fn counted(root: Root) -> procession::Result<()> {

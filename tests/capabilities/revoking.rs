@@ -5,6 +5,7 @@ use procession::prelude::*;
 use procession::runtime::Event;
 
 use crate::clerks::*;
+use crate::opening::{note, three};
 
 pub(crate) fn stories() -> Vec<Trial> {
     vec![
@@ -14,17 +15,6 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("a3_an_exported_actor_can_be_taken_back", exported),
         story("a3_only_the_owner_can_revoke", owner),
     ]
-}
-
-async fn three(root: &Root) -> procession::Result<(Running, [ProcAddr<Clerk>; 3])> {
-    let processes = ["a", "b", "c"].map(process);
-    let running = root.deploy(processes.into_iter().fold(Topology::new("rights"), Topology::process)).await?;
-    let actors = ["a", "b", "c"].map(|name| at(&running, name));
-    Ok((running, actors))
-}
-
-async fn note(by: &ProcAddr<Clerk>, to: &ProcAddr<Clerk>) -> String {
-    by.send(AskToNote { to: to.clone(), text: "hello".to_owned() }).await.unwrap()
 }
 
 async fn revoke(owner: &ProcAddr<Clerk>, address: &ProcAddr<Clerk>) {

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use libtest_mimic::Trial;
-use procession::address::{SendError, WeakProcAddr};
+use procession::address::{Cause, JsonError, SendError, WeakProcAddr};
 use procession::prelude::*;
 use procession::runtime::{Event, Events};
 use tokio::sync::Semaphore;
@@ -86,6 +86,8 @@ messages! {
     Revoke(ProcAddr<Clerk>) -> "Result<(), String>";
     Revocable() -> "ProcAddr<Clerk>";
     AskToClear(ProcAddr<Clerk>) -> "String";
+    /// Sends a message by its name, and tells its result, or cause and verdict.
+    AskJson { to: ProcAddr<Clerk>, message: String, json: String } -> "String";
     /// The address that it finds under a name, if that resolves.
     Lookup(String) -> "Option<ProcAddr<Clerk>>";
 }
@@ -113,6 +115,7 @@ static RELEASED: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(0));
     Revoke,
     Revocable,
     AskToClear,
+    AskJson,
     Lookup,
     Named
 ))]
@@ -123,6 +126,9 @@ pub(crate) struct Clerk {
     snapshots: Snapshots<Option<ProcAddr<Clerk>>>,
 }
 
+/// The environment of a process names a pipe: its clerks are born once somebody has written there.
+pub(crate) const WAITS_FOR: &str = "CLERK_WAITS_FOR";
+
 impl Actor for Clerk {
     type Context = Context<Self>;
 }
@@ -132,6 +138,9 @@ impl Spawn for Clerk {
     type Args = Vec<ProcAddr<Clerk>>;
 
     fn spawn(_: Vec<ProcAddr<Clerk>>, birth: &Birth) -> Result<Self, SpawnError> {
+        if let Ok(gate) = std::env::var(WAITS_FOR) {
+            std::fs::read(gate)?;
+        }
         let kept = birth.state::<Option<ProcAddr<Clerk>>>()?.flatten();
         Ok(Clerk { taken: Vec::new(), kept, me: Some(birth.addr()), snapshots: birth.snapshots() })
     }
@@ -142,14 +151,27 @@ pub(crate) fn clerk() -> Clerk {
     Clerk { taken: Vec::new(), kept: None, me: None, snapshots: Snapshots::default() }
 }
 
+/// What a cause is called, without what it says beside.
+fn called(cause: &Cause) -> String {
+    let whole = format!("{cause:?}");
+    whole.split(['(', ' ', '{']).next().unwrap_or_default().to_owned()
+}
+
 pub(crate) fn ended<M>(outcome: Result<(), SendError<M>>) -> String {
     match outcome {
         Ok(()) => "done".to_owned(),
         Err(error) => {
-            let (verdict, cause) = (error.verdict(), format!("{:?}", error.cause()));
-            let cause = cause.split(['(', ' ', '{']).next().unwrap_or_default().to_owned();
+            let (verdict, cause) = (error.verdict(), called(error.cause()));
             format!("{cause} {verdict:?} {}", if error.into_message().is_some() { "back" } else { "gone" })
         }
+    }
+}
+
+pub(crate) async fn by_json(to: &ProcAddr<Clerk>, message: &str, json: &str) -> String {
+    match to.send_json(message, &serde_json::from_str(json).unwrap()).await {
+        Ok(result) => result.to_string(),
+        Err(JsonError::Send(failure)) => format!("{} {:?}", called(&failure.cause), failure.verdict),
+        Err(error) => error.to_string(),
     }
 }
 
@@ -200,6 +222,7 @@ handles! {
         to.do_send(Note(ask.text));
     });
     AskToClear -> ResponseFuture<String>: |_clerk, AskToClear(to)| Box::pin(async move { ended(to.send(Clear).await) });
+    AskJson -> ResponseFuture<String>: |_clerk, ask| Box::pin(async move { by_json(&ask.to, &ask.message, &ask.json).await });
     Lookup -> MessageResult<Lookup>: |_clerk, Lookup(name)| MessageResult(Some(ProcAddr::named(&name)));
     Revoke -> Result<(), String>: |_clerk, Revoke(address)| address.revoke().map_err(|failure| failure.to_string());
     Kept -> MessageResult<Kept>: |clerk, _| MessageResult(clerk.kept.clone());
