@@ -52,7 +52,8 @@ type WatchedName = watch::Sender<Recent>;
 /// Who is told. One for each router.
 #[derive(Default)]
 pub(crate) struct Desk {
-    views: Mutex<HashMap<FullName, Arc<View>>>,
+    /// By what an address names them, so that a long name and what stands for it are one.
+    views: Mutex<HashMap<String, Arc<View>>>,
     /// Each with how many here watch it.
     names: Mutex<HashMap<FullName, (Arc<WatchedName>, usize)>>,
 }
@@ -85,7 +86,7 @@ impl Desk {
     /// What is known of a group. Whoever asks first has the root tell of it.
     pub(super) fn view(&self, group: &FullName) -> Arc<View> {
         let mut views = lock(&self.views);
-        if let Some(view) = views.get(group) {
+        if let Some(view) = views.get(&*group.short()) {
             return Arc::clone(view);
         }
         let view = View::new(group.clone());
@@ -94,7 +95,7 @@ impl Desk {
             view.handle_refused(NameError::TooMany { what, most: MAX_WATCHED });
             return view;
         }
-        views.insert(group.clone(), Arc::clone(&view));
+        views.insert(group.short().into_owned(), Arc::clone(&view));
         drop(views);
         if let Some(router) = context::current() {
             router.say(ToRoot::Names(NamesToRoot::Use { group: group.clone() }));
@@ -183,7 +184,7 @@ impl Desk {
 
 impl NamesDesk for Desk {
     fn handle(&self, router: &Arc<Router>, said: NamesToWorker) {
-        let found = |group: &FullName| lock(&self.views).get(group).cloned();
+        let found = |group: &FullName| lock(&self.views).get(&*group.short()).cloned();
         match said {
             NamesToWorker::Name { name, version, state } => self.name(&name, version, state),
             NamesToWorker::Group { group, version, type_name, members } => {
@@ -194,8 +195,14 @@ impl NamesDesk for Desk {
             }
             NamesToWorker::Refused { group, why } => {
                 if let Some(view) = found(&group) {
+                    // Of a name that the root has not heard yet it may hear later.
+                    let is_final = !matches!(why, NameError::Unknown(_));
                     view.handle_refused(why);
                     view.release_parked(router);
+                    if !is_final {
+                        lock(&self.views).remove(&*group.short());
+                        view.make_void();
+                    }
                 }
             }
             // Of no concern to addresses.

@@ -8,9 +8,10 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::context;
-use super::group::{GroupOnTheWire, GroupTarget};
+use super::group::{GROUP_TEXT, GroupOnTheWire, GroupTarget};
 use crate::id::{
-    ADDRESS_PREFIX, ActorName, AddressTextError, Capability, Condition, of_text, serialize_head, to_text,
+    ADDRESS_PREFIX, ActorName, AddressTextError, Capability, Condition, ShortName, is_hashed, of_text,
+    serialize_head, short_name, to_text,
 };
 use crate::process::routing::{Router, sender};
 use crate::protocol::Delivery;
@@ -175,12 +176,19 @@ impl Target {
                 Ok(to_text(run, if self.is_at_least_once { AT_LEAST_ONCE } else { 0 }, id))
             }
             Whom::Name(name) => Ok(name.to_string()),
-            Whom::Group(group) => Err(Cause::IsGroup(group.name.clone())),
+            Whom::Group(group) => Ok(group.to_text(self.is_at_least_once)),
         }
     }
 
     /// What `to_text` wrote.
     pub(super) fn of_text(text: &str) -> Result<Target, AddressTextError> {
+        if text.starts_with(GROUP_TEXT) {
+            let (group, is_at_least_once) = GroupTarget::of_text(text)?;
+            return Ok(Target { whom: Whom::Group(group), is_at_least_once });
+        }
+        if is_hashed(text) {
+            return Ok(Target::named(text.into()));
+        }
         if !text.starts_with(ADDRESS_PREFIX) {
             let name = ActorName::new(text).map_err(|_| {
                 AddressTextError::NotAnAddress(text.chars().take(crate::id::MAX_NAME_BYTES).collect())
@@ -213,11 +221,13 @@ impl Target {
         }
         let head = if self.is_at_least_once { AT_LEAST_ONCE } else { 0 };
         match &self.for_message(message).map_err(failed)?.whom {
-            Whom::Id { id, .. } => {
-                let under_way = context::current().is_some_and(|router| router.may_be_under_way(id));
-                id.serialize_with(if under_way { head | UNDER_WAY } else { head }, serializer)
-            }
-            Whom::Name(name) => serialize_head(head | NAME, &**name, serializer),
+            Whom::Id { id, .. } => match context::current().and_then(|router| router.may_be_under_way(id)) {
+                None => id.serialize_with(head, serializer),
+                Some(0) => id.serialize_with(head | UNDER_WAY, serializer),
+                Some(stamp) if has_stamp(id) => id.serialize_before(head | HELD, &stamp, serializer),
+                Some(_) => id.serialize_with(head | HELD, serializer),
+            },
+            Whom::Name(name) => serialize_head(head | NAME, &ShortName(name.to_string()), serializer),
             Whom::Group(group) => serialize_head(head | GROUP, &group.to_wire(), serializer),
         }
     }
@@ -229,7 +239,7 @@ impl PartialEq for Target {
     fn eq(&self, other: &Target) -> bool {
         match (&self.whom, &other.whom) {
             (Whom::Id { id: left, .. }, Whom::Id { id: right, .. }) => left == right,
-            (Whom::Name(left), Whom::Name(right)) => left == right,
+            (Whom::Name(left), Whom::Name(right)) => short_name(left) == short_name(right),
             (Whom::Group(left), Whom::Group(right)) => left == right,
             _ => false,
         }
@@ -242,7 +252,7 @@ impl Hash for Target {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match &self.whom {
             Whom::Id { id, .. } => id.hash(state),
-            Whom::Name(name) => name.hash(state),
+            Whom::Name(name) => short_name(name).hash(state),
             Whom::Group(group) => group.hash(state),
         }
     }
@@ -277,8 +287,16 @@ struct Readable {
 const AT_LEAST_ONCE: u8 = 32;
 const UNDER_WAY: u8 = 64;
 const NAME: u8 = 128;
+/// The sender waits itself for what others have sent there. A stamp follows, where there is room for it.
+const HELD: u8 = NAME | UNDER_WAY;
 /// A name has no conditions; where it would have one byte of them it is that of a group.
 const GROUP: u8 = NAME | 1;
+
+/// An address with so many conditions that a stamp would make it longer than any may be has none: then its sender is asked
+/// to wait for all that it holds.
+fn has_stamp(id: &Capability) -> bool {
+    id.condition_bytes() + size_of::<u32>() <= Capability::MAX_CONDITION_BYTES
+}
 
 impl Serialize for Target {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -289,7 +307,7 @@ impl Serialize for Target {
 impl<'de> Deserialize<'de> for Target {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Target, D::Error> {
         if !deserializer.is_human_readable() {
-            return deserializer.deserialize_tuple(2, Compact);
+            return deserializer.deserialize_tuple(3, Compact);
         }
         let Readable { addr, delivery, routing, repeating } = Readable::deserialize(deserializer)?;
         let target = match routing {
@@ -317,27 +335,36 @@ impl<'de> Visitor<'de> for Compact {
 
     fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Target, S::Error> {
         let head: u8 = seq.next_element()?.ok_or_else(|| S::Error::invalid_length(0, &self))?;
+        let is_held = head & HELD == HELD;
         let mut target = match head & GROUP {
-            GROUP => {
+            GROUP if !is_held => {
                 let group: Option<GroupOnTheWire> = seq.next_element()?;
-                Target::group_of(GroupTarget::of_wire(
-                    group.ok_or_else(|| S::Error::invalid_length(1, &self))?,
-                ))
+                let group = group.ok_or_else(|| S::Error::invalid_length(1, &self))?;
+                let group = GroupTarget::of_wire(group);
+                Target::group_of(group.ok_or_else(|| S::Error::custom("it is the address of no group"))?)
             }
-            plain if plain & NAME == 0 => {
+            plain if is_held || plain & NAME == 0 => {
                 let id = seq.next_element_seed(Capability::rest_of(head))?;
                 let id = id.ok_or_else(|| S::Error::invalid_length(1, &self))?;
+                let stamp = match is_held {
+                    true if has_stamp(&id) => {
+                        seq.next_element()?.ok_or_else(|| S::Error::invalid_length(2, &self))?
+                    }
+                    // Of whatever it holds.
+                    true => u32::MAX,
+                    false => 0,
+                };
                 // What is sent there from now on must not overtake what its giver had sent.
                 if head & UNDER_WAY != 0
                     && let (Some(from), Some(router)) = (sender(), context::current())
                 {
-                    router.hold(&id, from);
+                    router.hold(&id, from, stamp);
                 }
                 Target::of(id, None)
             }
             _ => {
-                let name: Option<String> = seq.next_element()?;
-                Target::named(name.ok_or_else(|| S::Error::invalid_length(1, &self))?.into())
+                let name: Option<ShortName> = seq.next_element()?;
+                Target::named(name.ok_or_else(|| S::Error::invalid_length(1, &self))?.0.into())
             }
         };
         target.is_at_least_once |= head & AT_LEAST_ONCE != 0;

@@ -212,6 +212,22 @@ impl Capability {
         serialize_head(head & !LENGTH_BITS | self.length, &Raw(&bytes[..length]), serializer)
     }
 
+    /// As `serialize_with`, and something behind it.
+    pub fn serialize_before<T: Serialize, S: Serializer>(
+        &self,
+        head: u8,
+        behind: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let (bytes, length) = self.to_bytes();
+        serialize_head(head & !LENGTH_BITS | self.length, &(Raw(&bytes[..length]), behind), serializer)
+    }
+
+    /// How many bytes its conditions have.
+    pub fn condition_bytes(&self) -> usize {
+        usize::from(self.length)
+    }
+
     /// Whether a head of these bits can be followed by `deserialize_rest`.
     pub fn rest_of(head: u8) -> RestOf {
         RestOf(usize::from(head & LENGTH_BITS))
@@ -231,7 +247,7 @@ pub fn serialize_head<T: Serialize + ?Sized, S: Serializer>(
 }
 
 /// Bytes without their number.
-struct Raw<'a>(&'a [u8]);
+pub(super) struct Raw<'a>(pub(super) &'a [u8]);
 
 impl Serialize for Raw<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

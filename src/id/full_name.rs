@@ -6,8 +6,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::name::{NameError, check};
+use super::short::{is_hashed, short_name};
 
 /// A name or group of a namespace, `players/alice`: two names with a slash between them.
+///
+/// One that came in an address and is too long for it is a hash, of which the root knows the name: it has neither part.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FullName(Arc<str>);
@@ -33,6 +36,16 @@ impl FullName {
     /// It is no name of an actor.
     pub fn of_replicas(actor: &str) -> Result<FullName, NameError> {
         FullName::new(&format!("{REPLICAS}/{actor}"))
+    }
+
+    /// By which an address names it, and two of the same group are known as that.
+    pub fn short(&self) -> std::borrow::Cow<'_, str> {
+        short_name(&self.0)
+    }
+
+    /// Whether only a hash of it is known here.
+    pub fn is_hashed(&self) -> bool {
+        is_hashed(&self.0)
     }
 
     /// The part before the slash.
@@ -65,7 +78,11 @@ impl fmt::Debug for FullName {
 
 impl TryFrom<String> for FullName {
     type Error = NameError;
+    /// As `new`, and takes what stands in an address for a long name.
     fn try_from(name: String) -> Result<Self, NameError> {
+        if is_hashed(&name) {
+            return Ok(FullName(name.into()));
+        }
         Self::new(&name)
     }
 }
@@ -95,5 +112,9 @@ mod tests {
         assert_eq!(FullName::new("players/"), Err(NameError::Empty));
         assert_eq!(FullName::new("a/b/c"), Err(NameError::Character('/')));
         assert!(serde_json::from_str::<FullName>("\"a\"").is_err());
+        let long = FullName::new(&format!("players/{}", "x".repeat(64))).expect("a name");
+        let hashed = FullName::try_from(long.short().into_owned()).expect("what stands for it");
+        assert_eq!((hashed.short(), hashed.is_hashed(), long.is_hashed()), (long.short(), true, false));
+        assert!(FullName::new(hashed.as_str()).is_err(), "nobody writes one by hand");
     }
 }

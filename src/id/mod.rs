@@ -10,6 +10,7 @@ mod full_name;
 mod name;
 mod process;
 mod seal;
+mod short;
 mod suggest;
 mod text;
 
@@ -21,5 +22,6 @@ pub use full_name::{FullName, REPLICAS};
 pub use name::{ActorName, ChildName, GroupName, MAX_NAME_BYTES, NameError, ProcessName, TopologyName};
 pub use process::{Incarnation, ProcessId};
 pub use seal::{Key, Seal};
+pub use short::{MAX_WHOLE_NAME_BYTES, ShortName, is_hashed, short_name};
 pub(crate) use suggest::{closest, did_you_mean, listed};
-pub use text::{ADDRESS_PREFIX, AddressTextError, of_text, to_text};
+pub use text::{ADDRESS_PREFIX, AddressTextError, of_text, text_check, to_text};

@@ -40,7 +40,7 @@ pub enum AddressTextError {
 pub fn to_text(run: u64, head: u8, address: &Capability) -> String {
     let mut bytes = run.to_le_bytes().to_vec();
     bytes.extend(address.to_wire(head));
-    bytes.extend(check_of(&bytes));
+    bytes.extend(text_check(&bytes));
     let mut text = format!("{ADDRESS_PREFIX}{}:", address.id());
     for byte in bytes {
         for digit in [byte >> 4, byte & 15] {
@@ -62,7 +62,7 @@ pub fn of_text(text: &str) -> Result<(u64, u8, Capability), AddressTextError> {
         bytes_of(digits).ok_or(AddressTextError::Damaged("what follows the last colon are no bytes"))?;
     let (bytes, check) =
         bytes.split_last_chunk::<CHECK_BYTES>().ok_or(AddressTextError::Damaged("it is too short"))?;
-    if check_of(bytes) != *check {
+    if text_check(bytes) != *check {
         return Err(AddressTextError::Damaged("its checksum is wrong"));
     }
     let (run, wire) =
@@ -74,7 +74,8 @@ pub fn of_text(text: &str) -> Result<(u64, u8, Capability), AddressTextError> {
     Ok((u64::from_le_bytes(*run), head, address))
 }
 
-fn check_of(bytes: &[u8]) -> [u8; CHECK_BYTES] {
+/// What shows that a text was not changed by accident.
+pub fn text_check(bytes: &[u8]) -> [u8; CHECK_BYTES] {
     let hash = Sha256::digest(bytes);
     std::array::from_fn(|at| hash[at])
 }

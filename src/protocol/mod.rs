@@ -6,6 +6,7 @@ pub mod connection;
 pub mod control;
 pub mod control_frames;
 pub mod frame;
+pub mod handover;
 pub mod json;
 pub mod keeping;
 pub mod letters;

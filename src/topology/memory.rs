@@ -26,7 +26,8 @@ pub struct MemoryBound {
     /// Counted are twice the bytes of the window, since what is put together or decoded stands beside what it is made
     /// from, and [`MESSAGE_BYTES`] a message. What stays in the process has no encoded size: of it only the latter.
     pub mailboxes: u64,
-    /// Messages of its `do_send` that wait for room: an outbox for each actor that it may send to. For an actor with
+    /// Messages of its `do_send` that wait: for each actor that it may send to an outbox, and the window that it was
+    /// granted, of which there are those behind a hold, where the actor's address was just handed to it. For an actor with
     /// at-least-once also the window of those that were sent and not yet acknowledged.
     pub outboxes: u64,
     /// Replies that were not read yet: the budget for each process that may ask it, and the reply that passes it, as it
@@ -152,7 +153,10 @@ impl MemoryBound {
         // An outbox has the sender's own window, and takes one more message while there is any room in it.
         let outbox =
             own.mailbox.bytes + theirs.max_message_bytes + u64::from(own.mailbox.messages) * MESSAGE_BYTES;
-        self.outboxes = self.outboxes.saturating_add(reached.actors.saturating_mul(outbox));
+        // Where a hold keeps what there is credit for, that waits here as well.
+        let held = theirs.mailbox.bytes + u64::from(theirs.mailbox.messages) * MESSAGE_BYTES;
+        let each = outbox.saturating_add(held);
+        self.outboxes = self.outboxes.saturating_add(reached.actors.saturating_mul(each));
         self.outboxes =
             self.outboxes.saturating_add(reached.at_least_once.saturating_mul(sent_and_kept(theirs)));
     }
@@ -230,7 +234,7 @@ mod tests {
         assert_eq!(sink.replies, 4 * (16 << 10) + 3 * (2 << 10) + 2 * of_root);
         assert_eq!((source.process.as_str(), source.peers), ("source-1", 2));
         assert_eq!(source.mailboxes, WINDOW + LOCAL);
-        assert_eq!(source.outboxes, (4 << 10) + (1 << 10) + 10 * MESSAGE_BYTES);
+        assert_eq!(source.outboxes, 2 * (4 << 10) + (1 << 10) + 2 * 10 * MESSAGE_BYTES);
         assert_eq!((root.process.as_str(), root.peers, root.mailboxes, root.replies), ("root", 4, 0, 0));
         assert_eq!(root.total(), root.outboxes + root.snapshots + 4 * PIPE_BYTES);
     }
@@ -255,7 +259,7 @@ mod tests {
         let bounds = plan.memory();
         let [root, sink, source] = bounds.as_slice() else { panic!("{bounds:?}") };
         assert_eq!((root.snapshots, sink.snapshots, source.snapshots), (9 << 10, 12 << 10, 0));
-        const OUTBOX: u64 = (4 << 10) + (1 << 10) + 10 * MESSAGE_BYTES;
+        const OUTBOX: u64 = 2 * (4 << 10) + (1 << 10) + 2 * 10 * MESSAGE_BYTES;
         const KEPT: u64 = (4 << 10) + 10 * MESSAGE_BYTES;
         assert_eq!(source.outboxes, 2 * OUTBOX + KEPT);
     }

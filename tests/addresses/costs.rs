@@ -29,6 +29,11 @@ async fn on_the_wire(root: Root) -> procession::Result<()> {
     assert_eq!((bytes(&a), bytes(&exported)), (25, 27));
     let recipient = procession::codec::encode(&exported.recipient::<Note>(), 1 << 10).unwrap();
     assert_eq!(recipient.len(), 32);
+    for name in ["a", &"c".repeat(32), &"c".repeat(64)] {
+        let named = ProcAddr::<Clerk>::named(name);
+        let weak = procession::codec::encode(&named.downgrade(), 1 << 10).unwrap();
+        assert!(bytes(&named) <= 48 && weak.len() <= 48, "{name}");
+    }
     // Conditions are added until there is room for no more, and none of it is over the limit.
     let mut narrow = exported.at_least_once();
     let error = loop {

@@ -14,6 +14,7 @@ pub(crate) fn stories() -> Vec<Trial> {
     vec![
         story("a2_c_may_live_with_b_with_a_or_elsewhere", wherever),
         story("a2_c_may_be_yet_to_start", not_started),
+        story("a2_c_may_be_yet_to_start_while_its_address_goes_from_a_to_b", not_started_and_told),
         story("a2_c_may_be_restarted_on_the_way", restarted),
         story("a2_c_may_be_gone_for_ever", gone),
         story("a2_addresses_are_ordinary_values", values),
@@ -59,6 +60,26 @@ async fn not_started(root: Root) -> procession::Result<()> {
     assert_eq!(note(&mine, &c).await, "done");
     started.await.unwrap()?;
     assert_eq!(taken(&c, 1).await, ["hello"]);
+    running.shutdown().await
+}
+
+async fn not_started_and_told(root: Root) -> procession::Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let late = process("c").env(WAITS_FOR, gate.to_str().unwrap());
+    let topology =
+        [process("a"), process("b"), late].into_iter().fold(Topology::new("addresses"), Topology::process);
+    let (running, started) = root.launch(topology.plan(&root.catalog()).unwrap()).await?;
+    let (a, b, c) = (at(&running, "a"), at(&running, "b"), at(&running, "c"));
+    let steps = vec![Step::Note { to: c.clone(), text: "early ".to_owned(), count: 1 }];
+    a.send(Do(vec![Step::Hand { to: b.clone(), steps }])).await.unwrap();
+    b.send(Pid).await.unwrap();
+    // Both have done what they were told, and `c` is not born yet: it waits for this.
+    assert!(running.processes().await?.iter().any(|one| one.name.as_str() == "c" && !one.ready));
+    std::fs::write(&gate, "").unwrap();
+    started.await.unwrap()?;
+    assert_eq!(taken(&c, 1).await, ["early 0"]);
     running.shutdown().await
 }
 

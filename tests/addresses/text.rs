@@ -11,6 +11,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("a2_an_address_as_text_is_parsed_back_and_checked", parsed),
         story("a2_human_readable_formats_use_names", readable),
         story("a2_a_revived_address_works_or_says_clearly_why_not", revived),
+        story("a2_a_long_name_is_resolved_where_it_is_known", long_name),
     ]
 }
 
@@ -63,6 +64,25 @@ async fn readable(root: Root) -> procession::Result<()> {
         let back: ProcAddr<Clerk> = serde_json::from_str(&text).unwrap();
         assert_eq!((back.is_at_least_once(), back), (form.is_at_least_once(), form));
     }
+    running.shutdown().await
+}
+
+async fn long_name(root: Root) -> procession::Result<()> {
+    let name = "c".repeat(64);
+    let there = Process::new("c").actor::<Clerk>(&name, vec![]);
+    let running = root.deploy(Topology::new("text").process(process("a")).process(there)).await?;
+    let (a, c) = (at(&running, "a"), at(&running, &name));
+    // `a` was not wired to it, and knows a name alone; the root knows whose that is.
+    let found = a.send(Lookup(name.clone())).await.unwrap().unwrap();
+    assert_eq!((&found, found.to_string()), (&c, name.clone()));
+    found.send(Note("by a long name".to_owned())).await.unwrap();
+    assert_eq!(taken(&c, 1).await, ["by a long name"]);
+    // Where it is not known it stands for nobody, goes on as it is, and comes back as the same.
+    let other = "d".repeat(64);
+    let found = a.send(Lookup(other.clone())).await.unwrap().unwrap();
+    assert_eq!(ended(found.send(Note(String::new())).await), "UnknownName NotExecuted back");
+    assert_eq!(found, ProcAddr::named(&other));
+    assert_eq!(found.to_string().parse::<ProcAddr<Clerk>>().unwrap(), found);
     running.shutdown().await
 }
 

@@ -14,6 +14,7 @@ mod messages;
 mod played;
 
 mod actors;
+mod addresses;
 mod members;
 mod names;
 mod replicas;
@@ -34,6 +35,7 @@ fn main() -> std::process::ExitCode {
         replicas::stories(),
         routing::stories(),
         rerouting::stories(),
+        addresses::stories(),
     ];
     libtest_mimic::run(&arguments, stories.into_iter().flatten().collect()).exit_code()
 }

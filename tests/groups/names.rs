@@ -2,7 +2,9 @@
 
 use libtest_mimic::Trial;
 use procession::address::{Cause, NameError, Right};
+use procession::id::{ActorId, Capability, ProcessId, Slot};
 use procession::prelude::*;
+use procession::protocol::rights::Denial;
 use procession::runtime::ChangeError;
 
 use crate::actors::*;
@@ -19,6 +21,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("an_exported_actor_takes_its_name_with_it", exported),
         story("a_name_is_taken_back_by_those_who_may", taken_back),
         story("an_actor_of_another_process_can_be_named", others),
+        story("a3_a_name_is_not_given_to_an_address_that_is_no_right", no_right),
         story("a_watch_ends_when_it_is_dropped", unwatched),
         story("a_namespace_is_full_at_its_limit", full),
         story("names_end_with_the_topology", end),
@@ -187,6 +190,27 @@ async fn others(root: Root) -> procession::Result<()> {
     // One that does not live.
     let error = c.send(RegisterFor { name: "all/z".into(), whom: own }).await?.unwrap_err();
     assert!(matches!(error, NameError::NoActor(_)), "{error}");
+    running.shutdown().await
+}
+
+async fn no_right(root: Root) -> procession::Result<()> {
+    let (running, [a, b, _]) = three(&root).await?;
+    // The number of an actor that lives, which nobody has proved a right to.
+    let bytes =
+        procession::codec::encode(&Capability::unsealed(ActorId::declared(ProcessId(1), Slot(0))), 1 << 10)
+            .unwrap();
+    let guess: ProcAddr<Member> = procession::codec::decode(&bytes).unwrap();
+    for error in [
+        running.runtime().register("all/x", &guess).await.unwrap_err(),
+        running.runtime().join("all/g", &guess).await.unwrap_err(),
+        b.send(RegisterFor { name: "all/x".into(), whom: guess.clone() }).await?.unwrap_err(),
+    ] {
+        assert!(matches!(error, NameError::NoRight(_, Denial::NoRight)), "{error}");
+    }
+    // Nothing has changed: nobody is called so, and whoever has a right may be.
+    let error = b.send(LookUp("all/x".into())).await?.unwrap_err();
+    assert!(matches!(error, NameError::Unknown(_)), "{error}");
+    registered(&a, "all/x").await;
     running.shutdown().await
 }
 

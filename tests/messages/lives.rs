@@ -242,12 +242,10 @@ async fn drain_chain(root: Root) -> procession::Result<()> {
 }
 
 async fn finish_with_outbox(root: Root) -> procession::Result<()> {
-    // `left` is given the address of `b` while what the root has sent there is on its way: until that has arrived, all of
-    // these wait in its outbox, which has room for 1024.
-    const COUNT: u32 = 1000;
+    const COUNT: u32 = 1900;
     let (running, a, b) = two(&root).await?;
     let mut events = running.events();
-    // They wait in the outbox of `left` when it is told to finish.
+    // More than the window: the rest waits in the outbox of `left` when it is told to finish.
     a.send(Ask { whom: b.clone(), value: 1 }).await?.unwrap();
     let held = b.send(Wait);
     a.send(SendNotes { whom: b.clone(), count: COUNT, how: How::DoSend }).await?;

@@ -118,8 +118,8 @@ async fn stop_is_told(root: Root) -> procession::Result<()> {
     running.shutdown().await
 }
 
-/// As many as wait at the gate while an address is on its way, which the watchman's is.
-const NOTES: u32 = 60;
+/// More than the window, less than window and outbox.
+const NOTES: u32 = 100;
 
 async fn within_a_process(root: Root) -> procession::Result<()> {
     for how in [Death::Panics, Death::Stops] {

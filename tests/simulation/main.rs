@@ -5,7 +5,7 @@
 //! What must hold is written in `ledger.rs` and `watching.rs`. `PROCESSION_SIM_SEEDS` says how many seeds are played,
 //! `PROCESSION_SIM_SEED` plays one of them and prints what happens.
 //!
-//! `crash_points.rs` is not seeded: it plays one conversation and ends it at every byte.
+//! `handing.rs` is a world of its own, for the order over hand-overs. `crash_points.rs` is not seeded: it plays one conversation and ends it at every byte.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // A test.
 
@@ -15,6 +15,7 @@ mod fates;
 mod faults;
 mod flow_ends;
 mod flows;
+mod handing;
 mod joint;
 mod ledger;
 mod link;

@@ -195,7 +195,7 @@ impl<A> Clone for GroupAddr<A> {
 
 impl<A> PartialEq for GroupAddr<A> {
     fn eq(&self, other: &Self) -> bool {
-        self.group.name == other.group.name
+        self.group.name.short() == other.group.name.short()
     }
 }
 
@@ -203,7 +203,7 @@ impl<A> Eq for GroupAddr<A> {}
 
 impl<A> Hash for GroupAddr<A> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.group.name.hash(state);
+        self.group.name.short().hash(state);
     }
 }
 

@@ -19,5 +19,5 @@ pub use addr::GroupAddr;
 pub use change::GroupChanged;
 pub use gather::Gathered;
 pub(super) use routed::{Routed, send_now, submit};
-pub(super) use target::{GroupOnTheWire, GroupTarget};
+pub(super) use target::{GROUP_TEXT, GroupOnTheWire, GroupTarget};
 pub(super) use view::{Members, Owed, View};

@@ -17,8 +17,10 @@ pub struct Gate {
 struct State {
     window: u32,
     free: u32,
-    /// What `do_send` may leave waiting.
-    outbox_free: u32,
+    /// How many of `do_send` wait.
+    in_outbox: u32,
+    /// How many holds are in the line.
+    holds: usize,
     next_ticket: u64,
     waiting: VecDeque<Waiting>,
     is_delivering: bool,
@@ -33,6 +35,9 @@ struct Waiting {
 
 type Deliver = Box<dyn FnOnce(Pass) + Send>;
 
+/// Tickets from one to the next in the line: between them are those of who comes before a hold.
+const TICKETS: u64 = 1 << 16;
+
 /// Room for one message; given back when it is dropped, which is when the message leaves the mailbox.
 pub struct Pass(Arc<Gate>);
 
@@ -43,7 +48,8 @@ impl Gate {
             state: Mutex::new(State {
                 window,
                 free: window,
-                outbox_free: window,
+                in_outbox: 0,
+                holds: 0,
                 next_ticket: 0,
                 waiting: VecDeque::new(),
                 is_delivering: false,
@@ -79,10 +85,29 @@ impl Gate {
         ticket
     }
 
+    /// As `wait`, before a hold that still stands, by its ticket.
+    pub fn wait_ahead(self: &Arc<Gate>, hold: Option<u64>, deliver: impl FnOnce(Pass) + Send + 'static) {
+        let mut state = self.lock();
+        let at =
+            hold.and_then(|hold| state.waiting.binary_search_by_key(&hold, |waiting| waiting.ticket).ok());
+        let Some(at) = at else {
+            drop(state);
+            self.wait(deliver);
+            return;
+        };
+        let before = at.checked_sub(1).map_or(0, |before| state.waiting[before].ticket);
+        let after = state.waiting[at].ticket;
+        // Between them there is room for more than ever ask of one hold; past that they share a ticket that nobody cancels.
+        let ticket = (before.max(after.saturating_sub(TICKETS)) + 1).min(after);
+        state.waiting.insert(at, Waiting { ticket, in_outbox: false, deliver: Some(Box::new(deliver)) });
+        drop(state);
+        self.deliver();
+    }
+
     /// As `wait`, for `try_send`: false, and nothing is called, if there is no room for it now.
     pub fn wait_if_room(self: &Arc<Gate>, deliver: impl FnOnce(Pass) + Send + 'static) -> bool {
         let mut state = self.lock();
-        if state.waiting.len() >= state.free as usize {
+        if state.waiting.len() - state.holds >= state.free as usize {
             return false;
         }
         Self::push(&mut state, false, Some(Box::new(deliver)));
@@ -91,13 +116,14 @@ impl Gate {
         true
     }
 
-    /// As `wait`, for `do_send`: false if as many wait already as the window is wide.
+    /// As `wait`, for `do_send`: false if as many wait already as the window is wide, beside those for which there is room
+    /// and that a hold keeps.
     pub fn wait_in_outbox(self: &Arc<Gate>, deliver: impl FnOnce(Pass) + Send + 'static) -> bool {
         let mut state = self.lock();
-        if state.outbox_free == 0 {
+        if state.in_outbox >= state.window.saturating_add(state.free) {
             return false;
         }
-        state.outbox_free -= 1;
+        state.in_outbox += 1;
         Self::push(&mut state, true, Some(Box::new(deliver)));
         drop(state);
         self.deliver();
@@ -105,19 +131,21 @@ impl Gate {
     }
 
     /// Whoever comes from now on waits until this is released, by its ticket.
-    pub(super) fn hold(&self) -> u64 {
-        Self::push(&mut self.lock(), false, None)
+    pub fn hold(&self) -> u64 {
+        let mut state = self.lock();
+        state.holds += 1;
+        Self::push(&mut state, false, None)
     }
 
     /// Ends a hold.
-    pub(super) fn release_hold(self: &Arc<Gate>, ticket: u64) {
+    pub fn release_hold(self: &Arc<Gate>, ticket: u64) {
         if self.cancel(ticket) {
             self.deliver();
         }
     }
 
     fn push(state: &mut State, in_outbox: bool, deliver: Option<Deliver>) -> u64 {
-        state.next_ticket += 1;
+        state.next_ticket += TICKETS;
         let ticket = state.next_ticket;
         state.waiting.push_back(Waiting { ticket, in_outbox, deliver });
         ticket
@@ -131,6 +159,7 @@ impl Gate {
             return false;
         };
         let cancelled = state.waiting.remove(at);
+        state.holds -= usize::from(cancelled.as_ref().is_some_and(|waiting| waiting.deliver.is_none()));
         drop(state);
         drop(cancelled);
         true
@@ -149,7 +178,7 @@ impl Gate {
             let Some(Waiting { in_outbox, deliver: Some(deliver), .. }) = state.waiting.pop_front() else {
                 break;
             };
-            state.outbox_free += u32::from(in_outbox);
+            state.in_outbox -= u32::from(in_outbox);
             state.free -= 1;
             drop(state);
             let pass = Pass(Arc::clone(self));
@@ -247,6 +276,55 @@ mod tests {
         }
         assert_eq!(gate.lock().waiting.len(), 0);
         drop(first);
+    }
+
+    #[test]
+    fn a2_a_hold_has_the_room_of_the_window_and_of_the_outbox() {
+        let gate = Gate::new(2);
+        let one = gate.try_pass();
+        let hold = gate.hold();
+        for _ in 0..3 {
+            assert!(gate.wait_in_outbox(drop));
+        }
+        assert!(!gate.wait_in_outbox(drop));
+        gate.release_hold(hold);
+        drop(one);
+        assert!(gate.is_idle() && gate.wait_in_outbox(drop));
+        let (hold, passed) = (gate.hold(), Arc::new(Mutex::new(0)));
+        let count = |passed: &Arc<Mutex<u32>>| {
+            let passed = Arc::clone(passed);
+            move |_| *passed.lock().expect("passed") += 1
+        };
+        assert!(gate.wait_if_room(count(&passed)) && gate.wait_if_room(count(&passed)));
+        assert!(!gate.wait_if_room(count(&passed)), "the window is full");
+        assert_eq!(*passed.lock().expect("passed"), 0);
+        gate.release_hold(hold);
+        assert_eq!(*passed.lock().expect("passed"), 2);
+    }
+
+    #[test]
+    fn a2_who_asks_may_stand_before_a_hold() {
+        let gate = Gate::new(1);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let note = |number: u32| {
+            let order = Arc::clone(&order);
+            move |pass: Pass| {
+                order.lock().expect("order").push(number);
+                drop(pass);
+            }
+        };
+        let room = gate.try_pass();
+        gate.wait(note(1));
+        let hold = gate.hold();
+        let behind = gate.wait(note(4));
+        gate.wait_ahead(Some(hold), note(2));
+        gate.wait_ahead(Some(hold), note(3));
+        gate.wait_ahead(None, note(5));
+        drop(room);
+        assert_eq!(*order.lock().expect("order"), [1, 2, 3]);
+        assert!(gate.cancel(behind));
+        gate.release_hold(hold);
+        assert_eq!(*order.lock().expect("order"), [1, 2, 3, 5]);
     }
 
     #[test]

@@ -16,14 +16,14 @@
 //! ```
 //!
 //! Nothing of this is on the way of a message whose sender was not just given its address, and no third actor waits. A
-//! hold ends with A's answer, with the connection to A, or with [`HANDOVER_WAIT`]. If A itself holds its way to C, since
-//! it was given C a moment ago, its question stands behind that: so order holds over any number of hands.
+//! hold ends with A's answer, with the connection to A, or with [`HANDOVER_WAIT`]. If A itself held its way to C when
+//! it wrote the address, since it was given C a moment before, its question stands behind that, and before what it held
+//! later: so order holds over any number of hands, and no two wait for one another. What is held, and who is answered
+//! when, is decided in `protocol/handover.rs`.
 
 use std::cell::Cell;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-
-use rustc_hash::FxHashMap;
 
 use super::ends::Ends;
 use super::gate::Gate;
@@ -35,15 +35,13 @@ use super::watching::Behind;
 use crate::codec::Encoded;
 use crate::id::{ActorId, Capability, ProcessId, Slot};
 use crate::protocol::connection::{Mode, Submit, Waiting};
+use crate::protocol::handover::{self, HoldId, Over, Whom};
 use crate::protocol::watching::EndReason;
 use crate::protocol::wire::{Cause, Failure, MessageId};
 
 /// How long what B sends may wait for what A has sent. A process that never answers must not hold others up for ever;
 /// past this, order is not kept, and that is logged.
 pub const HANDOVER_WAIT: Duration = Duration::from_secs(10);
-
-/// Hand-overs that one process may wait for at a time; for more of them order is not kept.
-const MAX_HOLDS: usize = 4096;
 
 thread_local! {
     /// Whose message is being read.
@@ -67,57 +65,76 @@ pub fn sender() -> Option<ProcessId> {
     SENDER.get()
 }
 
-type Whom = (ProcessId, Slot);
-
 /// Ways to actors by which something may be under way, and those that are held.
 #[derive(Default)]
-pub(super) struct Handovers(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    /// How many channels lead there.
-    ways: FxHashMap<Whom, u32>,
-    holds: FxHashMap<Whom, Vec<Arc<Hold>>>,
-    held: usize,
-}
+pub(super) struct Handovers(Mutex<handover::Handovers<Place, Ticket>>);
 
 impl Handovers {
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, handover::Handovers<Place, Ticket>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A channel was opened. Gives the holds that it must bear.
-    pub(super) fn opened(&self, whom: Whom) -> Vec<Arc<Hold>> {
-        let mut state = self.lock();
-        *state.ways.entry(whom).or_default() += 1;
-        state.holds.get(&whom).cloned().unwrap_or_default()
+    /// A channel was opened, and bears what is held. Its peer lets nobody send on it meanwhile.
+    pub(super) fn opened(&self, whom: Whom, peer: &Arc<Peer>, channel: u32) {
+        let holds = self.lock().opened(whom);
+        holds.into_iter().for_each(|hold| self.put_on(hold, peer, channel));
     }
 
     /// A channel leads there no more.
     pub(super) fn closed(&self, whom: Whom) {
-        let mut state = self.lock();
-        if let Some(ways) = state.ways.get_mut(&whom) {
-            *ways -= 1;
-            if *ways == 0 {
-                state.ways.remove(&whom);
-            }
+        self.lock().closed(whom);
+    }
+
+    /// Puts a hold on a channel.
+    pub(super) fn put_on(&self, hold: HoldId, peer: &Arc<Peer>, channel: u32) {
+        let key = peer.with(|connection| connection.hold(channel));
+        self.put(hold, Place::Channel(Arc::downgrade(peer), channel, key));
+    }
+
+    fn put(&self, hold: HoldId, place: Place) {
+        let is_over = self.lock().put(hold, place);
+        if let Err(place) = is_over {
+            place.release();
         }
+    }
+
+    /// The first hold on this channel that a stamp does not count.
+    fn channel_after(&self, whom: Whom, stamp: u32, peer: &Arc<Peer>, channel: u32) -> Option<u64> {
+        let handovers = self.lock();
+        handovers.places_after(whom, stamp).find_map(|place| match place {
+            Place::Channel(at, number, key) if *number == channel && at.as_ptr() == Arc::as_ptr(peer) => {
+                Some(*key)
+            }
+            _ => None,
+        })
+    }
+
+    /// The first hold at a gate of this process that a stamp does not count.
+    fn gate_after(&self, whom: Whom, stamp: u32) -> Option<u64> {
+        let handovers = self.lock();
+        handovers.places_after(whom, stamp).find_map(|place| match place {
+            Place::Gate(_, ticket) => Some(*ticket),
+            Place::Channel(..) => None,
+        })
+    }
+
+    /// Answers once nothing is held there that the stamp counts.
+    fn answer_after(&self, whom: Whom, stamp: u32, ticket: Ticket) {
+        let nothing_is_held = self.lock().ask(whom, stamp, ticket);
+        if let Err(ticket) = nothing_is_held {
+            answer(ticket);
+        }
+    }
+
+    fn end(&self, hold: HoldId) {
+        let Over { places, asking } = self.lock().end(hold);
+        places.into_iter().for_each(Place::release);
+        asking.into_iter().for_each(answer);
     }
 }
 
-/// One hand-over that is not settled.
-#[derive(Default)]
-pub(super) struct Hold(Mutex<Held>);
-
-#[derive(Default)]
-struct Held {
-    is_over: bool,
-    places: Vec<Place>,
-    /// Who asks whether it is over.
-    asking: Vec<Ticket>,
-}
-
-enum Place {
+/// Where a hold keeps what is sent.
+pub(super) enum Place {
     Channel(Weak<Peer>, u32, u64),
     Gate(Arc<Gate>, u64),
 }
@@ -135,48 +152,6 @@ impl Place {
     }
 }
 
-impl Hold {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Held> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn put(&self, place: Place) {
-        let mut held = self.lock();
-        if held.is_over {
-            drop(held);
-            place.release();
-        } else {
-            held.places.push(place);
-        }
-    }
-
-    /// Puts it on a channel.
-    pub(super) fn put_on(&self, peer: &Arc<Peer>, channel: u32) {
-        let key = peer.with(|connection| connection.hold(channel));
-        self.put(Place::Channel(Arc::downgrade(peer), channel, key));
-    }
-
-    /// Answers once it is over.
-    fn answer_after(&self, ticket: Ticket) {
-        let mut held = self.lock();
-        if held.is_over {
-            drop(held);
-            answer(ticket);
-        } else {
-            held.asking.push(ticket);
-        }
-    }
-
-    fn release(&self) {
-        let mut held = self.lock();
-        held.is_over = true;
-        let (places, asking) = (std::mem::take(&mut held.places), std::mem::take(&mut held.asking));
-        drop(held);
-        places.into_iter().for_each(Place::release);
-        asking.into_iter().for_each(answer);
-    }
-}
-
 /// Any outcome is an answer, and this costs no body.
 fn answer(ticket: Ticket) {
     ticket.fail(&Failure::not_executed(Cause::Early));
@@ -186,7 +161,7 @@ fn answer(ticket: Ticket) {
 struct Asked {
     router: Weak<Router>,
     whom: Whom,
-    hold: Arc<Hold>,
+    hold: HoldId,
 }
 
 impl Outcome for Asked {
@@ -208,18 +183,8 @@ impl Outcome for Asked {
 impl Asked {
     fn over(&self) {
         if let Some(router) = self.router.upgrade() {
-            let mut state = router.handovers().lock();
-            if let Some(holds) = state.holds.get_mut(&self.whom) {
-                let before = holds.len();
-                holds.retain(|hold| !Arc::ptr_eq(hold, &self.hold));
-                let (gone, none_left) = (before - holds.len(), holds.is_empty());
-                if none_left {
-                    state.holds.remove(&self.whom);
-                }
-                state.held -= gone;
-            }
+            router.handovers().end(self.hold);
         }
-        self.hold.release();
     }
 }
 
@@ -252,36 +217,28 @@ fn timeout_ms() -> u32 {
 }
 
 impl Router {
-    /// Whether something that this process sent to an actor may not have arrived: for the mark of an address.
-    pub fn may_be_under_way(&self, target: &Capability) -> bool {
+    /// Whether something that this process sent to an actor may not have arrived: the mark of an address, with its stamp.
+    pub fn may_be_under_way(&self, target: &Capability) -> Option<u32> {
         let whom = (target.process(), target.slot());
-        if self.is_local(whom.0) {
-            return self.registry().find(whom.1).is_some_and(|exported| !exported.gate.is_idle());
-        }
-        let state = self.handovers().lock();
-        state.ways.contains_key(&whom) || state.holds.contains_key(&whom)
+        // What is held is owed, too, by whoever sends there because of this address: also to an actor that lives here.
+        let stamp = self.handovers().lock().stamp(whom);
+        let is_busy = || self.registry().find(whom.1).is_some_and(|exported| !exported.gate.is_idle());
+        stamp.or_else(|| (self.is_local(whom.0) && is_busy()).then_some(0))
     }
 
     /// The address of an actor was read in a message of `from`, which may have sent it what has not arrived: nothing that
     /// is sent there from now on overtakes that.
-    pub fn hold(self: &Arc<Router>, target: &Capability, from: ProcessId) {
+    pub fn hold(self: &Arc<Router>, target: &Capability, from: ProcessId, stamp: u32) {
         let whom = (target.process(), target.slot());
         let Some(giver) = self.current_peer(from).filter(|_| !self.is_local(from)) else { return };
-        let hold = Arc::new(Hold::default());
-        {
-            let mut state = self.handovers().lock();
-            if state.held >= MAX_HOLDS {
-                return;
-            }
-            state.held += 1;
-            state.holds.entry(whom).or_default().push(Arc::clone(&hold));
-        }
+        let Some(hold) = self.handovers().lock().begin(whom) else { return };
         if self.is_local(whom.0) {
             if let Some(exported) = self.registry().find(whom.1) {
-                hold.put(Place::Gate(Arc::clone(&exported.gate), exported.gate.hold()));
+                let place = Place::Gate(Arc::clone(&exported.gate), exported.gate.hold());
+                self.handovers().put(hold, place);
             }
         } else if let Some(peer) = self.current_peer(whom.0) {
-            peer.hold_way(whom.1, &hold);
+            peer.hold_way(whom.1, |peer, channel| self.handovers().put_on(hold, peer, channel));
         }
         let asked = Arc::new(Asked { router: Arc::downgrade(self), whom, hold });
         let waiter = Arc::clone(&asked);
@@ -291,7 +248,7 @@ impl Router {
             let submit = Submit { channel, message, mode: Mode::Call, timeout_ms: timeout_ms(), right };
             let deadline = Some(Instant::now() + HANDOVER_WAIT);
             let waiting = || Waiting { tag: Waiter::Outcome(waiter), deadline };
-            giver.with(|connection| connection.submit(submit, &whom, waiting))
+            giver.with(|connection| connection.submit(submit, &(whom, stamp), waiting))
         });
         match put {
             Ok(_) => giver.rouse(),
@@ -300,13 +257,16 @@ impl Router {
     }
 
     /// A process to which this one gave an address wants to hear when what was sent there has arrived.
-    fn settle(&self, whom: Whom, ticket: Ticket) {
+    fn settle(&self, whom: Whom, stamp: u32, ticket: Ticket) {
         if self.is_local(whom.0) {
             return match self.registry().find(whom.1) {
-                Some(exported) => drop(exported.gate.wait(move |pass| {
-                    drop(pass);
-                    answer(ticket);
-                })),
+                Some(exported) => {
+                    let later = self.handovers().gate_after(whom, stamp);
+                    exported.gate.wait_ahead(later, move |pass| {
+                        drop(pass);
+                        answer(ticket);
+                    });
+                }
                 None => answer(ticket),
             };
         }
@@ -314,20 +274,16 @@ impl Router {
             let (channel, _) = peer.known_channel(ActorId::declared(whom.0, whom.1))?;
             Some((peer, channel))
         });
-        let Some((peer, channel)) = way else {
-            let held = self.handovers().lock().holds.get(&whom).and_then(|holds| holds.last().cloned());
-            return match held {
-                Some(hold) => hold.answer_after(ticket),
-                None => answer(ticket),
-            };
-        };
+        let Some((peer, channel)) = way else { return self.handovers().answer_after(whom, stamp, ticket) };
         let settling = Arc::new(Settling(Mutex::new(Some(ticket))));
         let waiter: Arc<dyn Outcome> = Arc::clone(&settling) as Arc<dyn Outcome>;
         let message = MessageId::ARRIVED.0;
         let submit = Submit { channel, message, mode: Mode::Call, timeout_ms: timeout_ms(), right: 0 };
         let deadline = Some(Instant::now() + HANDOVER_WAIT);
+        let later = self.handovers().channel_after(whom, stamp, &peer, channel);
         let put = peer.with(|connection| {
-            connection.submit(submit, &(), || Waiting { tag: Waiter::Outcome(waiter), deadline })
+            let waiting = || Waiting { tag: Waiter::Outcome(waiter), deadline };
+            connection.submit_ahead(later, submit, &(), waiting)
         });
         match put {
             Ok(_) => peer.rouse(),
@@ -348,8 +304,8 @@ impl Export for Service {
         if message != MessageId::SETTLE {
             return Err(Refused::NotAccepted(ticket));
         }
-        match (body.decode(), self.0.upgrade()) {
-            (Ok(whom), Some(router)) => router.settle(whom, ticket),
+        match (body.decode::<(Whom, u32)>(), self.0.upgrade()) {
+            (Ok((whom, stamp)), Some(router)) => router.settle(whom, stamp, ticket),
             (Ok(_), None) => answer(ticket),
             (Err(error), _) => return Err(Refused::Decode(ticket, error)),
         }

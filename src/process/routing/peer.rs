@@ -12,7 +12,6 @@ use super::aside::{Aside, Return};
 use super::asking::Asking;
 use super::bell::Bell;
 use super::dead_letters::{DeadLetter, MessageName};
-use super::handover::Hold;
 use super::registry::Exported;
 use super::router::Router;
 use super::serving::Serving;
@@ -240,8 +239,7 @@ impl Peer {
         if (channel as usize) < MAX_CHANNELS
             && let Some(router) = self.router.upgrade()
         {
-            let holds = router.handovers().opened((self.process, target.slot()));
-            holds.iter().for_each(|hold| hold.put_on(self, channel));
+            router.handovers().opened((self.process, target.slot()), self, channel);
         }
         // One past the last refuses everything; the next message may find a place.
         if (channel as usize) < MAX_CHANNELS {
@@ -269,10 +267,10 @@ impl Peer {
     }
 
     /// Holds the channel to an actor, if there is one.
-    pub(super) fn hold_way(self: &Arc<Peer>, slot: Slot, hold: &Hold) {
+    pub(super) fn hold_way(self: &Arc<Peer>, slot: Slot, hold: impl FnOnce(&Arc<Peer>, u32)) {
         let channels = self.lock_channels();
         if let Some(way) = channels.get(&slot) {
-            hold.put_on(self, way.channel);
+            hold(self, way.channel);
         }
     }
 

@@ -1,7 +1,11 @@
 //! Where messages of this process go: to an actor here, or to the connection with another process.
+//!
+//! What the root says of others is taken in `told`, and how it all ends is in `stopping`.
+
+mod stopping;
+mod told;
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ThreadId;
@@ -20,14 +24,14 @@ use super::registry::{Exported, Registry};
 use super::rights::Rights;
 use super::route;
 use super::series::AllSeries;
-use crate::id::{ActorId, ActorName, BuildId, Capability, Exit, Incarnation, Key, ProcessId, ProcessName};
+use crate::id::{
+    ActorId, ActorName, BuildId, Capability, Incarnation, Key, ProcessId, ProcessName, is_hashed, short_name,
+};
 use crate::protocol::Limits;
-use crate::protocol::connection::{Connection, ProtocolError};
-use crate::protocol::control::{Cursor, KnownActor, Medium, ToRoot, ToWorker};
-use crate::protocol::letters::{LettersToRoot, LettersToWorker};
+use crate::protocol::connection::ProtocolError;
+use crate::protocol::control::{KnownActor, ToRoot};
+use crate::protocol::letters::LettersToWorker;
 use crate::protocol::wire::{Cause, Hello, MessageId};
-use crate::sys::ring::Side;
-use crate::transport::pipe::Pipe;
 
 /// Who this process is.
 #[derive(Clone, Debug)]
@@ -95,19 +99,6 @@ fn to_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What came with an introduction; none if it is not what was announced.
-fn pipe_of(medium: Medium, descriptors: Vec<OwnedFd>) -> Option<Pipe> {
-    let mut descriptors = descriptors.into_iter();
-    let socket = descriptors.next()?;
-    Some(match medium {
-        Medium::Socket => Pipe::of_socket(socket),
-        Medium::Shared { first } => {
-            let side = if first { Side::First } else { Side::Second };
-            Pipe::of_memory(socket, descriptors.next()?, side)
-        }
-    })
-}
-
 #[derive(Default)]
 struct State {
     /// Where new messages for a process go.
@@ -118,13 +109,6 @@ struct State {
     /// What else is known of reaching others.
     reach: Reach,
 }
-
-/// Messages are taken and sent.
-const OPEN: u8 = 0;
-/// New messages are refused; those taken are handled and answered, and may send.
-const STOPPING: u8 = 1;
-/// Connections close as soon as they owe nothing.
-const CLOSING: u8 = 2;
 
 impl Router {
     /// A router; `run` must be polled on the arbiter.
@@ -149,7 +133,7 @@ impl Router {
             state: Mutex::default(),
             unborn: Notify::new(),
             quiet: Notify::new(),
-            stage: AtomicU8::new(OPEN),
+            stage: AtomicU8::new(stopping::OPEN),
             arbiter: OnceLock::new(),
             tickets: Arc::default(),
             ask_timeout_ms: AtomicU64::new(ask_timeout_ms),
@@ -223,20 +207,6 @@ impl Router {
         self.names_desk.get()
     }
 
-    fn about_letters(self: &Arc<Router>, asked: LettersToWorker) {
-        match asked {
-            LettersToWorker::Report { request } => {
-                let report = self.dead_letters.report();
-                self.say(ToRoot::Letters(LettersToRoot::Report { request, report }));
-            }
-            asked => {
-                if let Some(subscribing) = self.subscribing.get() {
-                    subscribing(self, &asked);
-                }
-            }
-        }
-    }
-
     /// Lets this process reach actors by name.
     pub fn learn(&self, known: impl IntoIterator<Item = KnownActor>) {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
@@ -272,7 +242,11 @@ impl Router {
 
     /// The actor of a name that this process may reach.
     pub fn look_up(&self, name: &str) -> Option<KnownActor> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_hashed(name) {
+            return names.values().find(|known| short_name(known.name.as_str()) == name).cloned();
+        }
+        names.get(name).cloned()
     }
 
     /// The name by which this process may look up this very address.
@@ -402,72 +376,6 @@ impl Router {
         self.unborn.notify_one();
     }
 
-    /// Takes what the root says about peers; gives back what is about something else.
-    pub fn handle_control(
-        self: &Arc<Router>,
-        frame: ToWorker,
-        descriptors: Vec<OwnedFd>,
-    ) -> Option<ToWorker> {
-        match frame {
-            ToWorker::Introduce { peer, medium } => match pipe_of(medium, descriptors) {
-                Some(pipe) => self.introduced(&peer, pipe),
-                None => return Some(ToWorker::Introduce { peer, medium }),
-            },
-            ToWorker::Denied { target, why } => self.denied(&target, why),
-            ToWorker::Edges(edges) => self.rights.learn_edges(&edges),
-            ToWorker::Unreachable { process, why } => {
-                let mut state = self.lock();
-                state.reach.handle_unreachable(process);
-                if let Some(peer) = state.current.get(&process).filter(|peer| peer.incarnation().is_none()) {
-                    peer.set_unreachable(why);
-                }
-            }
-            ToWorker::Down { process, incarnation, exit, cursor } => {
-                self.down(process, incarnation, exit, cursor);
-            }
-            ToWorker::Probe { number } => self.answer_probe(number),
-            ToWorker::Letters(asked) => self.about_letters(asked),
-            ToWorker::Names(said) => self.about_names(said),
-            other => return Some(other),
-        }
-        None
-    }
-
-    /// On the control thread, which is alive; the arbiter says itself whether it makes progress.
-    fn answer_probe(self: &Arc<Router>, number: u64) {
-        self.broker.say(ToRoot::Alive { number });
-        if let Some(arbiter) = self.arbiter() {
-            let router = Arc::clone(self);
-            arbiter.spawn(async move { router.broker.say(ToRoot::Progress { number }) });
-        }
-    }
-
-    fn introduced(self: &Arc<Router>, introduced: &crate::protocol::control::Peer, pipe: Pipe) {
-        route::invalidate();
-        let mut state = self.lock();
-        state.reach.introduced(introduced.process);
-        match state.current.get(&introduced.process) {
-            Some(waiting) if waiting.incarnation().is_none() => waiting.introduce(introduced, pipe),
-            _ => {
-                // The peer asked. A connection that we still have is to an earlier life, or was broken at its end.
-                let peer = Peer::new(introduced.process, self);
-                peer.introduce(introduced, pipe);
-                state.current.insert(introduced.process, Arc::clone(&peer));
-                self.start(state, peer);
-            }
-        }
-    }
-
-    fn down(&self, process: ProcessId, incarnation: Incarnation, exit: Exit, cursor: Option<Cursor>) {
-        let mut state = self.lock();
-        state.reach.down(process, incarnation);
-        for peer in &state.all {
-            if peer.process == process && peer.incarnation() == Some(incarnation) {
-                peer.set_exit(exit, cursor.clone());
-            }
-        }
-    }
-
     /// New messages no longer go to this connection: it is over.
     pub fn forget(&self, peer: &Arc<Peer>) {
         let mut state = self.lock();
@@ -530,54 +438,6 @@ impl Router {
         let state = self.lock();
         let mut all = state.all.iter();
         all.find(|peer| peer.process == process && peer.incarnation() == Some(life)).cloned()
-    }
-
-    /// Closes intake: what arrives from now on is answered `Stopping` (P-4). What was taken in may still send.
-    pub fn stop(&self) {
-        self.stage.store(STOPPING, Ordering::Release);
-        if let Some(on_stop) = self.on_stop.get() {
-            on_stop(self);
-        }
-    }
-
-    /// Says goodbye on every connection and closes each as soon as it owes nothing; resolves when all are closed.
-    /// Requests of peers that are still being handled hold it up; the caller has the deadline.
-    pub async fn close(&self) {
-        self.stage.store(CLOSING, Ordering::Release);
-        route::invalidate();
-        let peers = self.lock().all.clone();
-        for peer in &peers {
-            peer.with(Connection::leave);
-            peer.wake.ring();
-            peer.news.notify_one();
-        }
-        drop(peers);
-        while !self.lock().all.is_empty() {
-            self.quiet.notified().await;
-        }
-        self.series.end();
-    }
-
-    /// Whether intake is closed.
-    pub fn is_stopping(&self) -> bool {
-        self.stage.load(Ordering::Acquire) >= STOPPING
-    }
-
-    pub(super) fn may_close(&self) -> bool {
-        self.stage.load(Ordering::Acquire) >= CLOSING
-    }
-
-    /// Whether every message that was taken in, from here or elsewhere, is handled and answered, and everything
-    /// that was sent without waiting for a reply has left.
-    pub fn is_idle(&self) -> bool {
-        self.tickets.load(Ordering::Acquire) == 0
-            && self.registry.is_idle()
-            && self.series.is_idle()
-            && self
-                .lock()
-                .all
-                .iter()
-                .all(|peer| !peer.with_silently(|connection| connection.has_casts_waiting()))
     }
 
     pub(super) fn all_series(&self) -> &AllSeries {

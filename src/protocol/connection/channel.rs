@@ -136,6 +136,28 @@ impl Channel {
         }
     }
 
+    /// How many messages and bytes of `do_send` may wait: an outbox, and what there is credit for, which waits as well where
+    /// a hold or the outgoing bytes keep it. So who finds no room does not depend on what else is under way.
+    pub(super) fn outbox(&self, own: Window) -> Window {
+        let credit = match &self.state {
+            ChannelState::Open(window) => *window,
+            // Nobody knows yet how much room there is.
+            _ => return own,
+        };
+        let (messages, bytes) =
+            (self.sent_messages - self.taken_messages, self.sent_bytes - self.taken_bytes);
+        Window {
+            messages: own.messages + credit.messages.saturating_sub(messages),
+            bytes: own.bytes + credit.bytes.saturating_sub(bytes),
+        }
+    }
+
+    /// Whether one more message of `do_send` may wait. It may be larger than what room is left.
+    pub(super) fn has_outbox(&self, own: Window) -> bool {
+        let most = self.outbox(own);
+        self.outbox_messages < most.messages && self.outbox_bytes < most.bytes
+    }
+
     /// Counts a message as sent, and says which it is: the first is 1.
     pub(super) fn send(&mut self, bytes: u64) -> u64 {
         self.sent_messages += 1;

@@ -5,7 +5,10 @@
 
 use rustc_hash::FxHashSet;
 
-use super::Connection;
+use serde::Serialize;
+
+use super::{Connection, Submit, Waiting};
+use crate::protocol::wire::Cause;
 
 /// A key of a hold in a channel's queue: neither a message nor a notice has this index.
 const HOLD_INDEX: u64 = u32::MAX as u64 - 1;
@@ -45,6 +48,30 @@ impl<T> Connection<T> {
         self.check();
     }
 
+    /// As [`submit`](Self::submit), before a hold that still stands: for a question that is no business of those who are held
+    /// by it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn submit_ahead<M: Serialize + ?Sized>(
+        &mut self,
+        hold: Option<u64>,
+        submit: Submit,
+        value: &M,
+        waiting: impl FnOnce() -> Waiting<T>,
+    ) -> Result<Option<u64>, Cause> {
+        let submitted = self.submit(submit, value, waiting)?;
+        let queue = &mut self.channels[submit.channel as usize].queue;
+        let at = hold.and_then(|hold| queue.iter().position(|waiting| *waiting == hold));
+        if let (Some(at), Some(_)) = (at, submitted.filter(|key| queue.back() == Some(key))) {
+            let last = queue.pop_back();
+            last.into_iter().for_each(|key| queue.insert(at, key));
+            self.make_ready(submit.channel);
+        }
+        self.check();
+        Ok(submitted)
+    }
+
     pub(super) fn is_hold(&self, key: u64) -> bool {
         key & u64::from(u32::MAX) == HOLD_INDEX && self.holds.open.contains(&key)
     }
@@ -58,8 +85,8 @@ impl<T> Connection<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Mode;
     use super::super::pair_tests::Pair;
+    use super::super::{Mode, Submit, Waiting};
 
     #[test]
     fn a2_what_is_behind_a_hold_waits_and_what_was_before_it_does_not() {
@@ -83,5 +110,27 @@ mod tests {
         assert_eq!(arrived(&mut pair), 3);
         pair.submit(channel, Mode::Try, b"after", 5).expect("sent");
         assert_eq!(arrived(&mut pair), 1);
+    }
+
+    #[test]
+    fn a2_a_question_may_stand_before_a_hold() {
+        let mut pair = Pair::new();
+        let channel = pair.open();
+        let (first, second) = (pair.left.hold(channel), pair.left.hold(channel));
+        pair.submit(channel, Mode::Outbox, b"behind both", 1).expect("it waits");
+        for (tag, hold) in [(2, Some(second)), (3, Some(first)), (4, Some(u64::MAX)), (5, None)] {
+            let submit = Submit { channel, message: tag, mode: Mode::Call, timeout_ms: 0, right: 0 };
+            let waiting = || Waiting { tag, deadline: None };
+            pair.left.submit_ahead(hold, submit, b"?", waiting).expect("it waits");
+        }
+        let arrived = |pair: &mut Pair| -> Vec<u32> {
+            pair.step(usize::MAX);
+            std::mem::take(&mut pair.delivered).into_iter().map(|(message, ..)| message).collect()
+        };
+        assert_eq!(arrived(&mut pair), [3]);
+        pair.left.release_hold(channel, first);
+        assert_eq!(arrived(&mut pair), [2]);
+        pair.left.release_hold(channel, second);
+        assert_eq!(arrived(&mut pair), [1, 4, 5]);
     }
 }

@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::channel::{Channel, ChannelState, weight, weight_of};
+use super::channel::{Channel, ChannelState, Window, weight, weight_of};
 use super::large::CHUNK_BYTES;
 use super::outbound::Rank;
 use super::{Connection, Outgoing, SOFT_LIMIT_BYTES, Stage};
 use crate::codec::{self, EncodeError, Encoded};
-use crate::protocol::MAX_DESCRIPTORS;
 use crate::protocol::frame::{Header, Kind, NUMBERED, RIGHT, TRACED};
 use crate::protocol::series::Numbering;
 use crate::protocol::traceparent::TraceParent;
 use crate::protocol::wire::{Cause, MessageId};
+use crate::protocol::{Limits, MAX_DESCRIPTORS};
 
 /// So many deadlines of ended calls cost less than looking for them.
 const KEEP_DEADLINES: usize = 1024;
@@ -123,9 +123,7 @@ impl<T> Connection<T> {
                     return Err(Cause::Full);
                 }
                 // Before it is encoded: a flood that finds no room should cost little.
-                Mode::Outbox if channel.outbox_messages >= u64::from(self.ours.limits.window_messages) => {
-                    return Err(Cause::Full);
-                }
+                Mode::Outbox if !channel.has_outbox(self.own_window()) => return Err(Cause::Full),
                 _ => submit,
             };
             let mut bytes = Vec::new();
@@ -167,6 +165,12 @@ impl<T> Connection<T> {
         let header = call_header(submit.message, submit.channel, key, submit.timeout_ms);
         self.out.finish(begun, Header { flags, ..header });
         Ok(Some(key))
+    }
+
+    /// What this side grants, which is how wide its outboxes are as well.
+    fn own_window(&self) -> Window {
+        let Limits { window_messages, window_bytes, .. } = self.ours.limits;
+        Window { messages: window_messages.into(), bytes: window_bytes.into() }
     }
 
     /// Whether a `try_send` may go ahead although the outgoing bytes are over their soft limit: it has credit.
@@ -264,20 +268,14 @@ impl<T> Connection<T> {
         waiting: impl FnOnce() -> Waiting<T>,
     ) -> Result<Option<u64>, Cause> {
         let bytes = weight(&body);
-        let window = self.ours.limits;
+        let own = self.own_window();
         let channel = &mut self.channels[submit.channel as usize];
         let admitted_at_once = channel.queue.is_empty() && channel.admits(bytes);
         match submit.mode {
             Mode::Try if !admitted_at_once => {
                 return Err(Cause::Full);
             }
-            Mode::Outbox if !admitted_at_once => {
-                let full = channel.outbox_messages >= u64::from(window.window_messages)
-                    || channel.outbox_bytes >= u64::from(window.window_bytes);
-                if full {
-                    return Err(Cause::Full);
-                }
-            }
+            Mode::Outbox if !admitted_at_once && !channel.has_outbox(own) => return Err(Cause::Full),
             _ => {}
         }
         if submit.mode == Mode::Outbox {

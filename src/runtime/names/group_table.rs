@@ -116,6 +116,7 @@ impl Directory {
 
     /// A process uses a group: it is told of its members, now and whenever they change.
     pub(in crate::runtime) fn handle_use(&mut self, by: ProcessId, name: FullName) -> Result<(), NameError> {
+        let name = self.called(name)?;
         self.may(by, &name, Right::LookUp)?;
         let used = self.groups.values().filter(|group| group.users.contains(&by)).count();
         if used >= MAX_WATCHED {
@@ -127,6 +128,17 @@ impl Directory {
         self.groups.entry(name.clone()).or_default().users.insert(by);
         self.say.push(Say::Group(by, name));
         Ok(())
+    }
+
+    /// The group of a name, or of what stands in an address for one that is too long: then one that has members, is used, or
+    /// that somebody is wired to.
+    fn called(&self, name: FullName) -> Result<FullName, NameError> {
+        if !name.is_hashed() {
+            return Ok(name);
+        }
+        let mut known = self.groups.keys().chain(self.rights.groups());
+        let found = known.find(|known| known.short() == name.as_str()).cloned();
+        found.ok_or(NameError::Unknown(name))
     }
 
     pub(super) fn group_changed(&mut self, name: &FullName) {

@@ -51,6 +51,11 @@ impl Rights {
         self.processes.remove(&process);
     }
 
+    /// Groups of replicas that somebody is wired to.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &FullName> {
+        self.processes.values().flat_map(|known| &known.wired)
+    }
+
     pub(super) fn process_name(&self, process: ProcessId) -> Option<ProcessName> {
         self.processes.get(&process).map(|known| known.name.clone())
     }
