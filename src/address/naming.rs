@@ -195,14 +195,8 @@ impl NamesDesk for Desk {
             }
             NamesToWorker::Refused { group, why } => {
                 if let Some(view) = found(&group) {
-                    // Of a name that the root has not heard yet it may hear later.
-                    let is_final = !matches!(why, NameError::Unknown(_));
                     view.handle_refused(why);
                     view.release_parked(router);
-                    if !is_final {
-                        lock(&self.views).remove(&*group.short());
-                        view.make_void();
-                    }
                 }
             }
             // Of no concern to addresses.

@@ -83,6 +83,7 @@ impl Directory {
         let group = self.groups.entry(name.clone()).or_default();
         group.members.insert(id, (by, shown));
         group.type_name.get_or_insert(type_name);
+        self.heard(&name);
         if is_here {
             self.group_changed(&name);
         }
@@ -116,8 +117,11 @@ impl Directory {
 
     /// A process uses a group: it is told of its members, now and whenever they change.
     pub(in crate::runtime) fn handle_use(&mut self, by: ProcessId, name: FullName) -> Result<(), NameError> {
-        let name = self.called(name)?;
-        self.may(by, &name, Right::LookUp)?;
+        let name = self.called(name);
+        // What a hash stands for that nobody has named yet has no namespace to ask; and no members.
+        if !name.is_hashed() {
+            self.may(by, &name, Right::LookUp)?;
+        }
         let used = self.groups.values().filter(|group| group.users.contains(&by)).count();
         if used >= MAX_WATCHED {
             return Err(NameError::TooMany {
@@ -126,19 +130,34 @@ impl Directory {
             });
         }
         self.groups.entry(name.clone()).or_default().users.insert(by);
+        self.heard(&name);
         self.say.push(Say::Group(by, name));
         Ok(())
     }
 
     /// The group of a name, or of what stands in an address for one that is too long: then one that has members, is used, or
     /// that somebody is wired to.
-    fn called(&self, name: FullName) -> Result<FullName, NameError> {
+    fn called(&self, name: FullName) -> FullName {
         if !name.is_hashed() {
-            return Ok(name);
+            return name;
         }
         let mut known = self.groups.keys().chain(self.rights.groups());
-        let found = known.find(|known| known.short() == name.as_str()).cloned();
-        found.ok_or(NameError::Unknown(name))
+        let found = known.find(|known| !known.is_hashed() && known.short() == name.as_str());
+        found.cloned().unwrap_or(name)
+    }
+
+    /// A group has a name from now on: those that use what stands for that use the group, if they may.
+    fn heard(&mut self, name: &FullName) {
+        let stands_for_it = FullName::try_from(name.short().into_owned()).ok().filter(|short| short != name);
+        let Some(waiting) = stands_for_it.and_then(|short| self.groups.remove(&short)) else { return };
+        for user in waiting.users {
+            if self.may(user, name, Right::LookUp).is_ok()
+                && let Some(group) = self.groups.get_mut(name)
+            {
+                group.users.insert(user);
+                self.say.push(Say::Group(user, name.clone()));
+            }
+        }
     }
 
     pub(super) fn group_changed(&mut self, name: &FullName) {
