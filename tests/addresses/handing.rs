@@ -70,7 +70,7 @@ async fn not_started_and_told(root: Root) -> procession::Result<()> {
     let late = process("c").env(WAITS_FOR, gate.to_str().unwrap());
     let topology =
         [process("a"), process("b"), late].into_iter().fold(Topology::new("addresses"), Topology::process);
-    let (running, started) = root.launch(topology.plan(&root.catalog()).unwrap()).await?;
+    let Launched { running, started, .. } = root.launch(topology.plan(&root.catalog()).unwrap()).await?;
     let (a, b, c) = (at(&running, "a"), at(&running, "b"), at(&running, "c"));
     let steps = vec![Step::Note { to: c.clone(), text: "early ".to_owned(), count: 1 }];
     a.send(Do(vec![Step::Hand { to: b.clone(), steps }])).await.unwrap();
