@@ -25,7 +25,7 @@ use procession::protocol::frame::FrameReader;
 use procession::protocol::handover::{Handovers, HoldId, Whom};
 
 use super::link::id;
-use super::scenario::play_seeds;
+use super::scenario::each_seed;
 use super::stream::Stream;
 
 /// The actor of each process.
@@ -433,7 +433,7 @@ impl World {
 #[test]
 fn a2_order_holds_over_hand_overs_in_a_seeded_world() {
     let held = AtomicUsize::new(0);
-    play_seeds("a2_order_holds_over_hand_overs_in_a_seeded_world", 120, 1, |seed, loud| {
+    each_seed("a2_order_holds_over_hand_overs_in_a_seeded_world", 120, |seed, loud| {
         let one = World::new(seed, loud).play();
         if loud {
             println!("{one} holds");
