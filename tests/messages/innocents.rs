@@ -165,7 +165,7 @@ impl Stage {
     }
 
     async fn begun(&self, lives: u32) {
-        until(|| lines(&self.file).len() as u32 == lives).await;
+        until(|| lines(&self.file).len() == lives as usize).await;
     }
 }
 
