@@ -227,6 +227,11 @@ pub(super) fn try_send<M: ProcMessage>(
 /// Sends a message about which nobody wants to hear again: what can't be sent is a dead letter.
 pub(super) fn do_send<M: ProcMessage>(target: &Target, which: Which, message: M) {
     let Err((cause, message)) = send_now(target, which, message, Mode::Outbox) else { return };
+    bury(target, which, cause, message);
+}
+
+/// It becomes a dead letter.
+pub(super) fn bury<M: ProcMessage>(target: &Target, which: Which, cause: Cause, message: Option<M>) {
     let Some(router) = context::current() else {
         tracing::warn!(target: "procession::dead_letters", message = which.name, "dead letter: {cause}");
         return;

@@ -83,23 +83,31 @@ impl Desk {
         lock(&CURRENT).clone()
     }
 
-    /// What is known of a group. Whoever asks first has the root tell of it.
+    /// What is known of a group. Whoever asks first has the root tell of it; where too many are known, one that nobody uses
+    /// is let go.
     pub(super) fn view(&self, group: &FullName) -> Arc<View> {
         let mut views = lock(&self.views);
         if let Some(view) = views.get(&*group.short()) {
             return Arc::clone(view);
         }
         let view = View::new(group.clone());
+        // Said under the lock, so that the root hears of each group in the order in which it is used and let go.
+        let say = |said| {
+            if let Some(router) = context::current() {
+                router.say(ToRoot::Names(said));
+            }
+        };
         if views.len() >= MAX_WATCHED {
-            let what = "groups used by this process".to_owned();
-            view.handle_refused(NameError::TooMany { what, most: MAX_WATCHED });
-            return view;
+            let Some(idle) = let_one_go(&mut views) else {
+                let what = "groups used by this process".to_owned();
+                view.handle_refused(NameError::TooMany { what, most: MAX_WATCHED });
+                view.open_if_idle();
+                return view;
+            };
+            say(NamesToRoot::Unuse { group: idle });
         }
         views.insert(group.short().into_owned(), Arc::clone(&view));
-        drop(views);
-        if let Some(router) = context::current() {
-            router.say(ToRoot::Names(NamesToRoot::Use { group: group.clone() }));
-        }
+        say(NamesToRoot::Use { group: group.clone() });
         view
     }
 
@@ -118,11 +126,7 @@ impl Desk {
         let (changes, same) = (watched.subscribe(), Arc::downgrade(watched));
         drop(names);
         let (desk, watched) = (Arc::clone(self), name.clone());
-        let end = move || {
-            if desk.forget_name(&watched, &same) {
-                unwatch();
-            }
-        };
+        let end = move || desk.forget_name(&watched, &same, unwatch);
         let watching = Watching::start(Desk::tell_of(changes, name.clone(), to));
         watching.map(|watching| watching.ending(end))
     }
@@ -150,19 +154,19 @@ impl Desk {
         }
     }
 
-    /// One watch of a name has ended; whether it was the last.
-    fn forget_name(&self, name: &FullName, same: &Weak<WatchedName>) -> bool {
+    /// One watch of a name has ended. If it was the last, the root is told under the lock: who begins to watch then asks it
+    /// after that.
+    fn forget_name(&self, name: &FullName, same: &Weak<WatchedName>, unwatch: impl FnOnce()) {
         let mut names = lock(&self.names);
-        let Some((watched, count)) = names.get_mut(name) else { return false };
+        let Some((watched, count)) = names.get_mut(name) else { return };
         if !std::ptr::eq(Arc::as_ptr(watched), same.as_ptr()) {
-            return false;
+            return;
         }
         *count -= 1;
-        let is_idle = *count == 0;
-        if is_idle {
+        if *count == 0 {
             names.remove(name);
+            unwatch();
         }
-        is_idle
     }
 
     fn name(&self, name: &FullName, version: u64, state: NameState) {
@@ -194,7 +198,9 @@ impl NamesDesk for Desk {
                 }
             }
             NamesToWorker::Refused { group, why } => {
-                if let Some(view) = found(&group) {
+                // Whoever uses it next asks anew: the root may have allowed it by then.
+                let refused = lock(&self.views).remove(&*group.short());
+                if let Some(view) = refused {
                     view.handle_refused(why);
                     view.release_parked(router);
                 }
@@ -210,6 +216,21 @@ impl NamesDesk for Desk {
         let names = std::mem::take(&mut *lock(&self.names));
         drop(names);
     }
+}
+
+/// One of these that is known and that nobody holds.
+fn let_one_go(views: &mut HashMap<String, Arc<View>>) -> Option<FullName> {
+    let is_idle = |(_, view): &(&String, &Arc<View>)| view.is_open() && Arc::strong_count(view) == 1;
+    let idle: Vec<String> = views.iter().filter(is_idle).map(|(name, _)| name.clone()).collect();
+    for name in idle {
+        let view = views.remove(&name)?;
+        match Arc::try_unwrap(view) {
+            Ok(view) => return Some(view.name().clone()),
+            // Somebody has taken it up meanwhile.
+            Err(view) => drop(views.insert(name, view)),
+        }
+    }
+    None
 }
 
 /// A watch of a name or group. Dropping it ends it.

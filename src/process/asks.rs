@@ -44,10 +44,22 @@ impl Asks {
     /// # Errors
     /// What the root says; [`ChangeError::Stopping`] if there is nobody to answer any more.
     pub async fn ask(&self, request: Request) -> Answer {
-        self.begin(request)?.await.unwrap_or(Err(ChangeError::Stopping))
+        let (_, answer) = self.begin(request)?;
+        answer.await.unwrap_or(Err(ChangeError::Stopping))
     }
 
-    fn begin(&self, request: Request) -> Result<oneshot::Receiver<Answer>, ChangeError> {
+    /// As [`ask`](Self::ask) for something about names. Dropped while it waits, the root is told that nobody waits any more, so
+    /// that it is not for ever among those that may wait.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn ask_of_names(&self, request: NamesRequest) -> Answer {
+        let (number, answer) = self.begin(Request::Names(request))?;
+        let _wanted = Wanted { asks: self, number };
+        answer.await.unwrap_or(Err(ChangeError::Stopping))
+    }
+
+    fn begin(&self, request: Request) -> Result<(u64, oneshot::Receiver<Answer>), ChangeError> {
         let size = match &request {
             Request::Start { process, .. } => process.len(),
             Request::AddActor { start } => start.args_json.len() + start.type_name.len(),
@@ -73,7 +85,7 @@ impl Asks {
         state.waiting.insert(number, sender);
         drop(state);
         router.say(ToRoot::Ask(Ask { number, request }));
-        Ok(answer)
+        Ok((number, answer))
     }
 
     /// The root has answered. One that nobody asked for is dropped.
@@ -107,5 +119,20 @@ impl Asks {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request for whose answer somebody waits, until it is dropped.
+struct Wanted<'a> {
+    asks: &'a Asks,
+    number: u64,
+}
+
+impl Drop for Wanted<'_> {
+    fn drop(&mut self) {
+        let is_open = self.asks.lock().waiting.contains_key(&self.number);
+        if is_open {
+            self.asks.tell(NamesRequest::Abandon { number: self.number });
+        }
     }
 }

@@ -169,7 +169,10 @@ struct Queues {
 /// Of these there are few under way, by limits of their own, or as many as addresses that this process keeps in mind anyway;
 /// and none may be lost, since whoever sent it waits for what follows.
 fn is_counted_elsewhere(frame: &ToRoot) -> bool {
-    matches!(frame, ToRoot::Keep(_) | ToRoot::Ask(_) | ToRoot::Introduce { .. } | ToRoot::Revoke(_))
+    matches!(
+        frame,
+        ToRoot::Keep(_) | ToRoot::Ask(_) | ToRoot::Introduce { .. } | ToRoot::Revoke(_) | ToRoot::Names(_)
+    )
 }
 
 impl Queues {

@@ -236,6 +236,11 @@ impl Worker {
         &self.page
     }
 
+    /// How many frames wait for it.
+    pub fn waiting(&self) -> usize {
+        OUTGOING_FRAMES - self.outgoing.capacity()
+    }
+
     /// Hands a frame to the worker's writer, with the one or two descriptors that go along. Never blocks.
     pub fn send(
         &self,

@@ -167,7 +167,8 @@ pub enum NameError {
 /// What a process asks of the directory. Answered by [`NamesGranted`] or a [`NameError`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NamesRequest {
-    /// Let this actor hold the name. Answered when it lives there, or is between two lives.
+    /// Let this actor hold the name. Answered when it lives there, or is between two lives. If it holds it already, and the
+    /// asker may take it back, this address is the one that others get from now on.
     Register {
         /// The name.
         name: FullName,
@@ -224,6 +225,11 @@ pub enum NamesRequest {
         /// Who.
         id: ActorId,
     },
+    /// Nobody waits for the answer to an earlier request any more. It is answered at once, unless it was already.
+    Abandon {
+        /// Its number.
+        number: u64,
+    },
 }
 
 /// What came of it.
@@ -276,6 +282,11 @@ pub enum NamesToRoot {
     },
     /// Tell of the members of this group, now and whenever they change. Answered by `Group` or `Refused`.
     Use {
+        /// The group.
+        group: FullName,
+    },
+    /// Tell of them no more.
+    Unuse {
         /// The group.
         group: FullName,
     },

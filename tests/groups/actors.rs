@@ -58,6 +58,10 @@ messages! {
     /// How many there are, as this process sees it.
     Members(GroupAddr<Member>) -> "u32";
     Gather { group: GroupAddr<Member>, value: u64 } -> "Result<Vec<u64>, String>";
+    /// Sends the group one note before its members are known and one after, without giving its thread away in between.
+    NoteAcross(GroupAddr<Member>) -> "()";
+    /// Starts two replicas of a process of this name.
+    StartReplicas(String) -> "Result<(), String>";
     /// Which group it was born with.
     AskYourGroup(u64) -> "Result<u64, String>";
 }
@@ -117,7 +121,9 @@ async fn released() {
     WhoAnswers,
     Owners,
     Members,
-    Gather
+    Gather,
+    NoteAcross,
+    StartReplicas
 ))]
 pub(crate) struct Member {
     me: Me,
@@ -250,6 +256,18 @@ handle! {
     GroupChanged -> (): |this, changed, _| this.groups.push(changed);
     NameChanges -> MessageResult<NameChanges>: |this, _, _| MessageResult(this.names.clone());
     GroupChanges -> MessageResult<GroupChanges>: |this, _, _| MessageResult(this.groups.clone());
+    NoteAcross -> (): |this, NoteAcross(group), _| {
+        let routed = group.route(Routing::RoundRobin);
+        routed.do_send(Note(1));
+        while group.members().is_err() {
+            std::thread::yield_now();
+        }
+        routed.do_send(Note(2));
+    };
+    StartReplicas -> Later<Result<(), String>>: |this, StartReplicas(name), _| Box::pin(async move {
+        let started = runtime().start(crate::stage::process(&name).replicas(2)).await;
+        started.map(drop).map_err(|error| error.to_string())
+    });
     Ask -> Later<Result<u64, String>>: |this, Ask { whom, value }, _| Box::pin(async move {
         whom.send(Double(value)).await.map_err(|error| error.to_string())
     });

@@ -13,6 +13,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("a3_replicas_are_used_by_the_wired_and_those_that_the_topology_lets", rights),
         story("a_replica_that_dies_is_passed_over_and_comes_back", dies),
         story("replicas_of_run_time_form_a_group_too", run_time),
+        story("a_group_that_was_refused_is_asked_for_again", refused_before),
         story("a_group_of_a_namespace_stands_in_arguments", of_a_namespace),
     ]
 }
@@ -115,5 +116,18 @@ async fn of_a_namespace(root: Root) -> procession::Result<()> {
         with_some().process(process("a")).process(process("b")).process(asking("front", "some/g"));
     let findings = forbidden.plan(&root.catalog()).unwrap_err().to_string();
     assert!(findings.contains("add \"front\" to `lookup` of [namespace.some]"), "{findings}");
+    running.shutdown().await
+}
+
+async fn refused_before(root: Root) -> procession::Result<()> {
+    let (running, [a, ..]) = three(&root).await?;
+    let pool = ProcAddr::<Member>::group("pool", Routing::RoundRobin).unwrap();
+    for _ in 0..2 {
+        let refused = a.send(Ask { whom: pool.clone(), value: 1 }).await?;
+        assert!(refused.as_ref().is_err_and(|error| error.contains("replicas/pool")), "{refused:?}");
+    }
+    // Who has started it may use it, also in a process that was refused before.
+    a.send(StartReplicas("pool".into())).await?.unwrap();
+    until(|| async { a.send(Ask { whom: pool.clone(), value: 3 }).await.unwrap() == Ok(6) }).await;
     running.shutdown().await
 }

@@ -16,6 +16,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("messages_to_one_member_keep_their_order", order),
         story("messages_without_waiting_find_their_members_too", without_waiting),
         story("what_is_sent_before_the_members_are_known_waits_for_them", early),
+        story("m1_what_waits_for_the_members_is_not_overtaken", not_overtaken),
     ]
 }
 
@@ -158,5 +159,15 @@ async fn early(root: Root) -> procession::Result<()> {
     let error = forbidden.send(Double(1)).await.unwrap_err();
     assert!(error.to_string().contains("none"), "{error}");
     assert_eq!(error.verdict(), Verdict::NotExecuted);
+    running.shutdown().await
+}
+
+async fn not_overtaken(root: Root) -> procession::Result<()> {
+    let (running, [a, b, _]) = three(&root).await?;
+    join(&[&a]).await;
+    // A group that its process has not used yet.
+    b.send(NoteAcross(GroupAddr::named("all/g").unwrap())).await?;
+    until(|| async { a.send(Notes).await.unwrap().len() == 2 }).await;
+    assert_eq!(a.send(Notes).await?, [1, 2]);
     running.shutdown().await
 }

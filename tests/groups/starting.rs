@@ -21,6 +21,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("a_start_that_is_dropped_gives_the_turn_to_the_next", dropped),
         story("a_holder_between_two_lives_is_waited_for_and_not_started_again", waited_for),
         story("a_process_can_be_looked_up_or_started", process_started),
+        story("who_waits_for_a_name_no_longer_makes_room", given_up),
     ]
 }
 
@@ -119,5 +120,22 @@ async fn process_started(root: Root) -> procession::Result<()> {
     assert_eq!(start(&b, "another").await?.unwrap(), found);
     let failed = runtime.look_up_or_start::<Member, _, _, _>("all/y", async || Err("no")).await;
     assert!(matches!(failed, Err(StartError::Start("no"))));
+    running.shutdown().await
+}
+
+async fn given_up(root: Root) -> procession::Result<()> {
+    let (running, [a, ..]) = three(&root).await?;
+    let failing = a.send(LookUpOrFail("all/x".into()));
+    until(|| async { a.send(HasBegun).await.unwrap() }).await;
+    let runtime = running.runtime();
+    for _ in 0..100 {
+        let never = async || Err::<ProcAddr<Member>, _>("somebody else starts it");
+        let waiting = runtime.look_up_or_start::<Member, _, _, _>("all/x", never).now_or_never();
+        assert!(waiting.is_none(), "{waiting:?}");
+        let error = runtime.look_up::<Member>("all/y").await.unwrap_err();
+        assert!(matches!(error, NameError::Unknown(_)), "{error}");
+    }
+    a.send(Release).await?;
+    assert!(failing.await?.is_err());
     running.shutdown().await
 }

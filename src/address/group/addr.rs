@@ -136,9 +136,10 @@ impl<A: ProcActor> GroupAddr<A> {
     /// The members, as soon as some are known.
     async fn known(&self, deadline: Duration) -> Result<(Arc<Members>, Instant), Failure> {
         let (view, until) = (self.view()?, Instant::now() + deadline);
-        if !view.is_known() {
+        // Behind what waits for its members.
+        if !view.is_open() {
             tokio::select! {
-                _ = view.known() => {}
+                () = view.opened() => {}
                 () = sleep_until(until) => return Err(Failure::not_executed(Cause::TimedOut)),
             }
         }

@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::target::GroupTarget;
-use super::view::{Members, View};
+use super::view::{Members, NotParked, View};
 use crate::address::actor::ProcMessage;
 use crate::address::dispatch::{self, Which};
 use crate::address::error::SendError;
@@ -30,6 +30,7 @@ use crate::protocol::wire::{Cause, Failure, MessageId, Verdict};
 /// A message to a group: where it was, and how long it may take.
 pub(in crate::address) struct Routed {
     group: Arc<GroupTarget>,
+    view: Arc<View>,
     at_least_once: bool,
     which: Which,
     mode: Mode,
@@ -56,6 +57,7 @@ pub(in crate::address) fn submit<M: ProcMessage>(
     let Some(view) = group.view() else { return Pending::failed(Cause::NoRuntime, Some(message)) };
     let mut routed = Box::new(Routed {
         group: Arc::clone(group),
+        view: Arc::clone(&view),
         at_least_once,
         which,
         mode,
@@ -63,20 +65,20 @@ pub(in crate::address) fn submit<M: ProcMessage>(
         deadline: Instant::now() + router.ask_timeout(),
         waiting: None,
     });
-    if view.is_known() {
+    if view.is_open() {
         return routed.begin(message);
     }
-    routed.wait(view);
+    routed.wait();
     Pending::unsent(message).routed(routed)
 }
 
 impl Routed {
-    fn wait(&mut self, view: Arc<View>) {
-        let deadline = self.deadline;
+    fn wait(&mut self) {
+        let (view, deadline) = (Arc::clone(&self.view), self.deadline);
         self.waiting = Some(Box::pin(async move {
             tokio::select! {
                 // What it is that is known is looked at later.
-                _ = view.known() => {}
+                () = view.opened() => {}
                 () = sleep_until(deadline) => {}
             }
         }));
@@ -94,25 +96,24 @@ impl Routed {
     /// Its time is up then.
     pub(in crate::address) fn set_deadline(&mut self, deadline: Instant) {
         self.deadline = deadline;
-        if let (true, Some(view)) = (self.is_waiting(), self.group.view()) {
-            self.wait(view);
+        if self.is_waiting() {
+            self.wait();
         }
     }
 
     /// To the first member.
     pub(in crate::address) fn begin<M: ProcMessage>(self: Box<Self>, message: M) -> Pending<M> {
-        let cause = match self.group.view() {
-            None => Cause::NoRuntime,
-            Some(view) if !view.is_known() => Cause::TimedOut,
-            Some(view) => match view.members() {
-                Ok(members) => match self.next(&view, &members, message) {
-                    Ok(next) => return next,
-                    Err((_, message)) => {
-                        return Pending::failed(Cause::NoMember(view.name().clone()), Some(message));
-                    }
-                },
-                Err(cause) => cause,
+        let view = Arc::clone(&self.view);
+        let cause = match view.members() {
+            Ok(_) if !view.is_open() => Cause::TimedOut,
+            Ok(members) => match self.next(&view, &members, message) {
+                Ok(next) => return next,
+                Err((_, message)) => {
+                    return Pending::failed(Cause::NoMember(view.name().clone()), Some(message));
+                }
             },
+            Err(Cause::NoMember(_)) => Cause::TimedOut,
+            Err(cause) => cause,
         };
         Pending::failed(cause, Some(message))
     }
@@ -152,8 +153,9 @@ impl Routed {
             Verdict::Unknown => self.group.repeating && was_lost(error.cause()),
             Verdict::Failed => false,
         };
-        let known = self.group.view().and_then(|view| view.members().ok().map(|members| (view, members)));
-        let Some((view, members)) = known.filter(|_| is_next) else { return Err(Err(error)) };
+        let view = Arc::clone(&self.view);
+        let members = view.members().ok().filter(|_| is_next);
+        let Some(members) = members else { return Err(Err(error)) };
         let (verdict, cause) = (error.verdict(), error.cause().clone());
         let Some(message) = error.into_message().or(kept) else {
             return Err(Err(SendError::new(Failure { verdict, cause }, None)));
@@ -175,9 +177,32 @@ pub(in crate::address) fn send_now<M: ProcMessage>(
     mode: Mode,
 ) -> Result<(), (Cause, Option<M>)> {
     let Some(view) = group.view() else { return Err((Cause::NoRuntime, Some(message))) };
-    if !view.is_known() && mode == Mode::Outbox {
-        return park(&view, target, which, message);
+    let mut message = message;
+    if !view.is_open() {
+        match mode {
+            Mode::Outbox => match park(&view, target, group, which, message) {
+                Ok(()) => return Ok(()),
+                // It has been opened meanwhile.
+                Err((NotParked::Open, Some(back))) => message = back,
+                Err((_, back)) => return Err((Cause::Full, back)),
+            },
+            // Others wait.
+            _ if view.is_known() => return Err((Cause::Full, Some(message))),
+            _ => {}
+        }
     }
+    send_known(&view, target, group, which, message, mode)
+}
+
+/// By what is known of the group.
+fn send_known<M: ProcMessage>(
+    view: &View,
+    target: &Target,
+    group: &GroupTarget,
+    which: Which,
+    message: M,
+    mode: Mode,
+) -> Result<(), (Cause, Option<M>)> {
     let members = match view.members() {
         Ok(members) => members,
         Err(cause) => return Err((cause, Some(message))),
@@ -203,23 +228,22 @@ pub(in crate::address) fn send_now<M: ProcMessage>(
 fn park<M: ProcMessage>(
     view: &View,
     target: &Target,
+    group: &Arc<GroupTarget>,
     which: Which,
     message: M,
-) -> Result<(), (Cause, Option<M>)> {
+) -> Result<(), (NotParked, Option<M>)> {
     let letter = Arc::new(std::sync::Mutex::new(Some(message)));
     let take = |letter: &std::sync::Mutex<Option<M>>| {
         letter.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
     };
-    let (parked, target) = (Arc::clone(&letter), target.clone());
-    let act = move || {
-        if let Some(message) = take(&parked) {
-            dispatch::do_send(&target, which, message);
+    let (parked, target, group) = (Arc::clone(&letter), target.clone(), Arc::clone(group));
+    let act = move |view: &View| {
+        let Some(message) = take(&parked) else { return };
+        if let Err((cause, message)) = send_known(view, &target, &group, which, message, Mode::Outbox) {
+            dispatch::bury(&target, which, cause, message);
         }
     };
-    match view.park(Box::new(act)) {
-        Ok(()) => Ok(()),
-        Err(_) => Err((Cause::Full, take(&letter))),
-    }
+    view.park(Box::new(act)).map_err(|(why, _)| (why, take(&letter)))
 }
 
 /// A member that has no room does not stand for others, unless the key is its own.
@@ -250,6 +274,11 @@ fn is_of_the_member(cause: &Cause) -> bool {
                 | Cause::Stopping(_)
                 | Cause::Unreachable { .. }
                 | Cause::UnknownName(_)
+                // What it was registered by is good for nothing any more.
+                | Cause::NoRight(_)
+                | Cause::Revoked(_)
+                | Cause::Expired(_)
+                | Cause::UsedUp { .. }
         )
 }
 

@@ -139,7 +139,7 @@ impl GroupTarget {
     /// What this process knows of the group; from the first call on it is told. None outside a runtime.
     pub(in crate::address) fn view(&self) -> Option<Arc<View>> {
         let mut known = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(view) = known.upgrade().filter(|view| !view.is_void()) {
+        if let Some(view) = known.upgrade().filter(|view| !view.is_void() && !view.is_refused()) {
             return Some(view);
         }
         let view = Desk::current()?.view(&self.name);

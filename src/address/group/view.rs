@@ -2,11 +2,16 @@
 //!
 //! ```text
 //!  Unknown --Group--> Members(version) --Group of a higher version--> Members
-//!     '--Refused----> Refused          any of these --the topology ends--> void: whoever uses it gets a new one
+//!     '--Refused----> Refused          any of these --the topology ends--> void: whoever uses it gets a new one,
+//!                                      as after Refused: what the root forbids it may allow later
 //! ```
+//!
+//! - V-1 it is *open* once it is known and all that was sent before is on its way. Until then what is sent waits, behind what
+//!   waits already: nothing passes anything (M-1).
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
@@ -25,13 +30,31 @@ pub(in crate::address) struct View {
     name: FullName,
     known: watch::Sender<Known>,
     is_void: AtomicBool,
+    /// Set under `parked`, once.
+    is_open: AtomicBool,
     /// Whose turn it is.
     turn: AtomicUsize,
     random: AtomicU64,
-    parked: Mutex<Vec<Parked>>,
+    parked: Mutex<Parking>,
 }
 
-type Parked = Box<dyn FnOnce() + Send>;
+/// Sends what has waited, by the view for which it waited.
+type Parked = Box<dyn FnOnce(&View) + Send>;
+
+#[derive(Default)]
+struct Parking {
+    waiting: VecDeque<Parked>,
+    /// Somebody sends what waits.
+    releasing: bool,
+}
+
+/// Why something does not wait.
+pub(in crate::address) enum NotParked {
+    /// It need not: the view is open.
+    Open,
+    /// As much waits as may.
+    Full,
+}
 
 #[derive(Clone)]
 enum Known {
@@ -79,6 +102,7 @@ impl View {
             name,
             known: watch::Sender::new(Known::Unknown),
             is_void: AtomicBool::new(false),
+            is_open: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
             random: AtomicU64::new(seed),
             parked: Mutex::default(),
@@ -94,6 +118,9 @@ impl View {
     /// # Errors
     /// None are, or this process may not use the group.
     pub(in crate::address) fn members(&self) -> Result<Arc<Members>, Cause> {
+        if self.is_void() {
+            return Err(Cause::NoRuntime);
+        }
         match &*self.known.borrow() {
             Known::Members(members) => Ok(Arc::clone(members)),
             Known::Refused(why) => {
@@ -106,6 +133,21 @@ impl View {
     /// Whether something is known of it.
     pub(in crate::address) fn is_known(&self) -> bool {
         !matches!(*self.known.borrow(), Known::Unknown)
+    }
+
+    pub(in crate::address) fn is_refused(&self) -> bool {
+        matches!(*self.known.borrow(), Known::Refused(_))
+    }
+
+    /// Whether what is sent goes on its way at once (V-1).
+    pub(in crate::address) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
+    /// Resolves when it is open, or never will be.
+    pub(in crate::address) async fn opened(&self) {
+        // The sender is of `self`.
+        let _ = self.known.subscribe().wait_for(|_| self.is_void() || self.is_open()).await;
     }
 
     /// Resolves when something is known, or never will be.
@@ -171,7 +213,9 @@ impl View {
     pub(in crate::address) fn make_void(&self) {
         self.is_void.store(true, Ordering::Release);
         self.known.send_modify(|_| {});
-        drop(self.take_parked());
+        // Each becomes a dead letter.
+        let waiting = std::mem::take(&mut self.lock_parked().waiting);
+        waiting.into_iter().for_each(|act| act(self));
     }
 
     pub(in crate::address) fn is_void(&self) -> bool {
@@ -196,32 +240,62 @@ impl View {
         choose(routing, &choice)
     }
 
-    /// Keeps something to do until the members are known; false if there is no room, or they are.
-    pub(in crate::address) fn park(&self, act: Parked) -> Result<(), Parked> {
-        let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
-        // Looked at under the lock that whoever makes them known takes after that.
-        if self.is_known() || self.is_void() || parked.len() >= MAX_PARKED {
-            return Err(act);
+    /// Keeps something to do until the members are known, and what waits longer is done.
+    ///
+    /// # Errors
+    /// It comes back, if it need not wait, or if there is no room.
+    pub(in crate::address) fn park(&self, act: Parked) -> Result<(), (NotParked, Parked)> {
+        let mut parked = self.lock_parked();
+        // Looked at under the lock under which it is opened.
+        if self.is_open() || self.is_void() {
+            return Err((NotParked::Open, act));
         }
-        parked.push(act);
+        if parked.waiting.len() >= MAX_PARKED {
+            return Err((NotParked::Full, act));
+        }
+        parked.waiting.push_back(act);
         Ok(())
     }
 
-    /// Does what waited, on the arbiter, in order.
-    pub(in crate::address) fn release_parked(&self, router: &Router) {
-        let parked = self.take_parked();
-        if parked.is_empty() {
+    /// Something is known now: does what waited, on the arbiter, in order, and then opens.
+    pub(in crate::address) fn release_parked(self: &Arc<View>, router: &Router) {
+        if self.is_open() || self.open_if_idle() || std::mem::replace(&mut self.lock_parked().releasing, true)
+        {
             return;
         }
-        let act = move || parked.into_iter().for_each(|act| act());
+        let view = Arc::clone(self);
         match router.arbiter() {
-            Some(arbiter) => drop(arbiter.spawn(async move { act() })),
-            None => act(),
+            Some(arbiter) => drop(arbiter.spawn(async move {
+                while view.release_some() {
+                    // Others have their turn, and wait behind these meanwhile.
+                    tokio::task::yield_now().await;
+                }
+            })),
+            None => while view.release_some() {},
         }
     }
 
-    fn take_parked(&self) -> Vec<Parked> {
-        std::mem::take(&mut *self.parked.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Does what waits now. False when it is open.
+    fn release_some(&self) -> bool {
+        let waiting = std::mem::take(&mut self.lock_parked().waiting);
+        waiting.into_iter().for_each(|act| act(self));
+        !self.open_if_idle()
+    }
+
+    /// Opens, if nothing waits.
+    pub(in crate::address) fn open_if_idle(&self) -> bool {
+        let parked = self.lock_parked();
+        let is_idle = parked.waiting.is_empty();
+        if is_idle {
+            self.is_open.store(true, Ordering::Release);
+            drop(parked);
+            self.known.send_modify(|_| {});
+        }
+        is_idle
+    }
+
+    fn lock_parked(&self) -> MutexGuard<'_, Parking> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

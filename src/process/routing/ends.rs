@@ -83,6 +83,11 @@ impl Ends {
         told.into_iter().for_each(|told| told());
     }
 
+    /// Whether the actor takes messages, or has.
+    pub fn has_begun(&self) -> bool {
+        self.lock().has_begun
+    }
+
     /// Calls `told` when the life begins; at once if it has. One whose life never begins is never called.
     pub fn when_begun(&self, told: impl FnOnce() + Send + 'static) {
         let mut state = self.lock();

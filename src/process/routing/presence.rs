@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!  Attend --no such actor--> Gone
+//!     '--between two lives--> Away
 //!     '--> its life --begun--> Here --over--> Away, and the next life: as here, until there is none: Gone
 //! ```
 //!
 //! The root asks for each actor that holds a name or is a member; all others cost nothing. What is said of one actor is in
-//! the order in which it happens, since the observer of one step sets the next.
+//! the order in which it happens: the observer of one step sets the next, and what comes too late, since its life is over
+//! already, is not said any more.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,9 +40,21 @@ struct Wish {
     off: AtomicBool,
     /// Where its observer is now, to take it back.
     at: Mutex<Option<(Arc<Ends>, u64)>>,
+    /// What may still be said: each step of its lives has a number.
+    next: Mutex<u64>,
 }
 
 impl Wish {
+    /// Says this step, unless a later one was said.
+    fn say(&self, step: u64, say: impl FnOnce()) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if step >= *next {
+            *next = step.saturating_add(1);
+            // Under the lock, so that none passes another.
+            say();
+        }
+    }
+
     fn end(&self) {
         self.off.store(true, Ordering::Release);
         let at = self.at.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -85,6 +99,8 @@ impl Attended {
 struct Attendance {
     router: Weak<Router>,
     id: ActorId,
+    /// Which of its lives is followed, since it is attended.
+    life: u64,
     wish: Arc<Wish>,
 }
 
@@ -92,9 +108,14 @@ impl Router {
     /// Says where this actor is, now and whenever that changes.
     pub(super) fn attend_presence(self: &Arc<Router>, id: ActorId) {
         let Some(wish) = self.attended().begin(id) else { return };
-        let attendance = Attendance { router: Arc::downgrade(self), id, wish };
+        let attendance = Attendance { router: Arc::downgrade(self), id, life: 0, wish };
         match self.find_own(id).ok().and_then(|exported| exported.actor.life()) {
-            Some(ends) => attendance.follow(&ends),
+            Some(ends) => {
+                if !ends.has_begun() {
+                    attendance.say(Presence::Away);
+                }
+                attendance.follow(&ends);
+            }
             None => attendance.gone(),
         }
     }
@@ -131,6 +152,7 @@ impl Attendance {
                 found.zip(over.upgrade()).and_then(|(exported, over)| exported.actor.life_after(&over));
             match next {
                 Some(next) => {
+                    let after = Attendance { life: after.life + 1, ..after };
                     after.say(Presence::Away);
                     after.follow(&next);
                 }
@@ -159,7 +181,40 @@ impl Attendance {
 
     fn say(&self, presence: Presence) {
         if let Some(router) = self.router.upgrade().filter(|_| !self.is_off()) {
-            router.say(ToRoot::Names(NamesToRoot::Presence { id: self.id, presence }));
+            let said = ToRoot::Names(NamesToRoot::Presence { id: self.id, presence });
+            self.wish.say(step(self.life, presence), || router.say(said));
         }
+    }
+}
+
+/// Between two lives is before the next of them.
+fn step(life: u64, presence: Presence) -> u64 {
+    match presence {
+        Presence::Away => life * 2,
+        Presence::Here => life * 2 + 1,
+        Presence::Gone => u64::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_too_late_is_not_said() {
+        let (wish, mut said) = (Wish::default(), Vec::new());
+        let steps = [(0, Presence::Away), (0, Presence::Here), (1, Presence::Away), (0, Presence::Here)];
+        let steps = steps.into_iter().chain([(1, Presence::Here), (7, Presence::Gone), (2, Presence::Away)]);
+        for (life, presence) in steps {
+            wish.say(step(life, presence), || said.push((life, presence)));
+        }
+        let expected = [
+            (0, Presence::Away),
+            (0, Presence::Here),
+            (1, Presence::Away),
+            (1, Presence::Here),
+            (7, Presence::Gone),
+        ];
+        assert_eq!(said, expected);
     }
 }

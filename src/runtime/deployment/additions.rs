@@ -16,7 +16,7 @@ use std::time::Instant;
 use super::{Deployment, child_with_slack};
 use crate::id::{ActorId, ProcessId, ProcessName, Slot};
 use crate::protocol::control::{ActorStart, KnownActor, ToWorker};
-use crate::protocol::requests::{Ask, ChangeError, Granted, ProcessInfo, Request};
+use crate::protocol::requests::{Ask, ChangeError, Granted, MAX_REQUESTS, ProcessInfo, Request};
 use crate::runtime::broker::Life;
 use crate::runtime::event::Event;
 use crate::runtime::launching;
@@ -164,7 +164,7 @@ impl Deployment {
         self.numbered += 1;
         // Before it can be introduced to them; a next life learns it in its welcome.
         for (owner, edge) in edges {
-            self.hand(owner, ToWorker::Edges(vec![edge]), Vec::new());
+            self.word(owner, ToWorker::Edges(vec![edge]));
         }
         self.router.learn(known);
         self.additions.processes.insert(id, added);
@@ -192,6 +192,10 @@ impl Deployment {
             |id| by.is_root() || self.additions.processes.get(id).is_some_and(|added| added.by == by);
         if !ids.iter().all(is_mine) {
             return Err(ChangeError::NotYours(name.to_owned()));
+        }
+        if self.additions.stops.iter().filter(|stop| stop.asker.life == asker.life).count() >= MAX_REQUESTS {
+            // A process of ours asks for no more at a time.
+            return Err(ChangeError::Busy);
         }
         // Before the engine is asked: one that is down is removed at once.
         self.additions.stops.push(Stop { asker, left: ids.clone() });

@@ -33,7 +33,7 @@ impl Owed {
 impl Deployment {
     /// Answers a life of a process; one that is dead needs no answer.
     pub(super) fn answer(&mut self, life: Life, answer: ToWorker) {
-        let waiting = self.owed.answers.iter().filter(|(whose, _)| *whose == life).count();
+        let waiting = self.owed_to(life);
         // Behind what waits already.
         if waiting == 0 && self.hand_to_life(life, &answer) {
             return;
@@ -45,6 +45,15 @@ impl Deployment {
         }
         self.owed.answers.push_back((life, answer));
         self.owed.again.get_or_insert_with(|| Instant::now() + TRY_AGAIN);
+    }
+
+    fn owed_to(&self, life: Life) -> usize {
+        self.owed.answers.iter().filter(|(whose, _)| *whose == life).count()
+    }
+
+    /// Whether something waits for room in its control pipe.
+    pub(super) fn owes(&self, life: Life) -> bool {
+        self.owed_to(life) > 0
     }
 
     /// Tries again what found no room.

@@ -50,8 +50,8 @@ impl Deployment {
         }
     }
 
-    /// Somebody there waits for it.
-    fn word(&mut self, to: ProcessId, word: ToWorker) {
+    /// Somebody there waits for it, or must know it.
+    pub(super) fn word(&mut self, to: ProcessId, word: ToWorker) {
         let incarnation = if to.is_root() {
             Some(Incarnation::FIRST)
         } else {
@@ -64,7 +64,8 @@ impl Deployment {
 
     fn introduce(&self, to: Life, (process, incarnation): Life, part: Part) -> bool {
         let peer = Peer { process, incarnation, name: self.name(process) };
-        self.hand(to.0, ToWorker::Introduce { peer, medium: part.medium }, part.descriptors)
+        // Behind what it must know first.
+        !self.owes(to) && self.hand(to.0, ToWorker::Introduce { peer, medium: part.medium }, part.descriptors)
     }
 
     /// False if the process lives and its control pipe is full. One that is dead needs no word, and its death tells

@@ -7,17 +7,27 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::Deployment;
-use crate::id::{Capability, Condition, FullName, ProcessId};
+use crate::id::{Capability, FullName, ProcessId};
 use crate::protocol::control::ToWorker;
-use crate::protocol::names::{
-    Holder, NameError, NameState, NamesGranted, NamesRequest, NamesToRoot, NamesToWorker,
-};
+use crate::protocol::names::{Holder, NameError, NamesRequest, NamesToRoot, NamesToWorker};
 use crate::protocol::requests::Granted;
+use crate::protocol::rights::Denial;
 use crate::runtime::broker::Life;
-use crate::runtime::names::{Asker, Directory, Rights, Say, replicas};
+use crate::runtime::names::{
+    Asker, Directory, Rights, Say, hold_to_edge, replicas, shown_in_answer, shown_in_word,
+};
 
 /// How soon it is tried again to tell a process whose control pipe was full.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
+
+/// Frames that may wait for a process to which names and groups are told: of a large group each is hundreds of kilobytes.
+const MOST_WAITING: usize = 8;
+
+/// Members that are told of at once, to whomever. Where there are more, what changes next is told after a pause of as many
+/// microseconds, about what telling of them has cost: a large group that comes up member by member would else have the root
+/// do nothing but tell of it.
+const MANY_MEMBERS: usize = 4096;
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a process is still to be told.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,14 +66,15 @@ impl Deployment {
         self.names.directory.handle_request(asker, request);
     }
 
-    /// What a process is told of an actor: no more than its wiring lets it send there.
     fn narrowed_for(&self, to: ProcessId, holder: &mut Holder) {
-        let wired = self.plan.process_by_id(to).map(|process| &process.wired);
-        let edge = wired.into_iter().flatten().find(|wired| wired.id == holder.id);
-        if edge.is_some_and(|edge| edge.messages.is_some()) {
-            let narrowed = holder.addr.narrowed(Condition::Edge(to));
-            holder.addr = narrowed.unwrap_or(Capability::unsealed(holder.id));
-        }
+        hold_to_edge(to, self.plan.process_by_id(to), holder);
+    }
+
+    /// A process took an address back, and with it what was registered by that.
+    pub(super) fn names_revoked(&mut self, owner: ProcessId) {
+        let (revoked, keys) = (&self.revoked, &self.keys);
+        let is_revoked = |addr: &Capability| revoked.check(keys, addr) == Err(Denial::Revoked);
+        self.names.directory.handle_revoked(owner, is_revoked);
     }
 
     /// A process says something of names and groups.
@@ -77,6 +88,7 @@ impl Deployment {
                     self.answer(life, ToWorker::Names(NamesToWorker::Refused { group, why }));
                 }
             }
+            NamesToRoot::Unuse { group } => self.names.directory.handle_unuse(life.0, &group),
         }
     }
 
@@ -95,7 +107,7 @@ impl Deployment {
         for say in self.names.directory.poll() {
             match say {
                 Say::Answer(Asker { life, number }, mut answer) => {
-                    if let Ok(NamesGranted::Held(holder)) = &mut answer {
+                    if let Some(holder) = shown_in_answer(&mut answer) {
                         self.narrowed_for(life.0, holder);
                     }
                     self.answer(life, ToWorker::Answer { number, answer: Ok(Granted::Names(answer)) });
@@ -130,28 +142,56 @@ impl Deployment {
         }
     }
 
+    fn has_room(&self, process: ProcessId) -> bool {
+        self.living.get(&process).is_none_or(|living| living.worker.waiting() < MOST_WAITING)
+    }
+
     fn tell_marked(&mut self) {
-        let mut full = BTreeSet::new();
+        let (mut is_full, mut told) = (false, 0);
         for (process, mark) in std::mem::take(&mut self.names.marks) {
+            if !self.has_room(process) {
+                is_full = true;
+                self.names.marks.insert((process, mark));
+                continue;
+            }
             let frame = match &mark {
                 Mark::Name(name) => self.names.directory.name_frame(process, name),
                 Mark::Group(group) => self.names.directory.group_frame(process, group),
             };
             let Some(mut frame) = frame else { continue };
-            match &mut frame {
-                NamesToWorker::Name { state: NameState::Here(holder) | NameState::Away(holder), .. } => {
-                    self.narrowed_for(process, holder);
-                }
-                NamesToWorker::Group { members, .. } => {
-                    members.iter_mut().for_each(|holder| self.narrowed_for(process, holder));
-                }
-                _ => {}
+            for holder in shown_in_word(&mut frame) {
+                self.narrowed_for(process, holder);
+                told += 1;
             }
-            if full.contains(&process) || !self.hand(process, ToWorker::Names(frame), Vec::new()) {
-                full.insert(process);
+            if !self.hand(process, ToWorker::Names(frame), Vec::new()) {
+                is_full = true;
                 self.names.marks.insert((process, mark));
             }
         }
-        self.names.again = (!full.is_empty()).then(|| Instant::now() + TRY_AGAIN);
+        self.names.again = pause(is_full, told).map(|pause| Instant::now() + pause);
+    }
+}
+
+/// How long what changes next waits.
+fn pause(is_full: bool, told: usize) -> Option<Duration> {
+    let cost = Duration::from_micros(told as u64).min(LONGEST_PAUSE);
+    match (is_full, told > MANY_MEMBERS) {
+        (true, _) => Some(cost.max(TRY_AGAIN)),
+        (false, true) => Some(cost),
+        (false, false) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_costs_much_is_told_less_often() {
+        assert_eq!(pause(false, MANY_MEMBERS), None);
+        assert_eq!(pause(true, 1), Some(TRY_AGAIN));
+        assert_eq!(pause(false, 100_000), Some(Duration::from_millis(100)));
+        assert_eq!(pause(true, 100_000), Some(Duration::from_millis(100)));
+        assert_eq!(pause(false, usize::MAX), Some(LONGEST_PAUSE));
     }
 }

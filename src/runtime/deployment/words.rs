@@ -24,7 +24,10 @@ impl Deployment {
             // The launcher keeps it as the failure of the death that follows.
             ToRoot::Refused(_) => {}
             ToRoot::Introduce { target, broken } => self.introduction(life, &target, broken),
-            ToRoot::Revoke(seal) => self.revoked.add(process, seal),
+            ToRoot::Revoke(seal) => {
+                self.revoked.add(process, seal);
+                self.names_revoked(process);
+            }
             ToRoot::Blame { process, incarnation, reason } => {
                 self.accuse(life, (process, incarnation), reason);
             }

@@ -14,15 +14,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::group_table::Group;
 use super::name_table::{Entry, Name};
 use super::rights::Rights;
-use crate::id::{ActorId, Capability, FullName, Incarnation, ProcessId};
-use crate::protocol::Delivery;
-use crate::protocol::names::{
-    Holder, MAX_TENANTS, MAX_TYPE_NAME_BYTES, NameError, NamesGranted, NamesRequest, Presence, Right,
-};
+use super::shown::Shown;
+use crate::id::{ActorId, Capability, FullName, Incarnation, ProcessId, ProcessName};
+use crate::protocol::names::{MAX_TENANTS, NameError, NamesGranted, NamesRequest, Presence, Right};
+use crate::protocol::requests::MAX_REQUESTS;
 use crate::runtime::broker::Life;
 
 /// A request that waits, and whose it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::runtime) struct Asker {
     pub(in crate::runtime) life: Life,
     pub(in crate::runtime) number: u64,
@@ -43,19 +42,24 @@ pub(in crate::runtime) enum Say {
     Group(ProcessId, FullName),
 }
 
-/// By which address an actor holds a name or is a member: as narrow as it was shown.
-pub(super) type Shown = (Capability, Delivery);
-
 /// An actor that holds something or is a member.
 #[derive(Debug)]
 pub(super) struct Tenant {
-    /// With some address of it; who looks up gets the one that was shown for what is looked up.
-    pub(super) holder: Holder,
+    /// The name of its process.
+    pub(super) process: ProcessName,
+    /// Which of its lives this is, counted from 1; 0 for none yet.
+    pub(super) life: u64,
     pub(super) place: Place,
     pub(super) names: BTreeSet<FullName>,
     pub(super) groups: BTreeSet<FullName>,
     /// Who waits to hear whether it lives.
     waiting: Vec<Asker>,
+}
+
+impl Tenant {
+    fn is_idle(&self) -> bool {
+        self.names.is_empty() && self.groups.is_empty()
+    }
 }
 
 /// Where a tenant is.
@@ -77,6 +81,10 @@ pub(in crate::runtime) struct Directory {
     /// Processes that are ready, each in this life.
     ready: BTreeMap<ProcessId, Incarnation>,
     pub(super) last_claim: u64,
+    /// All whose answers wait for somebody.
+    waiting: BTreeSet<Asker>,
+    /// Above every version of a name or group that was forgotten: the next of that name begins here (D-3).
+    pub(super) floor: u64,
     pub(super) say: Vec<Say>,
 }
 
@@ -100,7 +108,30 @@ impl Directory {
     /// A process asks.
     pub(in crate::runtime) fn handle_request(&mut self, asker: Asker, request: NamesRequest) {
         let by = asker.life.0;
-        let done = match request {
+        let may_wait = match &request {
+            NamesRequest::Register { .. } | NamesRequest::Join { .. } | NamesRequest::Claim { .. } => {
+                self.may_wait(asker)
+            }
+            _ => Ok(()),
+        };
+        let done = may_wait.and_then(|()| self.request(asker, by, request));
+        match done {
+            // It waits for somebody.
+            Ok(None) => {}
+            Ok(Some(granted)) => self.say.push(Say::Answer(asker, Ok(granted))),
+            Err(error) => self.say.push(Say::Answer(asker, Err(error))),
+        }
+        self.check();
+    }
+
+    /// None if the answer waits for somebody.
+    fn request(
+        &mut self,
+        asker: Asker,
+        by: ProcessId,
+        request: NamesRequest,
+    ) -> Result<Option<NamesGranted>, NameError> {
+        match request {
             NamesRequest::Register { name, holder, claim } => self.register(asker, name, holder, claim),
             NamesRequest::Unregister { name, id } => {
                 self.unregister(by, &name, id).map(|()| Some(NamesGranted::Done))
@@ -122,13 +153,64 @@ impl Directory {
             NamesRequest::Leave { group, id } => {
                 self.leave(by, &group, id).map(|()| Some(NamesGranted::Done))
             }
-        };
-        match done {
-            // It waits for somebody.
-            Ok(None) => {}
-            Ok(Some(granted)) => self.say.push(Say::Answer(asker, Ok(granted))),
-            Err(error) => self.say.push(Say::Answer(asker, Err(error))),
+            NamesRequest::Abandon { number } => {
+                self.abandon(Asker { life: asker.life, number });
+                Ok(Some(NamesGranted::Done))
+            }
         }
+    }
+
+    /// Whether this request may wait for somebody: a process of ours has no more under way, so only one that breaks the
+    /// rules is refused.
+    fn may_wait(&self, asker: Asker) -> Result<(), NameError> {
+        let (first, last) = (Asker { number: 0, ..asker }, Asker { number: u64::MAX, ..asker });
+        match self.waiting.contains(&asker) || self.waiting.range(first..=last).count() >= MAX_REQUESTS {
+            true => Err(NameError::TooMany { what: "requests that wait".to_owned(), most: MAX_REQUESTS }),
+            false => Ok(()),
+        }
+    }
+
+    /// Its answer waits for somebody from now on.
+    pub(super) fn waits(&mut self, asker: Asker) {
+        self.waiting.insert(asker);
+    }
+
+    /// Answers one that has waited.
+    pub(super) fn answer(&mut self, asker: Asker, answer: Result<NamesGranted, NameError>) {
+        self.waiting.remove(&asker);
+        self.say.push(Say::Answer(asker, answer));
+    }
+
+    /// Whoever asked waits no longer. What it asked for stands.
+    fn abandon(&mut self, asker: Asker) {
+        if !self.waiting.contains(&asker) {
+            return;
+        }
+        self.tenants.values_mut().for_each(|tenant| tenant.waiting.retain(|other| *other != asker));
+        self.names.values_mut().for_each(|name| name.abandon(asker));
+        self.answer(asker, Err(NameError::TimedOut("whoever asked has gone".to_owned())));
+        self.forget_the_empty();
+    }
+
+    /// Addresses of actors of this process were revoked: what was given by one of them is given no more.
+    pub(in crate::runtime) fn handle_revoked(
+        &mut self,
+        owner: ProcessId,
+        is_revoked: impl Fn(&Capability) -> bool,
+    ) {
+        // Nobody can revoke a full one.
+        let is_over = |shown: &Shown| !shown.addr.is_full() && is_revoked(&shown.addr);
+        for id in self.tenants_of(owner) {
+            let Some(tenant) = self.tenants.get(&id) else { continue };
+            let names = tenant.names.iter().filter(|name| self.shown_by(name).is_some_and(is_over));
+            let is_member = |group: &&FullName| self.shown_in(group, id).is_some_and(is_over);
+            let groups = tenant.groups.iter().filter(is_member);
+            let (names, groups): (Vec<_>, Vec<_>) = (names.cloned().collect(), groups.cloned().collect());
+            names.iter().for_each(|name| self.take_name(name, id));
+            groups.iter().for_each(|group| self.take_member(group, id));
+            self.dismiss(id);
+        }
+        self.forget_the_empty();
         self.check();
     }
 
@@ -167,6 +249,7 @@ impl Directory {
                 false => self.gone(id),
             }
         }
+        self.waiting.retain(|asker| asker.life != life);
         self.tenants.values_mut().for_each(|tenant| tenant.waiting.retain(|asker| asker.life != life));
         self.names.values_mut().for_each(|name| name.forget(life));
         self.groups.values_mut().for_each(|group| group.forget(life.0));
@@ -186,21 +269,15 @@ impl Directory {
     }
 
     /// Makes an actor a tenant, or finds the one that it is. Its process is asked where it is.
-    pub(super) fn tenant(&mut self, mut holder: Holder) -> Result<&mut Tenant, NameError> {
-        let id = holder.addr.id();
-        holder.id = id;
-        if holder.type_name.len() > MAX_TYPE_NAME_BYTES {
-            return Err(NameError::Encode("the name of its type is too long".to_owned()));
-        }
+    pub(super) fn tenant(&mut self, id: ActorId) -> Result<&mut Tenant, NameError> {
         if !self.tenants.contains_key(&id) {
             if self.tenants.len() >= MAX_TENANTS {
                 let what = "actors with names or groups".to_owned();
                 return Err(NameError::TooMany { what, most: MAX_TENANTS });
             }
-            holder.process = self.rights.process_name(id.process).ok_or(NameError::NoActor(id))?;
-            holder.life = 0;
+            let process = self.rights.process_name(id.process).ok_or(NameError::NoActor(id))?;
             let (names, groups, waiting) = Default::default();
-            self.tenants.insert(id, Tenant { holder, place: Place::Asked, names, groups, waiting });
+            self.tenants.insert(id, Tenant { process, life: 0, place: Place::Asked, names, groups, waiting });
             if self.ready.contains_key(&id.process) {
                 self.say.push(Say::Attend(id.process, id));
             }
@@ -213,6 +290,7 @@ impl Directory {
         match self.tenants.get_mut(&id) {
             Some(tenant) if tenant.place == Place::Asked => {
                 tenant.waiting.push(asker);
+                self.waits(asker);
                 None
             }
             _ => Some(NamesGranted::Done),
@@ -226,11 +304,11 @@ impl Directory {
             if before == Place::Here {
                 return;
             }
-            tenant.holder.life += 1;
+            tenant.life += 1;
         }
         let waiting = std::mem::take(&mut tenant.waiting);
         let (names, groups) = (tenant.names.clone(), tenant.groups.clone());
-        self.say.extend(waiting.into_iter().map(|asker| Say::Answer(asker, Ok(NamesGranted::Done))));
+        waiting.into_iter().for_each(|asker| self.answer(asker, Ok(NamesGranted::Done)));
         if before == place {
             return;
         }
@@ -246,8 +324,7 @@ impl Directory {
     /// An actor will not live again: it holds nothing any more.
     fn gone(&mut self, id: ActorId) {
         let Some(tenant) = self.tenants.remove(&id) else { return };
-        let waiting = tenant.waiting.into_iter();
-        self.say.extend(waiting.map(|asker| Say::Answer(asker, Err(NameError::NoActor(id)))));
+        tenant.waiting.iter().for_each(|asker| self.answer(*asker, Err(NameError::NoActor(id))));
         for name in &tenant.names {
             self.set_free(name);
         }
@@ -262,14 +339,26 @@ impl Directory {
         self.forget_the_empty();
     }
 
+    /// What one actor held by one id it holds by another.
+    pub(super) fn replaced(&mut self, before: ActorId, now: ActorId) {
+        if self.tenants.get(&before).is_some_and(Tenant::is_idle)
+            && let Some(tenant) = self.tenants.get_mut(&before)
+        {
+            let waiting = std::mem::take(&mut tenant.waiting);
+            match self.tenants.get_mut(&now) {
+                Some(now) if now.place == Place::Asked => now.waiting.extend(waiting),
+                _ => waiting.into_iter().for_each(|asker| self.answer(asker, Ok(NamesGranted::Done))),
+            }
+        }
+        self.dismiss(before);
+    }
+
     /// A tenant that holds nothing and is no member is none.
     pub(super) fn dismiss(&mut self, id: ActorId) {
-        let is_idle = |tenant: &Tenant| tenant.names.is_empty() && tenant.groups.is_empty();
-        if self.tenants.get(&id).is_some_and(is_idle)
+        if self.tenants.get(&id).is_some_and(Tenant::is_idle)
             && let Some(tenant) = self.tenants.remove(&id)
         {
-            let waiting = tenant.waiting.into_iter();
-            self.say.extend(waiting.map(|asker| Say::Answer(asker, Err(NameError::NoActor(id)))));
+            tenant.waiting.iter().for_each(|asker| self.answer(*asker, Err(NameError::NoActor(id))));
             if self.ready.contains_key(&id.process) {
                 self.say.push(Say::Ignore(id.process, id));
             }
@@ -302,8 +391,16 @@ impl Directory {
     }
 
     pub(super) fn forget_the_empty(&mut self) {
-        self.names.retain(|_, name| !name.is_idle());
-        self.groups.retain(|_, group| !group.is_idle());
+        let mut floor = self.floor;
+        let mut is_kept = |is_idle: bool, version: u64| {
+            if is_idle {
+                floor = floor.max(version + 1);
+            }
+            !is_idle
+        };
+        self.names.retain(|_, name| is_kept(name.is_idle(), name.version));
+        self.groups.retain(|_, group| is_kept(group.is_idle(), group.version));
+        self.floor = floor;
     }
 
     fn check(&self) {
@@ -311,9 +408,9 @@ impl Directory {
             return;
         }
         for (name, found) in &self.names {
-            if let Entry::Held { id, .. } = found.entry {
+            if let Entry::Held { id, .. } = &found.entry {
                 assert!(
-                    self.tenants.get(&id).is_some_and(|tenant| tenant.names.contains(name)),
+                    self.tenants.get(id).is_some_and(|tenant| tenant.names.contains(name)),
                     "D-2: {name}"
                 );
             }
@@ -329,5 +426,8 @@ impl Directory {
         for (id, tenant) in &self.tenants {
             assert!(!tenant.names.is_empty() || !tenant.groups.is_empty(), "D-2: {id} is idle");
         }
+        let of_tenants = self.tenants.values().map(|tenant| tenant.waiting.len()).sum::<usize>();
+        let of_names = self.names.values().map(Name::waiting).sum::<usize>();
+        assert_eq!(of_tenants + of_names, self.waiting.len(), "D-4");
     }
 }

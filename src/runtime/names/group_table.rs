@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::directory::{Asker, Directory, Place, Say, Shown};
+use super::directory::{Asker, Directory, Place, Say};
+use super::shown::{Shown, is_same_actor};
 use crate::id::{ActorId, FullName, ProcessId, REPLICAS};
 use crate::protocol::names::{
     Holder, MAX_MEMBERS, MAX_WATCHED, NameError, NamesGranted, NamesToWorker, Right,
@@ -15,11 +16,22 @@ pub(super) struct Group {
     pub(super) members: BTreeMap<ActorId, (ProcessId, Shown)>,
     /// That of the first that joined.
     type_name: Option<String>,
-    version: u64,
+    pub(super) version: u64,
     users: BTreeSet<ProcessId>,
 }
 
 impl Group {
+    /// The next of a name that may have been forgotten.
+    pub(super) fn since(version: u64) -> Group {
+        Group { version, ..Group::default() }
+    }
+
+    /// As what this actor is a member.
+    fn member(&self, id: ActorId) -> Option<(ActorId, &(ProcessId, Shown))> {
+        let mut members = self.members.iter();
+        members.find(|(member, _)| is_same_actor(**member, id)).map(|(member, known)| (*member, known))
+    }
+
     /// Nobody would miss it.
     pub(super) fn is_idle(&self) -> bool {
         self.members.is_empty() && self.users.is_empty()
@@ -30,7 +42,7 @@ impl Group {
         !self.members.is_empty()
     }
 
-    /// A process has died: it uses nothing.
+    /// A process has died, or lets it go: it does not use it.
     pub(super) fn forget(&mut self, process: ProcessId) {
         self.users.remove(&process);
     }
@@ -47,8 +59,7 @@ impl Directory {
             return Err(NameError::OfReplicas(group));
         }
         self.may(asker.life.0, &group, Right::Register)?;
-        let id = holder.addr.id();
-        self.add(asker.life.0, group, holder)?;
+        let id = self.add(asker.life.0, group, holder)?;
         Ok(self.when_known(asker, id))
     }
 
@@ -60,45 +71,65 @@ impl Directory {
         }
     }
 
-    fn add(&mut self, by: ProcessId, name: FullName, holder: Holder) -> Result<(), NameError> {
-        let (id, shown) = (holder.addr.id(), (holder.addr, holder.delivery));
-        match self.groups.get(&name) {
-            Some(group) if group.members.contains_key(&id) => return Ok(()),
-            Some(group) if group.members.len() >= MAX_MEMBERS => {
+    /// By which id it is a member then.
+    fn add(&mut self, by: ProcessId, name: FullName, holder: Holder) -> Result<ActorId, NameError> {
+        let (id, shown) = (holder.addr.id(), Shown::of(holder)?);
+        let known = self.groups.get(&name).and_then(|group| group.type_name.as_ref());
+        if let Some(known) = known.filter(|known| **known != shown.type_name) {
+            let (wanted, found) = (shown.type_name, known.clone());
+            return Err(NameError::WrongType { name, wanted, found });
+        }
+        let before = self.groups.get(&name).and_then(|group| group.member(id));
+        let before = before.map(|(member, (given_by, shown))| (member, *given_by, shown.clone()));
+        match (&before, self.groups.get(&name)) {
+            (Some((member, given_by, _)), _) if !self.may_take_back(by, *given_by, id) => return Ok(*member),
+            // Shown anew.
+            (Some(_), _) => {}
+            (None, Some(group)) if group.members.len() >= MAX_MEMBERS => {
                 return Err(NameError::TooMany { what: format!("members of {name}"), most: MAX_MEMBERS });
             }
-            Some(group) if group.counts() => {}
+            (None, Some(group)) if group.counts() => {}
             _ if name.namespace() == REPLICAS => {}
             _ => self.is_full(&name)?,
         }
-        let known = self.groups.get(&name).and_then(|group| group.type_name.as_ref());
-        if let Some(known) = known.filter(|known| **known != holder.type_name) {
-            let (wanted, found) = (holder.type_name, known.clone());
-            return Err(NameError::WrongType { name, wanted, found });
-        }
-        let type_name = holder.type_name.clone();
-        let tenant = self.tenant(holder)?;
+        let tenant = self.tenant(id)?;
         tenant.groups.insert(name.clone());
         let is_here = tenant.place == Place::Here;
-        let group = self.groups.entry(name.clone()).or_default();
+        let by = before.as_ref().map_or(by, |(_, given_by, _)| *given_by);
+        let is_new = before.as_ref().is_none_or(|(member, _, known)| (*member, known) != (id, &shown));
+        let group = self.group_mut(&name);
+        group.type_name.get_or_insert_with(|| shown.type_name.clone());
         group.members.insert(id, (by, shown));
-        group.type_name.get_or_insert(type_name);
         self.heard(&name);
-        if is_here {
+        if let Some((member, ..)) = before.filter(|(member, ..)| *member != id) {
+            self.take_member(&name, member);
+            self.replaced(member, id);
+        }
+        if is_here && is_new {
             self.group_changed(&name);
         }
-        Ok(())
+        Ok(id)
     }
 
     pub(super) fn leave(&mut self, by: ProcessId, name: &FullName, id: ActorId) -> Result<(), NameError> {
         if name.namespace() == REPLICAS {
             return Err(NameError::OfReplicas(name.clone()));
         }
-        let given_by = self.groups.get(name).and_then(|group| group.members.get(&id));
-        let (given_by, _) = *given_by.ok_or_else(|| NameError::Unknown(name.clone()))?;
+        let member = self.groups.get(name).and_then(|group| group.member(id));
+        let (member, given_by) = member
+            .map(|(member, (given_by, _))| (member, *given_by))
+            .ok_or_else(|| NameError::Unknown(name.clone()))?;
         if !self.may_take_back(by, given_by, id) {
             return Err(NameError::NotYours(name.clone()));
         }
+        self.take_member(name, member);
+        self.dismiss(member);
+        self.forget_the_empty();
+        Ok(())
+    }
+
+    /// It is a member no more.
+    pub(super) fn take_member(&mut self, name: &FullName, id: ActorId) {
         if let Some(group) = self.groups.get_mut(name) {
             group.members.remove(&id);
         }
@@ -110,9 +141,16 @@ impl Directory {
         if was_here {
             self.group_changed(name);
         }
-        self.dismiss(id);
-        self.forget_the_empty();
-        Ok(())
+    }
+
+    /// As what this actor is a member.
+    pub(super) fn shown_in(&self, name: &FullName, id: ActorId) -> Option<&Shown> {
+        self.groups.get(name)?.members.get(&id).map(|(_, shown)| shown)
+    }
+
+    fn group_mut(&mut self, name: &FullName) -> &mut Group {
+        let floor = self.floor;
+        self.groups.entry(name.clone()).or_insert_with(|| Group::since(floor))
     }
 
     /// A process uses a group: it is told of its members, now and whenever they change.
@@ -129,7 +167,7 @@ impl Directory {
                 most: MAX_WATCHED,
             });
         }
-        self.groups.entry(name.clone()).or_default().users.insert(by);
+        self.group_mut(&name).users.insert(by);
         self.heard(&name);
         self.say.push(Say::Group(by, name));
         Ok(())
@@ -150,6 +188,7 @@ impl Directory {
     fn heard(&mut self, name: &FullName) {
         let stands_for_it = FullName::try_from(name.short().into_owned()).ok().filter(|short| short != name);
         let Some(waiting) = stands_for_it.and_then(|short| self.groups.remove(&short)) else { return };
+        self.floor = self.floor.max(waiting.version + 1);
         for user in waiting.users {
             if self.may(user, name, Right::LookUp).is_ok()
                 && let Some(group) = self.groups.get_mut(name)
@@ -158,6 +197,15 @@ impl Directory {
                 self.say.push(Say::Group(user, name.clone()));
             }
         }
+    }
+
+    /// It uses it no more.
+    pub(in crate::runtime) fn handle_unuse(&mut self, by: ProcessId, name: &FullName) {
+        let name = self.called(name.clone());
+        if let Some(group) = self.groups.get_mut(&name) {
+            group.forget(by);
+        }
+        self.forget_the_empty();
     }
 
     pub(super) fn group_changed(&mut self, name: &FullName) {
@@ -171,7 +219,7 @@ impl Directory {
         let group = self.groups.get(name).filter(|group| group.users.contains(&to))?;
         let here = |(id, (_, shown)): (&ActorId, &(ProcessId, Shown))| {
             self.tenants.get(id).filter(|tenant| tenant.place == Place::Here)?;
-            self.holder(*id, *shown).ok()
+            self.holder(*id, shown).ok()
         };
         let members = group.members.iter().filter_map(here).collect();
         let (group_name, type_name) = (name.clone(), group.type_name.clone());

@@ -14,6 +14,7 @@ mod directory;
 mod group_table;
 mod name_table;
 mod rights;
+mod shown;
 
 #[cfg(test)]
 mod tests;
@@ -21,3 +22,4 @@ mod tests;
 pub use calls::StartError;
 pub(super) use directory::{Asker, Directory, Say};
 pub(super) use rights::{Rights, replicas};
+pub(super) use shown::{hold_to_edge, shown_in_answer, shown_in_word};

@@ -8,8 +8,9 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::directory::{Asker, Directory, Place, Say, Shown};
-use crate::id::{ActorId, FullName, ProcessId};
+use super::directory::{Asker, Directory, Place, Say};
+use super::shown::{Shown, is_same_actor};
+use crate::id::{ActorId, Capability, FullName, ProcessId};
 use crate::protocol::names::{Holder, MAX_WATCHED, NameError, NameState, NamesGranted, NamesToWorker, Right};
 use crate::runtime::broker::Life;
 
@@ -17,13 +18,13 @@ use crate::runtime::broker::Life;
 #[derive(Debug, Default)]
 pub(super) struct Name {
     pub(super) entry: Entry,
-    version: u64,
+    pub(super) version: u64,
     /// Who looked it up to start its holder, and waits for somebody else's.
     waiting: VecDeque<Asker>,
     watchers: BTreeSet<ProcessId>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Entry {
     #[default]
     Free,
@@ -40,7 +41,12 @@ pub(super) enum Entry {
 }
 
 impl Name {
-    /// Nobody would miss it. Its version goes with it, and starts anew for the next.
+    /// The next of a name that may have been forgotten.
+    pub(super) fn since(version: u64) -> Name {
+        Name { version, ..Name::default() }
+    }
+
+    /// Nobody would miss it.
     pub(super) fn is_idle(&self) -> bool {
         self.entry == Entry::Free && self.waiting.is_empty() && self.watchers.is_empty()
     }
@@ -55,6 +61,15 @@ impl Name {
         self.waiting.retain(|asker| asker.life != life);
         self.watchers.remove(&life.0);
     }
+
+    pub(super) fn abandon(&mut self, asker: Asker) {
+        self.waiting.retain(|other| *other != asker);
+    }
+
+    /// How many wait for its holder.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
 }
 
 type Done = Result<Option<NamesGranted>, NameError>;
@@ -68,29 +83,50 @@ impl Directory {
         claim: Option<u64>,
     ) -> Done {
         self.may(asker.life.0, &name, Right::Register)?;
-        let (id, shown) = (holder.addr.id(), (holder.addr, holder.delivery));
-        match self.entry(&name) {
-            Entry::Held { id: held, .. } if held == id => return Ok(self.when_known(asker, id)),
+        let (id, shown) = (holder.addr.id(), Shown::of(holder)?);
+        let (by, before) = match self.entry(&name) {
+            Entry::Held { id: held, by, shown } if is_same_actor(held, id) => {
+                if !self.may_take_back(asker.life.0, by, id) {
+                    return Ok(self.when_known(asker, held));
+                }
+                // Shown anew: that is what others get from now on.
+                (by, Some((held, shown)))
+            }
             Entry::Held { id, shown, .. } => {
-                let holder = Box::new(self.holder(id, shown)?);
+                let mut holder = Box::new(self.holder(id, &shown)?);
+                if self.may(asker.life.0, &name, Right::LookUp).is_err() {
+                    // Who holds it is no secret; a right to send there is.
+                    holder.addr = Capability::unsealed(id);
+                }
                 return Err(NameError::Taken { name, holder });
             }
             Entry::Claimed { by, claim: given } if (by, Some(given)) != (asker.life, claim) => {
                 let by = self.rights.process_name(by.0).ok_or(NameError::NoActor(id))?;
                 return Err(NameError::BeingStarted { name, by });
             }
-            Entry::Claimed { .. } => {}
-            Entry::Free => self.is_full(&name)?,
-        }
-        self.tenant(holder)?.names.insert(name.clone());
-        self.names.entry(name.clone()).or_default().entry = Entry::Held { id, by: asker.life.0, shown };
-        match self.place(id) {
-            Some(Place::Here) => {
-                self.name_changed(&name);
-                self.tell_the_waiting(&name);
+            Entry::Claimed { .. } => (asker.life.0, None),
+            Entry::Free => {
+                self.is_full(&name)?;
+                (asker.life.0, None)
             }
-            Some(Place::Away) => self.name_changed(&name),
-            Some(Place::Asked) | None => {}
+        };
+        self.tenant(id)?.names.insert(name.clone());
+        let is_new = before.as_ref() != Some(&(id, shown.clone()));
+        self.name_mut(&name).entry = Entry::Held { id, by, shown };
+        let mut was_told = false;
+        if let Some((held, _)) = before {
+            was_told = self.place(held) != Some(Place::Asked);
+            if held != id {
+                self.tenants.get_mut(&held).map(|tenant| tenant.names.remove(&name));
+                self.replaced(held, id);
+            }
+        }
+        let place = self.place(id);
+        if is_new && (was_told || place != Some(Place::Asked)) {
+            self.name_changed(&name);
+        }
+        if place == Some(Place::Here) {
+            self.tell_the_waiting(&name);
         }
         Ok(self.when_known(asker, id))
     }
@@ -101,27 +137,32 @@ impl Directory {
         name: &FullName,
         id: ActorId,
     ) -> Result<(), NameError> {
-        let given_by = match self.entry(name) {
-            Entry::Held { id: held, by, .. } if held == id => by,
+        let (held, given_by) = match self.entry(name) {
+            Entry::Held { id: held, by, .. } if is_same_actor(held, id) => (held, by),
             _ => return Err(NameError::Unknown(name.clone())),
         };
         if !self.may_take_back(by, given_by, id) {
             return Err(NameError::NotYours(name.clone()));
         }
+        self.take_name(name, held);
+        self.dismiss(held);
+        self.forget_the_empty();
+        Ok(())
+    }
+
+    /// It holds the name no more.
+    pub(super) fn take_name(&mut self, name: &FullName, id: ActorId) {
         if let Some(tenant) = self.tenants.get_mut(&id) {
             tenant.names.remove(name);
         }
         self.set_free(name);
-        self.dismiss(id);
-        self.forget_the_empty();
-        Ok(())
     }
 
     pub(super) fn look_up(&mut self, by: ProcessId, name: &FullName) -> Result<Holder, NameError> {
         self.may(by, name, Right::LookUp)?;
         match self.entry(name) {
             Entry::Held { id, shown, .. } => {
-                let holder = self.holder(id, shown)?;
+                let holder = self.holder(id, &shown)?;
                 match self.place(id) {
                     Some(Place::Here) => Ok(holder),
                     Some(Place::Away) => {
@@ -139,10 +180,11 @@ impl Directory {
         self.may(asker.life.0, &name, Right::Register)?;
         match self.entry(&name) {
             Entry::Held { id, shown, .. } if self.place(id) == Some(Place::Here) => {
-                return Ok(Some(NamesGranted::Held(self.holder(id, shown)?)));
+                return Ok(Some(NamesGranted::Held(self.holder(id, &shown)?)));
             }
             Entry::Held { .. } | Entry::Claimed { .. } => {
-                self.names.entry(name).or_default().waiting.push_back(asker);
+                self.name_mut(&name).waiting.push_back(asker);
+                self.waits(asker);
                 return Ok(None);
             }
             Entry::Free => self.is_full(&name)?,
@@ -153,7 +195,7 @@ impl Directory {
     fn grant(&mut self, asker: Asker, name: FullName) -> NamesGranted {
         self.last_claim += 1;
         let claim = self.last_claim;
-        self.names.entry(name.clone()).or_default().entry = Entry::Claimed { by: asker.life, claim };
+        self.name_mut(&name).entry = Entry::Claimed { by: asker.life, claim };
         NamesGranted::Claimed { name, claim }
     }
 
@@ -184,7 +226,7 @@ impl Directory {
         }
         if let Some(next) = next {
             let granted = self.grant(next, name.clone());
-            self.say.push(Say::Answer(next, Ok(granted)));
+            self.answer(next, Ok(granted));
         }
     }
 
@@ -192,10 +234,10 @@ impl Directory {
     pub(super) fn tell_the_waiting(&mut self, name: &FullName) {
         let Some(found) = self.names.get_mut(name) else { return };
         let waiting = std::mem::take(&mut found.waiting);
-        let Entry::Held { id, shown, .. } = found.entry else { return };
+        let Entry::Held { id, shown, .. } = found.entry.clone() else { return };
         for asker in waiting {
-            let answer = self.holder(id, shown).map(NamesGranted::Held);
-            self.say.push(Say::Answer(asker, answer));
+            let answer = self.holder(id, &shown).map(NamesGranted::Held);
+            self.answer(asker, answer);
         }
     }
 
@@ -208,7 +250,7 @@ impl Directory {
                 most: MAX_WATCHED,
             });
         }
-        self.names.entry(name.clone()).or_default().watchers.insert(by);
+        self.name_mut(&name).watchers.insert(by);
         self.say.push(Say::Name(by, name));
         Ok(())
     }
@@ -229,10 +271,10 @@ impl Directory {
     /// What a process that watches a name is told of it now; none if it does not watch it any more.
     pub(in crate::runtime) fn name_frame(&self, to: ProcessId, name: &FullName) -> Option<NamesToWorker> {
         let found = self.names.get(name).filter(|found| found.watchers.contains(&to))?;
-        let state = match found.entry {
+        let state = match &found.entry {
             Entry::Held { id, shown, .. } => {
-                let holder = self.holder(id, shown).ok()?;
-                match self.place(id) {
+                let holder = self.holder(*id, shown).ok()?;
+                match self.place(*id) {
                     Some(Place::Here) => NameState::Here(holder),
                     Some(Place::Away) => NameState::Away(holder),
                     Some(Place::Asked) | None => NameState::Free,
@@ -244,15 +286,29 @@ impl Directory {
     }
 
     fn entry(&self, name: &FullName) -> Entry {
-        self.names.get(name).map(|found| found.entry).unwrap_or_default()
+        self.names.get(name).map(|found| found.entry.clone()).unwrap_or_default()
+    }
+
+    fn name_mut(&mut self, name: &FullName) -> &mut Name {
+        let floor = self.floor;
+        self.names.entry(name.clone()).or_insert_with(|| Name::since(floor))
     }
 
     pub(super) fn place(&self, id: ActorId) -> Option<Place> {
         self.tenants.get(&id).map(|tenant| tenant.place)
     }
 
-    pub(super) fn holder(&self, id: ActorId, (addr, delivery): Shown) -> Result<Holder, NameError> {
+    /// As what its holder was shown.
+    pub(super) fn shown_by(&self, name: &FullName) -> Option<&Shown> {
+        match &self.names.get(name)?.entry {
+            Entry::Held { shown, .. } => Some(shown),
+            Entry::Claimed { .. } | Entry::Free => None,
+        }
+    }
+
+    pub(super) fn holder(&self, id: ActorId, shown: &Shown) -> Result<Holder, NameError> {
         let tenant = self.tenants.get(&id).ok_or(NameError::NoActor(id))?;
-        Ok(Holder { addr, delivery, ..tenant.holder.clone() })
+        let Shown { addr, delivery, type_name } = shown.clone();
+        Ok(Holder { id, type_name, process: tenant.process.clone(), addr, delivery, life: tenant.life })
     }
 }

@@ -1,7 +1,10 @@
 //! The directory by itself: what it says after what.
 
+mod shown;
+
 use serde_json::json;
 
+use super::shown::Shown;
 use super::*;
 use crate::id::{ActorId, Capability, Condition, FullName, Incarnation, ProcessId, ProcessName, Slot};
 use crate::protocol::Delivery;
@@ -244,9 +247,8 @@ fn of_all_who_claim_a_name_one_starts_and_all_get_the_same() {
     assert!(matches!(stage.answer(C, register(Some(number))), Err(NameError::BeingStarted { .. })));
     assert_eq!(stage.ask(A, register(Some(number))), [Say::Attend(ProcessId(A), id(A, 0))]);
     let said = stage.presence(id(A, 0), Presence::Here);
-    let held = |stage: &Stage| {
-        stage.directory.holder(id(A, 0), (address(id(A, 0)), Delivery::AtMostOnce)).map(NamesGranted::Held)
-    };
+    let shown = Shown::of(holder(id(A, 0))).expect("short");
+    let held = |stage: &Stage| stage.directory.holder(id(A, 0), &shown).map(NamesGranted::Held);
     let expected = [
         Say::Answer(asker(A, 6), DONE),
         Say::Answer(asker(B, 2), held(&stage)),
@@ -358,6 +360,8 @@ fn a_group_has_as_many_members_as_it_may() {
     let most = u32::try_from(MAX_MEMBERS).expect("few");
     for slot in 0..most {
         stage.ask(A, NamesRequest::Join { group: name("n/g"), holder: holder(id(A, slot)) });
+        // So that no more than a few wait to hear of it.
+        stage.presence(id(A, slot), Presence::Here);
     }
     let more = stage.answer(A, NamesRequest::Join { group: name("n/g"), holder: holder(id(A, most)) });
     assert!(matches!(more, Err(NameError::TooMany { most: MAX_MEMBERS, .. })), "{more:?}");
@@ -372,7 +376,7 @@ fn nothing_breaks_the_invariants() {
         let mut stage = Stage::new();
         let mut incarnations = [1_u32; 4];
         let mut answered = std::collections::BTreeSet::new();
-        let mut versions = std::collections::BTreeMap::new();
+        let mut versions: std::collections::BTreeMap<(u32, FullName), u64> = Default::default();
         let names = ["many/x", "many/y", "many/g"].map(name);
         for round in 0..600_u64 {
             let process = dice.u32(1..=3);
@@ -381,7 +385,7 @@ fn nothing_breaks_the_invariants() {
             let claim = Some(dice.u64(0..4)).filter(|claim| *claim > 0);
             let directory = &mut stage.directory;
             let mut request = |request| directory.handle_request(Asker { life, number: round }, request);
-            match dice.u32(0..14) {
+            match dice.u32(0..18) {
                 0 => request(NamesRequest::Register { name, holder: holder(id), claim }),
                 1 => request(NamesRequest::Unregister { name, id }),
                 2 => request(NamesRequest::Claim { name }),
@@ -392,6 +396,13 @@ fn nothing_breaks_the_invariants() {
                 7 => request(NamesRequest::LookUp { name }),
                 8 => drop(directory.handle_use(life.0, name)),
                 9 => directory.handle_gone(life.0),
+                11 => request(NamesRequest::Abandon { number: round.saturating_sub(dice.u64(0..20)) }),
+                12 => directory.handle_unuse(life.0, &name),
+                13 => request(NamesRequest::Register { name, holder: pinned(id), claim }),
+                14 => {
+                    let some = dice.bool();
+                    directory.handle_revoked(id.process, |_| some);
+                }
                 10 => {
                     directory.handle_down(life);
                     incarnations[process as usize] += 1;
@@ -412,13 +423,16 @@ fn nothing_breaks_the_invariants() {
                 if let Some(NamesToWorker::Name { version, .. }) =
                     stage.directory.name_frame(ProcessId(to), name)
                 {
-                    let before = versions.insert(name.clone(), version);
+                    // Also where it was forgotten in between: what was said before may come late.
+                    let before = versions.insert((to, name.clone()), version);
                     assert!(before.is_none_or(|before| before <= version), "seed {seed}: {name} fell");
-                } else if (0..4).all(|to| stage.directory.name_frame(ProcessId(to), name).is_none()) {
-                    // Nobody watches it: it may begin anew.
-                    versions.remove(name);
                 }
             }
         }
     }
+}
+
+/// An address of the same actor that is good for one life.
+fn pinned(id: ActorId) -> Holder {
+    Holder { addr: address(ActorId { incarnation: Incarnation::FIRST, ..id }), ..holder(id) }
 }
