@@ -132,7 +132,11 @@ fn put<M: ProcMessage>(
                     .map_err(|cause| (cause, connection.is_over())),
             )
         });
-        let Some(sent) = sent else { continue };
+        let Some(sent) = sent else {
+            // Whoever let the channel go says so in a moment; until then this thread would find the same again.
+            router.forget_routes();
+            continue;
+        };
         match sent {
             Ok(key) => return Ok((peer, key)),
             Err((why, false)) => return Err(why),

@@ -120,6 +120,9 @@ impl<A: ProcActor> ProcAddr<A> {
     /// the other ends, too, with [`EndReason::Linked`], and its supervisor sees a failure. An actor that has [`Exited`] in
     /// its list is told instead. An end by itself and a stop that was asked for end nobody else.
     ///
+    /// The address of the other must be good for all of its messages, since it is so for its end: with less of a right it is
+    /// as if nobody lived there.
+    ///
     /// # Errors
     /// [`Cause::NoRuntime`] outside `Program::run`, [`Cause::UnknownName`] for a name that is not known here,
     /// [`Cause::NoActor`] if neither lives in this process, [`Cause::NotAccepted`] if the one here is a pool

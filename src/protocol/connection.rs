@@ -382,6 +382,11 @@ impl<T> Connection<T> {
         self.lost.is_some() || self.we_left || self.they_left
     }
 
+    /// Whether its pipe has ended, and everything on it has its outcome.
+    pub fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
     /// Messages of ours without an outcome.
     pub fn outgoing_count(&self) -> usize {
         self.outgoing.len()

@@ -18,6 +18,8 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("a2_order_holds_where_c_lives_with_a", with_a),
         story("a2_order_holds_from_hand_to_hand_over_four", four),
         story("a2_order_holds_where_the_address_comes_in_a_reply", reply),
+        story("a2_order_holds_where_another_answers_with_the_address", by_another),
+        story("a2_two_that_hand_one_another_the_same_address_do_not_wait_for_one_another", crossing),
         story("a2_a_giver_that_dies_holds_nobody_up", giver_dies),
     ]
 }
@@ -122,6 +124,38 @@ async fn reply(root: Root) -> procession::Result<()> {
     let seen = taken(&c, OLD as usize + 1).await;
     let expected: Vec<String> = (0..OLD).map(|n| format!("old{n}")).chain(["new".to_owned()]).collect();
     assert_eq!(seen, expected);
+    running.shutdown().await
+}
+
+async fn by_another(root: Root) -> procession::Result<()> {
+    let running = deploy(&root, [process("a"), process("b"), process("d"), two("c", "c", "beside")]).await?;
+    let (a, b, d) = (at(&running, "a"), at(&running, "b"), at(&running, "d"));
+    let (c, beside) = (at(&running, "c"), at(&running, "beside"));
+    stall(&beside, &c).await;
+    let ask = GiveByAnother { by: d, to: c.clone(), count: OLD };
+    b.send(AskForItByAnother { from: a, ask, text: "new".to_owned() }).await.unwrap();
+    beside.send(Release).await.unwrap();
+    let seen = taken(&c, OLD as usize + 1).await;
+    let expected: Vec<String> = (0..OLD).map(|n| format!("old{n}")).chain(["new".to_owned()]).collect();
+    assert_eq!(seen, expected);
+    running.shutdown().await
+}
+
+async fn crossing(root: Root) -> procession::Result<()> {
+    let running = deploy(&root, [process("a"), process("b"), two("c", "c", "beside")]).await?;
+    let (a, b, c) = (at(&running, "a"), at(&running, "b"), at(&running, "c"));
+    let give = |to: &ProcAddr<Clerk>| Do(vec![old(&c), Step::Hand { to: to.clone(), steps: vec![new(&c)] }]);
+    let ask = |by: &ProcAddr<Clerk>| by.send(AskToNote { to: c.clone(), text: "last".to_owned() });
+    for round in 0..30 {
+        let began = std::time::Instant::now();
+        let (by_a, by_b) = (a.send(give(&b)), b.send(give(&a)));
+        assert_eq!((by_a.await.unwrap(), by_b.await.unwrap()), ((), ()));
+        // Behind what they sent, and behind what they wait for.
+        let (by_a, by_b) = (ask(&a), ask(&b));
+        assert_eq!((by_a.await.unwrap(), by_b.await.unwrap()), ("done".to_owned(), "done".to_owned()));
+        // A round takes milliseconds, a circle of two that wait 10 s.
+        assert!(began.elapsed() < std::time::Duration::from_secs(9), "round {round}");
+    }
     running.shutdown().await
 }
 

@@ -15,6 +15,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("a3_a_time_ends_an_address", timed),
         story("a3_a_recipient_carries_one_message_alone", one_message),
         story("a3_within_a_process_conditions_hold_too", at_home),
+        story("a3_a_part_of_a_right_is_none_to_end_the_actor", linked),
         story("a3_only_so_many_counted_addresses_of_one_process_are_remembered", many_counts),
     ]
 }
@@ -117,6 +118,38 @@ async fn at_home(root: Root) -> procession::Result<()> {
         (note(&a, &by_a).await, note(&a, &by_a).await),
         ("done".into(), "UsedUp NotExecuted back".into())
     );
+    running.shutdown().await
+}
+
+/// Until an actor of this process has ended.
+async fn has_ended(actor: &ProcAddr<Clerk>) {
+    while actor.send(Pid).await.is_ok() {}
+}
+
+async fn linked(root: Root) -> procession::Result<()> {
+    let (running, [_, _, c]) = three(&root).await?;
+    c.send(Note("kept".to_owned())).await.unwrap();
+    let bytes = procession::codec::encode(&c.recipient::<Note>(), 1 << 10).unwrap();
+    let by_its_bytes: ProcAddr<Clerk> = procession::codec::decode(&bytes).unwrap();
+    for part in [by_its_bytes, c.limited(100)?, c.until(SystemTime::UNIX_EPOCH)?] {
+        let mine = ProcAddr::export(clerk().start())?;
+        // As if nobody lived there: the one here ends, and the one there is not ended by it.
+        mine.link(&part).unwrap();
+        has_ended(&mine).await;
+        // Nor within a process.
+        let (mine, other) = (ProcAddr::export(clerk().start())?, ProcAddr::export(clerk().start())?);
+        mine.link(&other.limited(100)?).unwrap();
+        has_ended(&mine).await;
+        other.send(Pid).await.unwrap();
+    }
+    assert_eq!(taken(&c, 1).await, ["kept"], "it lives on");
+    // With all of the right there is a link.
+    let mine = ProcAddr::export(clerk().start())?;
+    mine.link(&c.pin()?).unwrap();
+    c.send(Pid).await.unwrap();
+    mine.send(Pid).await.unwrap();
+    kill(&running, &c).await;
+    has_ended(&mine).await;
     running.shutdown().await
 }
 

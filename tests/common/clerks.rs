@@ -77,6 +77,8 @@ messages! {
     /// Notes there, and gives its address in the reply.
     NoteAndGive { to: ProcAddr<Clerk>, count: u32 } -> "ProcAddr<Clerk>";
     AskForIt { from: ProcAddr<Clerk>, to: ProcAddr<Clerk>, count: u32, text: String } -> "()";
+    /// As `AskForIt`, and another than who is asked answers.
+    AskForItByAnother { from: ProcAddr<Clerk>, ask: GiveByAnother, text: String } -> "()";
     /// An address of its own that only this life has.
     Export() -> "ProcAddr<Clerk>";
     /// Keeps it for its next lives.
@@ -90,6 +92,36 @@ messages! {
     AskJson { to: ProcAddr<Clerk>, message: String, json: String } -> "String";
     /// The address that it finds under a name, if that resolves.
     Lookup(String) -> "Option<ProcAddr<Clerk>>";
+}
+
+/// Has another answer for it, who notes as in `NoteAndGive`.
+#[derive(Clone, Debug, Message, Serialize, Deserialize)]
+#[rtype(result = "ProcAddr<Clerk>")]
+pub(crate) struct GiveByAnother {
+    pub(crate) by: ProcAddr<Clerk>,
+    pub(crate) to: ProcAddr<Clerk>,
+    pub(crate) count: u32,
+}
+
+#[derive(Message, Serialize, Deserialize)]
+#[rtype(result = "()")]
+pub(crate) struct AnswerFor(Responder<ProcAddr<Clerk>>, NoteAndGive);
+
+impl Handler<GiveByAnother> for Clerk {
+    type Result = Later<ProcAddr<Clerk>>;
+    fn handle(&mut self, ask: GiveByAnother, _: &mut Context<Self>) -> Self::Result {
+        let (later, responder) = Later::new();
+        ask.by.do_send(AnswerFor(responder, NoteAndGive { to: ask.to, count: ask.count }));
+        later
+    }
+}
+
+impl Handler<AnswerFor> for Clerk {
+    type Result = ();
+    fn handle(&mut self, AnswerFor(responder, NoteAndGive { to, count }): AnswerFor, _: &mut Context<Self>) {
+        (0..count).for_each(|number| to.do_send(Note(format!("old{number}"))));
+        responder.answer(to);
+    }
 }
 
 static RELEASED: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(0));
@@ -108,6 +140,9 @@ static RELEASED: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(0));
     Pid,
     NoteAndGive,
     AskForIt,
+    AskForItByAnother,
+    GiveByAnother,
+    AnswerFor,
     Export,
     Keep,
     Kept,
@@ -220,6 +255,9 @@ handles! {
     AskForIt -> ResponseFuture<()>: |_clerk, ask| Box::pin(async move {
         let to = ask.from.send(NoteAndGive { to: ask.to, count: ask.count }).await.unwrap();
         to.do_send(Note(ask.text));
+    });
+    AskForItByAnother -> ResponseFuture<()>: |_clerk, it| Box::pin(async move {
+        it.from.send(it.ask).await.unwrap().do_send(Note(it.text));
     });
     AskToClear -> ResponseFuture<String>: |_clerk, AskToClear(to)| Box::pin(async move { ended(to.send(Clear).await) });
     AskJson -> ResponseFuture<String>: |_clerk, ask| Box::pin(async move { by_json(&ask.to, &ask.message, &ask.json).await });

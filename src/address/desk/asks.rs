@@ -10,7 +10,7 @@ use crate::address::target::Target;
 use crate::codec::descriptor::Carried;
 use crate::codec::{self, Encoded};
 use crate::id::{Incarnation, ProcessId};
-use crate::process::routing::{Handed, Outcome, Router};
+use crate::process::routing::{Handed, Outcome, Router, reading};
 use crate::protocol::responders::{Answer, Hold, Place, Released, ReplyTicket};
 use crate::protocol::streams::Consumer;
 use crate::protocol::wire::{Cause, Failure};
@@ -34,13 +34,15 @@ impl Ask {
         matches!(self.holder, Some((_, Some(holder))) if holder == (process, life))
     }
 
-    fn tell(mut self, answer: Answer) {
+    fn tell(mut self, answer: Answer, by: Consumer) {
         let Some(outcome) = self.outcome.take() else { return };
         match answer.result {
             Ok(bytes) => {
                 let descriptors = answer.descriptors.into_iter();
                 let descriptors = descriptors.map(|descriptor| Carried::from(descriptor.0)).collect();
-                outcome.reply(Encoded { bytes: (&bytes[..]).into(), descriptors });
+                // Who answers gives the addresses that are in it, not who was asked.
+                let from = by.map(|(process, _)| process);
+                reading(from, || outcome.reply(Encoded { bytes: (&bytes[..]).into(), descriptors }));
             }
             Err(failure) => outcome.fail(failure),
         }
@@ -155,7 +157,7 @@ impl Desk {
         };
         let Some(ask) = state.asks.get_mut(&ticket) else { return };
         ask.outcome = outcome;
-        let Some((early, _)) = ask.early.take() else {
+        let Some((early, by)) = ask.early.take() else {
             drop(state);
             if deadline.is_some() {
                 self.run_out(ticket, deadline);
@@ -165,7 +167,7 @@ impl Desk {
         let ask = state.asks.remove(&ticket);
         drop(state);
         if let Some(ask) = ask {
-            ask.tell(early);
+            ask.tell(early, by);
         }
     }
 
@@ -230,7 +232,7 @@ impl Desk {
                 if let Some((_, holder)) = ask.holder.filter(|(_, holder)| *holder != by) {
                     self.tell_released(ticket, holder);
                 }
-                ask.tell(answer);
+                ask.tell(answer, by);
             }
             None => {
                 drop(state);

@@ -13,6 +13,8 @@ use crate::address::desk;
 use crate::address::request::Request;
 use crate::address::target::Target;
 use crate::codec;
+use crate::id::ProcessId;
+use crate::process::routing::reading;
 use crate::protocol::streams::{Cancel, Claim, Consuming, Credit, End, Lie, Next, Pull, StreamId};
 use crate::protocol::wire::{Cause, Failure};
 
@@ -69,14 +71,15 @@ impl<T: DeserializeOwned> Pulling<T> {
                 Next::Item(item) => return Poll::Ready(Some(Ok(item))),
                 Next::End(end) => {
                     self.finish();
-                    return Poll::Ready(ended(end));
+                    return Poll::Ready(reading(self.producer(), || ended(end)));
                 }
                 Next::Wait => {}
             }
             let Some(oldest) = self.asked.front_mut() else { return Poll::Ready(None) };
             let answer = ready!(Pin::new(oldest).poll(context));
             self.asked.pop_front();
-            if let Some(lie) = self.consuming.handle_answer(answer.map_err(|error| error.into_failure())) {
+            let (from, answer) = (self.producer(), answer.map_err(|error| error.into_failure()));
+            if let Some(lie) = reading(from, || self.consuming.handle_answer(answer)) {
                 self.report(&lie);
             }
         }
@@ -84,10 +87,8 @@ impl<T: DeserializeOwned> Pulling<T> {
 
     /// Its producer's process is to blame.
     fn report(&self, lie: &Lie) {
-        let process =
-            context::current().and_then(|router| Some(self.target.resolve(&router).ok()?.process()));
         if lie.is_violation() {
-            desk::accuse(process, lie.to_string());
+            desk::accuse(self.producer(), lie.to_string());
         }
     }
 }
@@ -104,6 +105,12 @@ fn ended<T, E: DeserializeOwned>(end: End) -> Option<Result<T, StreamError<E>>> 
 }
 
 impl<T> Pulling<T> {
+    /// Who gives the addresses that are in its items.
+    fn producer(&self) -> Option<ProcessId> {
+        let router = context::current()?;
+        self.target.resolve(&router).ok().map(|desk| desk.process())
+    }
+
     /// Nothing more is wanted; where the producer has it still, it is told.
     fn finish(&mut self) {
         self.asked.clear();

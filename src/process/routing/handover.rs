@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use super::ends::Ends;
 use super::gate::Gate;
 use super::peer::{Outcome, Peer, Waiter};
-use super::registry::{Export, Refused};
+use super::registry::{Export, Exported, Refused};
 use super::router::Router;
 use super::ticket::Ticket;
 use super::watching::Behind;
@@ -48,15 +48,15 @@ thread_local! {
     static SENDER: Cell<Option<ProcessId>> = const { Cell::new(None) };
 }
 
-/// Reads a message of this process.
-pub fn reading<R>(sender: ProcessId, read: impl FnOnce() -> R) -> R {
+/// Reads what this process has sent, or, with none, this one itself.
+pub fn reading<R>(sender: impl Into<Option<ProcessId>>, read: impl FnOnce() -> R) -> R {
     struct Restore(Option<ProcessId>);
     impl Drop for Restore {
         fn drop(&mut self) {
             SENDER.set(self.0);
         }
     }
-    let _restore = Restore(SENDER.replace(Some(sender)));
+    let _restore = Restore(SENDER.replace(sender.into()));
     read()
 }
 
@@ -160,6 +160,8 @@ fn answer(ticket: Ticket) {
 /// B waits for the answer of A.
 struct Asked {
     router: Weak<Router>,
+    giver: Weak<Peer>,
+    began: Instant,
     whom: Whom,
     hold: HoldId,
 }
@@ -172,16 +174,32 @@ impl Outcome for Asked {
     fn sent(&self) {}
 
     fn fail(&self, failure: Failure) {
-        if failure.cause == Cause::TimedOut {
-            let (process, slot) = (self.whom.0, self.whom.1.0);
-            tracing::warn!(target: "procession", %process, slot, "whoever gave an address did not say in time that what it had sent there has arrived: order is not kept");
+        if failure.cause == Cause::TimedOut
+            && let Some(giver) = self.giver.upgrade()
+        {
+            say_unordered(
+                &giver,
+                self.whom,
+                "it did not say in time that what it had sent there has arrived",
+            );
         }
         self.over();
     }
 }
 
+/// Said of one giver now and then, however often it is so.
+fn say_unordered(giver: &Peer, whom: Whom, why: &str) {
+    if giver.patience().is_worth_saying(Instant::now()) {
+        let (giver, process, slot) = (giver.name(), whom.0, whom.1.0);
+        tracing::warn!(target: "procession", %giver, %process, slot, why, "order is not kept over a hand-over");
+    }
+}
+
 impl Asked {
     fn over(&self) {
+        if let Some(giver) = self.giver.upgrade() {
+            giver.patience().end(self.began, Instant::now());
+        }
         if let Some(router) = self.router.upgrade() {
             router.handovers().end(self.hold);
         }
@@ -212,8 +230,36 @@ impl Outcome for Settling {
     }
 }
 
-fn timeout_ms() -> u32 {
-    u32::try_from(HANDOVER_WAIT.as_millis()).unwrap_or(u32::MAX)
+fn ms(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// How often the channel to what a process does for others may be closed just when it is needed.
+const TRIES: usize = 3;
+
+impl Peer {
+    /// Asks the peer itself, not one of its actors.
+    fn ask_service<M: serde::Serialize>(
+        self: &Arc<Peer>,
+        message: u32,
+        body: &M,
+        timeout_ms: u32,
+        waiting: impl Fn() -> Waiting<Waiter>,
+    ) -> Result<(), Cause> {
+        let service = Capability::unsealed(ActorId::declared(self.process, Slot::SERVICE));
+        for _ in 0..TRIES {
+            let (channel, uses, right) = self.channel(&service)?;
+            let submit = Submit { channel, message, mode: Mode::Call, timeout_ms, right };
+            let put = self.with(|connection| {
+                let is_it = connection.uses_of(channel) == uses;
+                is_it.then(|| connection.submit(submit, body, &waiting))
+            });
+            if let Some(put) = put {
+                return put.map(drop);
+            }
+        }
+        Err(Cause::ShuttingDown)
+    }
 }
 
 impl Router {
@@ -231,7 +277,19 @@ impl Router {
     pub fn hold(self: &Arc<Router>, target: &Capability, from: ProcessId, stamp: u32) {
         let whom = (target.process(), target.slot());
         let Some(giver) = self.current_peer(from).filter(|_| !self.is_local(from)) else { return };
-        let Some(hold) = self.handovers().lock().begin(whom) else { return };
+        if !self.may_be_held(target) {
+            return;
+        }
+        let began = Instant::now();
+        let patience = giver.patience().begin(began);
+        let Some(patience) = patience else {
+            return say_unordered(&giver, whom, "too many that it gave are not settled");
+        };
+        let hold = self.handovers().lock().begin(whom);
+        let Some(hold) = hold else {
+            giver.patience().end(began, began);
+            return say_unordered(&giver, whom, "too many hand-overs are not settled");
+        };
         if self.is_local(whom.0) {
             if let Some(exported) = self.registry().find(whom.1) {
                 let place = Place::Gate(Arc::clone(&exported.gate), exported.gate.hold());
@@ -240,20 +298,30 @@ impl Router {
         } else if let Some(peer) = self.current_peer(whom.0) {
             peer.hold_way(whom.1, |peer, channel| self.handovers().put_on(hold, peer, channel));
         }
-        let asked = Arc::new(Asked { router: Arc::downgrade(self), whom, hold });
-        let waiter = Arc::clone(&asked);
-        let put = giver.channel(&Capability::unsealed(ActorId::declared(from, Slot::SERVICE)));
-        let put = put.and_then(|(channel, _, right)| {
-            let message = MessageId::SETTLE.0;
-            let submit = Submit { channel, message, mode: Mode::Call, timeout_ms: timeout_ms(), right };
-            let deadline = Some(Instant::now() + HANDOVER_WAIT);
-            let waiting = || Waiting { tag: Waiter::Outcome(waiter), deadline };
-            giver.with(|connection| connection.submit(submit, &(whom, stamp), waiting))
-        });
-        match put {
-            Ok(_) => giver.rouse(),
+        let (router, asking) = (Arc::downgrade(self), Arc::downgrade(&giver));
+        let asked = Arc::new(Asked { router, giver: asking, began, whom, hold });
+        let message = MessageId::SETTLE.0;
+        let waiting = || {
+            let tag = Waiter::Outcome(Arc::clone(&asked) as Arc<dyn Outcome>);
+            Waiting { tag, deadline: Some(began + patience) }
+        };
+        match giver.ask_service(message, &(whom, stamp), ms(patience), waiting) {
+            Ok(()) => giver.rouse(),
             Err(_) => asked.over(),
         }
+    }
+
+    /// Whether an address that somebody gave may stop what this process sends there for a while: that of an actor here only
+    /// if it was given to him, and what processes ask of one another never.
+    fn may_be_held(&self, target: &Capability) -> bool {
+        if target.slot() == Slot::SERVICE {
+            return false;
+        }
+        let is_full = |exported: Exported| exported.is_full(target);
+        let is_good = || !matches!(self.rights().seals_of(target), Err(Cause::NoRight(_)));
+        !self.is_local(target.process())
+            || self.registry().find(target.slot()).is_some_and(is_full)
+            || is_good()
     }
 
     /// A process to which this one gave an address wants to hear when what was sent there has arrived.
@@ -278,7 +346,7 @@ impl Router {
         let settling = Arc::new(Settling(Mutex::new(Some(ticket))));
         let waiter: Arc<dyn Outcome> = Arc::clone(&settling) as Arc<dyn Outcome>;
         let message = MessageId::ARRIVED.0;
-        let submit = Submit { channel, message, mode: Mode::Call, timeout_ms: timeout_ms(), right: 0 };
+        let submit = Submit { channel, message, mode: Mode::Call, timeout_ms: ms(HANDOVER_WAIT), right: 0 };
         let deadline = Some(Instant::now() + HANDOVER_WAIT);
         let later = self.handovers().channel_after(whom, stamp, &peer, channel);
         let put = peer.with(|connection| {

@@ -19,6 +19,7 @@ mod ends;
 mod gate;
 mod handover;
 mod lane;
+mod patience;
 mod peer;
 mod presence;
 mod reach;

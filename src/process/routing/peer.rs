@@ -12,6 +12,7 @@ use super::aside::{Aside, Return};
 use super::asking::Asking;
 use super::bell::Bell;
 use super::dead_letters::{DeadLetter, MessageName};
+use super::patience::Patience;
 use super::registry::Exported;
 use super::router::Router;
 use super::serving::Serving;
@@ -96,6 +97,8 @@ pub struct Peer {
     pub(super) is_blamed: AtomicBool,
     /// Who watches whom over it. Locked before the connection.
     pub(super) watches: Mutex<PeerWatches>,
+    /// How long it is waited for when it gives addresses.
+    patience: Mutex<Patience>,
     /// Messages that may not begin yet.
     aside: Aside,
     /// The connection has something to transmit.
@@ -137,6 +140,7 @@ impl Peer {
             served: Mutex::default(),
             is_blamed: AtomicBool::new(false),
             watches: Mutex::default(),
+            patience: Mutex::default(),
             aside: Aside::default(),
             wake: Bell::default(),
             pipe: Mutex::new(None),
@@ -212,6 +216,10 @@ impl Peer {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn patience(&self) -> MutexGuard<'_, Patience> {
+        self.patience.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn asking(&self) -> MutexGuard<'_, Asking> {
         self.asking.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -232,10 +240,14 @@ impl Peer {
             others.insert(*target, right);
             return Ok((way.channel, way.uses, right));
         }
-        let (channel, uses) = self.with(|connection| {
+        let (channel, uses, is_lost) = self.with(|connection| {
             let channel = connection.open(&Open { target: *target });
-            (channel, connection.uses_of(channel))
+            (channel, connection.uses_of(channel), connection.is_lost())
         });
+        // Nothing can be sent on it, and nobody may be left who would take its way back.
+        if is_lost {
+            return Ok((channel, uses, 0));
+        }
         if (channel as usize) < MAX_CHANNELS
             && let Some(router) = self.router.upgrade()
         {

@@ -119,16 +119,26 @@ impl Rights {
         revoked.contains(&seal)
     }
 
+    /// All that an address was made from and itself, if it was given and not taken back. Whether its conditions are met is
+    /// not looked at, nor is anything remembered.
+    ///
+    /// # Errors
+    /// [`Cause::NoRight`] or [`Cause::Revoked`].
+    pub(super) fn seals_of(&self, capability: &Capability) -> Result<Vec<Seal>, Cause> {
+        let seals = capability.verify(&self.key).ok_or(Cause::NoRight(capability.id()))?;
+        match seals.iter().any(|seal| self.is_revoked(*seal)) {
+            true => Err(Cause::Revoked(capability.id())),
+            false => Ok(seals),
+        }
+    }
+
     /// What an address is good for that this process (`by`) presents. Hashes.
     ///
     /// # Errors
     /// Nothing.
     pub(super) fn check(&self, capability: &Capability, by: ProcessId) -> Result<Right, Cause> {
         let actor = capability.id();
-        let seals = capability.verify(&self.key).ok_or(Cause::NoRight(actor))?;
-        if seals.iter().any(|seal| self.is_revoked(*seal)) {
-            return Err(Cause::Revoked(actor));
-        }
+        let seals = self.seals_of(capability)?;
         if capability.is_full() {
             return Ok(Right::Full);
         }
@@ -209,6 +219,18 @@ impl Right {
         }
     }
 
+    /// Whether whoever has it may hear of the actor's end; and, to link with it, also end it.
+    ///
+    /// # Errors
+    /// It may not: its time is over, or it is good for some messages, or so many, alone.
+    pub(super) fn may_watch(&self, linked: bool) -> Result<(), Cause> {
+        match self {
+            Right::Full => Ok(()),
+            Right::Checked(checked) => checked.may_watch(linked),
+            Right::Denied(cause) => Err((**cause).clone()),
+        }
+    }
+
     /// Whether it came from this address of an actor here, or is it.
     pub(super) fn comes_from(&self, full: Seal, seal: Seal) -> bool {
         match self {
@@ -220,12 +242,26 @@ impl Right {
 }
 
 impl Checked {
+    fn may_watch(&self, linked: bool) -> Result<(), Cause> {
+        if linked && !(self.messages.is_empty() && self.edges.is_empty() && self.counts.is_empty()) {
+            return Err(Cause::NotGranted { actor: self.actor, message: "link".to_owned() });
+        }
+        match self.is_over() {
+            true => Err(Cause::Expired(self.actor)),
+            false => Ok(()),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.until.is_some_and(|moment| clock::now_ms() >= moment)
+    }
+
     fn admit(&self, MessageId(message): MessageId) -> Result<(), Cause> {
         let others = |allowed: &Messages| allowed.binary_search(&message).is_err();
         if self.messages.iter().any(|only| *only != message) || self.edges.iter().any(others) {
             return Err(Cause::NotGranted { actor: self.actor, message: format!("message {message:08x}") });
         }
-        if self.until.is_some_and(|moment| clock::now_ms() >= moment) {
+        if self.is_over() {
             return Err(Cause::Expired(self.actor));
         }
         // Each counts for itself: where one has none left, those before it are given back.
@@ -267,5 +303,56 @@ impl std::fmt::Debug for Rights {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let by: Vec<_> = counts.by_seal.values().map(|count| count.by).collect();
         f.debug_struct("Rights").field("process", &self.process).field("counted", &by).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Slot, Tag};
+
+    const MINE: ProcessId = ProcessId(3);
+
+    fn rights() -> Rights {
+        Rights::new(Key::new([7; Key::BYTES]), MINE, Incarnation::FIRST)
+    }
+
+    #[test]
+    fn a3_who_may_send_some_messages_may_not_end_the_actor_by_a_link() {
+        let rights = rights();
+        let full = rights.mint(Slot(0));
+        let may = |conditions: &[Condition], linked| {
+            let narrow =
+                |address: Capability, condition: &Condition| address.narrowed(*condition).expect("room");
+            let address = conditions.iter().fold(full, narrow);
+            rights.check(&address, ProcessId(4)).and_then(|right| right.may_watch(linked))
+        };
+        let whole = [vec![], vec![Condition::Life(Incarnation::FIRST)], vec![Condition::Until(u64::MAX)]];
+        for conditions in whole {
+            assert_eq!((may(&conditions, true), may(&conditions, false)), (Ok(()), Ok(())), "{conditions:?}");
+        }
+        let edge = Edge { from: ProcessId(4), to: Slot(0), messages: vec![9] };
+        rights.learn_edges(&[edge]);
+        for part in [Condition::Message(9), Condition::Edge(ProcessId(4)), Condition::Count(5, Tag([1; 6]))] {
+            assert!(matches!(may(&[part], true), Err(Cause::NotGranted { .. })), "{part:?}");
+            assert_eq!(may(&[part], false), Ok(()), "it may hear of the end: {part:?}");
+        }
+        let past = [Condition::Until(1)];
+        assert_eq!((may(&past, true), may(&past, false)), {
+            let expired = || Err(Cause::Expired(full.id()));
+            (expired(), expired())
+        });
+    }
+
+    #[test]
+    fn m3_an_address_is_looked_at_without_a_place_among_those_that_count() {
+        let rights = rights();
+        let address = rights.mint(Slot(0)).narrowed(Condition::Count(1, Tag([1; 6]))).expect("room");
+        assert_eq!(rights.seals_of(&address).map(|seals| seals.len()), Ok(2));
+        assert!(rights.counts.lock().expect("counts").by_seal.is_empty());
+        rights.revoke(address.seal()).expect("room");
+        assert_eq!(rights.seals_of(&address).map(drop), Err(Cause::Revoked(address.id())));
+        let guessed = Capability::unsealed(address.id());
+        assert_eq!(rights.seals_of(&guessed).map(drop), Err(Cause::NoRight(address.id())));
     }
 }

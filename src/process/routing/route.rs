@@ -53,6 +53,11 @@ thread_local! {
 }
 
 impl Router {
+    /// A route led nowhere: no thread uses one before it has looked again.
+    pub fn forget_routes(&self) {
+        invalidate();
+    }
+
     /// Where messages to an actor of another process go now.
     ///
     /// # Errors

@@ -132,10 +132,11 @@ impl Peer {
                 }
             }
         }
-        drop(served);
+        // Under the lock: the number of a channel that is closed meanwhile may be that of another by then.
         self.with(|connection| {
             denied.iter().for_each(|(channel, right)| connection.deny(*channel, *right, &cause))
         });
+        drop(served);
     }
 }
 
@@ -148,10 +149,14 @@ impl Router {
         if !self.is_local(capability.process()) {
             return Err(Cause::NotOwner(capability.id()));
         }
-        match self.rights().check(capability, capability.process()) {
+        // What it is good for does not matter, so that one that is counted needs no place among those that were used.
+        match self.rights().seals_of(capability) {
             Err(Cause::Revoked(_)) => return Ok(()),
             Err(cause) => return Err(cause),
             Ok(_) => {}
+        }
+        if capability.life().is_some_and(|life| life != self.rights().incarnation()) {
+            return Err(Cause::Stale { process: capability.process() });
         }
         if !self.rights().revoke(capability.seal())? {
             return Ok(());

@@ -111,7 +111,7 @@ impl Router {
         linked: bool,
     ) -> Result<Watched, Cause> {
         if self.is_local(target.process()) {
-            return Ok(self.watch_here(target, watcher));
+            return Ok(self.watch_here(target, watcher, linked));
         }
         let watch = Watch { target: *target, watcher: watcher.place() };
         self.watch_there(target, watcher, |peer| {
@@ -173,9 +173,14 @@ impl Router {
         Ok(Watched::Nowhere)
     }
 
-    fn watch_here(self: &Arc<Router>, target: &Capability, watcher: &Arc<dyn Watcher>) -> Watched {
+    fn watch_here(
+        self: &Arc<Router>,
+        target: &Capability,
+        watcher: &Arc<dyn Watcher>,
+        linked: bool,
+    ) -> Watched {
         let incarnation = Some(self.identity().incarnation);
-        let found = self.find_local(target).map(|exported| exported.actor.life());
+        let found = self.find_local_to_watch(target, linked).map(|exported| exported.actor.life());
         let told = match found {
             Ok(Some(ends)) => {
                 let observer = Arc::clone(watcher);
@@ -188,6 +193,14 @@ impl Router {
         };
         watcher.ended(&told, None, Behind::Here);
         Watched::Nowhere
+    }
+
+    fn find_local_to_watch(&self, target: &Capability, linked: bool) -> Result<Exported, Cause> {
+        let exported = self.find_local(target)?;
+        if !exported.is_full(target) {
+            self.rights().check_local(target)?.may_watch(linked)?;
+        }
+        Ok(exported)
     }
 
     /// Has the actor's own context tell of its end.
@@ -232,6 +245,7 @@ fn reason_of(cause: &Cause) -> EndReason {
         Cause::NoActor(_) | Cause::ActorStopped => EndReason::NoActor,
         Cause::Stale { .. } => EndReason::Stale,
         Cause::NoRight(_)
+        | Cause::NotGranted { .. }
         | Cause::Revoked(_)
         | Cause::Expired(_)
         | Cause::Unreachable { why: Unreachable::NotAllowed, .. } => EndReason::NoRight,
@@ -272,7 +286,11 @@ impl Peer {
     ) {
         let watcher = watch.watcher;
         let checked = router.rights().check(&watch.target, self.process);
-        let found = checked.and_then(|_| router.find_own(watch.target.id()));
+        let may = checked.and_then(|right| right.may_watch(linked));
+        // Through a link its own actors end ours, in their own name.
+        let is_its_own = !linked || watcher.is_some_and(|watcher| watcher.process == self.process);
+        let may = may.and_then(|()| is_its_own.then_some(()).ok_or(Cause::NoRight(watch.target.id())));
+        let found = may.and_then(|()| router.find_own(watch.target.id()));
         let (exported, ends) = match found.map(|exported| (exported.actor.life(), exported)) {
             Ok((Some(ends), exported)) => (exported, ends),
             Ok((None, _)) => return self.notify(reference, true, watcher, &EndReason::NoActor),

@@ -243,6 +243,28 @@ mod tests {
     }
 
     #[test]
+    fn m1_a_right_that_is_shown_while_a_channel_closes_is_shown_with_the_next() {
+        let mut pair = Pair::new();
+        let channel = visit(&mut pair, 0..1)[0];
+        pair.left.sweep_channels();
+        pair.left.sweep_channels();
+        assert!(matches!(pair.left.channels[channel as usize].state, ChannelState::Closing));
+        let right = pair.left.present(channel, &target(0)).expect("room");
+        let submit = Submit { channel, message: 77, mode: Mode::Tell, timeout_ms: 0, right };
+        pair.left.submit(submit, &(), || Waiting { tag: 77, deadline: None }).expect("queued");
+        // No violation, and the right is there where the message needs it.
+        pair.step(usize::MAX);
+        pair.opens.clear();
+        assert!(release(&mut pair).is_empty(), "somebody waits");
+        pair.step(usize::MAX);
+        assert_eq!(std::mem::take(&mut pair.opens), [channel]);
+        pair.right.grant(channel);
+        pair.step(usize::MAX);
+        assert_eq!(pair.delivered.last().map(|(message, ..)| *message), Some(77));
+        assert_eq!((pair.left.presented.ours, pair.right.presented.theirs), (1, 1));
+    }
+
+    #[test]
     fn m2_a_channel_is_closed_when_everything_was_taken_and_not_before() {
         let mut pair = Pair::new();
         let channel = visit(&mut pair, 0..1)[0];

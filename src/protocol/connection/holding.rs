@@ -86,7 +86,8 @@ impl<T> Connection<T> {
 #[cfg(test)]
 mod tests {
     use super::super::pair_tests::Pair;
-    use super::super::{Mode, Submit, Waiting};
+    use super::super::{Event, Mode, Submit, Waiting};
+    use crate::protocol::wire::{Cause, MessageId};
 
     #[test]
     fn a2_what_is_behind_a_hold_waits_and_what_was_before_it_does_not() {
@@ -132,5 +133,22 @@ mod tests {
         assert_eq!(arrived(&mut pair), [2]);
         pair.left.release_hold(channel, second);
         assert_eq!(arrived(&mut pair), [1, 4, 5]);
+    }
+
+    #[test]
+    fn a2_a_question_is_asked_by_no_right_and_outlives_that_of_its_channel() {
+        let mut pair = Pair::new();
+        let channel = pair.open();
+        let hold = pair.left.hold(channel);
+        for (message, tag) in [(MessageId::ARRIVED.0, 1), (70, 2)] {
+            let submit = Submit { channel, message, mode: Mode::Call, timeout_ms: 0, right: 0 };
+            pair.left.submit(submit, &(), || Waiting { tag, deadline: None }).expect("it waits");
+        }
+        pair.left.handle_denied(channel, 0, &Cause::NoReply);
+        assert!(matches!(pair.left.poll_event(), Some(Event::Failed { tag: 2, .. })));
+        assert!(pair.left.poll_event().is_none(), "what was sent before it may still be under way");
+        pair.left.release_hold(channel, hold);
+        pair.step(usize::MAX);
+        assert_eq!(pair.delivered.last().map(|(message, ..)| *message), Some(MessageId::ARRIVED.0));
     }
 }

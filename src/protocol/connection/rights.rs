@@ -13,14 +13,14 @@
 //!          <----------------- Denied (1)      it was revoked
 //! ```
 
-use super::channel::Channel;
+use super::channel::{Channel, ChannelState};
 use super::outbound::Rank;
 use super::receiving::{parse, shorten};
 use super::{Connection, Event, ProtocolError, Stage};
 use crate::codec::Encoded;
 use crate::id::Capability;
 use crate::protocol::frame::{Header, Kind, RIGHT};
-use crate::protocol::wire::{Cause, Failure};
+use crate::protocol::wire::{Cause, Failure, MessageId};
 
 /// Rights beside those that opened channels, over all channels of a side: each costs the receiver a place in a table for
 /// as long as the channel is open.
@@ -60,10 +60,14 @@ impl<T> Connection<T> {
             return Err(Cause::Full);
         }
         self.presented.ours += 1;
-        let more = self.channels[channel as usize].more.get_or_insert_default();
+        let place = &mut self.channels[channel as usize];
+        let more = place.more.get_or_insert_default();
         more.rights.push(*capability);
         let right = u32::try_from(more.rights.len()).expect("fewer than MAX_PRESENTED");
-        self.send_present(channel, right, capability);
+        // Behind `Close` it has no place; with the channel it is shown again.
+        if !matches!(place.state, ChannelState::Closing | ChannelState::Shut) {
+            self.send_present(channel, right, capability);
+        }
         Ok(right)
     }
 
@@ -102,7 +106,9 @@ impl<T> Connection<T> {
         for key in keys {
             let Some(index) = self.index_of(key) else { continue };
             let outgoing = &self.outgoing[index];
-            if outgoing.right == right && matches!(outgoing.stage, Stage::Waiting(_)) {
+            // What asks whether all has arrived asks by no right.
+            let is_by_it = outgoing.right == right && outgoing.message != MessageId::ARRIVED.0;
+            if is_by_it && matches!(outgoing.stage, Stage::Waiting(_)) {
                 let tag = self.forget(index, key).tag;
                 let failure = Failure::not_executed(cause.clone());
                 self.events.push_back(Event::Failed { tag, failure });
