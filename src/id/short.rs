@@ -118,26 +118,37 @@ impl<'de> Deserialize<'de> for ShortName {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
-    use crate::codec;
+
+    /// In a format that writes what serde gives it, and nothing more.
+    fn written(name: &str) -> Vec<Value> {
+        let value = serde_json::to_value(ShortName(name.to_owned())).expect("it is written");
+        value.as_array().expect("bytes").clone()
+    }
+
+    fn read(wire: &[Value]) -> Option<ShortName> {
+        serde_json::from_value(wire.into()).ok()
+    }
 
     #[test]
     fn a2_a_name_in_an_address_is_at_most_33_bytes_and_comes_back() {
         let long = "x".repeat(64);
         for (name, bytes) in [("counter", 8), (&long[..32], 33), (&long[..33], 17), (&long, 17)] {
-            let wire = codec::encode(&ShortName(name.to_owned()), 1 << 10).expect("it is written");
-            let back: ShortName = codec::decode(&wire).expect("it is read");
+            let wire = written(name);
+            let back = read(&wire).expect("it is read");
             assert_eq!((wire.len(), &*back.0), (bytes, &*short_name(name)));
             // What stands for a name is handed on as it is.
-            assert_eq!(codec::encode(&back, 1 << 10).expect("it is written"), wire);
+            assert_eq!(written(&back.0), wire);
             assert_eq!(is_hashed(&back.0), name.len() > 32);
         }
         assert_ne!(short_name(&long), short_name(&long[..63]));
         for nonsense in ["", "#", "counter", "#0g000000000000000000000000000000", "#00"] {
             assert!(!is_hashed(nonsense), "{nonsense}");
         }
-        let mut wire = codec::encode(&ShortName("counter".to_owned()), 1 << 10).expect("it is written");
-        wire[0] = 33;
-        assert!(codec::decode::<ShortName>(&wire).is_err(), "a length that lies");
+        let mut wire = written("counter");
+        wire[0] = json!(33);
+        assert_eq!(read(&wire), None, "a length that lies");
     }
 }

@@ -278,9 +278,12 @@ impl World {
     /// Whether those after this one may start for the first time.
     fn had_its_turn(&self, child: ChildId) -> bool {
         let Known { spec, was_ready, touched, .. } = &self.children[&child];
-        // A group can end before all of its members were ready, and those after it go on.
+        // A group can end before all of its members were ready, and those after it go on: in good order, or, where it is
+        // temporary, by a failure in the middle of a restart.
         let may_end_early = |group: &GroupId| {
-            *group != GroupId::TOP && self.shape.group(*group).auto_shutdown != AutoShutdown::Never
+            let spec = self.shape.group(*group);
+            *group != GroupId::TOP
+                && (spec.auto_shutdown != AutoShutdown::Never || spec.policy == Policy::Temporary)
         };
         *was_ready
             || *touched
