@@ -324,7 +324,9 @@ pub(crate) fn program(role: &str) -> Program {
     let program = Program::new();
     match role {
         "nothing" => program,
-        "same" => program.actor::<same::Counter>().actor::<same::Buyer>().actor::<Desk>(),
+        "same" => {
+            program.actor::<same::Counter>().actor::<same::Buyer>().actor::<same::Looker>().actor::<Desk>()
+        }
         "renamed" => program.actor::<renamed::Counter>(),
         "retyped" => program.actor::<retyped::Counter>(),
         "reordered" => program.actor::<reordered::Counter>(),
