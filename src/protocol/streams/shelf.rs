@@ -33,7 +33,7 @@ pub const LEAST_BYTES: u32 = 4 << 10;
 /// Who asks: that life of a process, or, with none, this process.
 pub type Consumer = Option<(ProcessId, Incarnation)>;
 
-/// See the [module](self). What yields the items is `S`.
+/// The streams of one process, as the head of this file has them. What yields the items is `S`.
 #[derive(Debug)]
 pub struct Shelf<S> {
     /// Keys are made of it.
