@@ -40,7 +40,7 @@ same introductions 'by the desk'"'"'s: ["page 2", "page 3", "not printed: the ad
 by a guess: ["not printed: the address of 1/0 was made up or changed, or is of another run of the topology: it gives no right to send (not executed)"]
 by the root'"'"'s own: ["page 1"]
 taken back: true
-and then: ["not printed: the address of 0#1/+0 was revoked (not executed)"]' "$bin/examples/introductions"
+and then: ["not printed: the address of 0#1/+1 was revoked (not executed)"]' "$bin/examples/introductions"
 
 same groups "100 books on 3 shelves
 2 shelves answer, 1 does not
