@@ -162,21 +162,6 @@ impl Spawn for Member {
     }
 }
 
-/// A handler whose result is at hand, or comes of a future.
-macro_rules! handle {
-    ($($message:ident -> $result:ty: |$this:ident, $what:pat_param, $context:pat_param| $body:expr;)*) => {$(
-        impl Handler<$message> for Member {
-            type Result = $result;
-
-            #[allow(unused_variables)]
-            fn handle(&mut self, $what: $message, $context: &mut Context<Self>) -> Self::Result {
-                let $this = self;
-                $body
-            }
-        }
-    )*};
-}
-
 type Later<R> = ResponseFuture<R>;
 type Within<R> = ResponseActFuture<Member, R>;
 
@@ -184,7 +169,7 @@ fn runtime() -> Runtime {
     Runtime::current().unwrap()
 }
 
-handle! {
+handle! { for Member;
     WhoAreYou -> Me: |this, _, _| this.me.clone();
     Double -> u64: |this, Double(value), _| { this.doubled += 1; value * 2 };
     Doubled -> u32: |this, _, _| this.doubled;

@@ -8,6 +8,9 @@
 use libtest_mimic::Arguments;
 
 #[macro_use]
+#[path = "../common/handlers.rs"]
+mod handlers;
+#[macro_use]
 #[path = "../common/messages.rs"]
 mod messages;
 #[path = "../common/played.rs"]

@@ -45,6 +45,8 @@ async fn least(root: Root) -> procession::Result<()> {
     let (running, [a, b, c]) = three(&root).await?;
     join(&[&a, &b, &c]).await;
     let routed = group_of(&root, 3).await.route(Routing::LeastOutstanding);
+    // What is sent while the members are asked for leaves when it is polled: so they are known first.
+    answers(&routed, 3).await;
     // Each gets one that waits, and the fourth goes to any.
     let waiting: Vec<_> = (0..4).map(|_| routed.send(Wait)).collect();
     let loaded = answers(&routed, 20).await;

@@ -160,24 +160,9 @@ impl Probe {
     }
 }
 
-/// A handler whose result is at hand.
-macro_rules! handle {
-    ($($message:ident -> $result:ty: |$this:ident, $what:pat_param, $context:pat_param| $body:expr;)*) => {$(
-        impl Handler<$message> for Probe {
-            type Result = $result;
-
-            #[allow(unused_variables)]
-            fn handle(&mut self, $what: $message, $context: &mut Context<Self>) -> Self::Result {
-                let $this = self;
-                $body
-            }
-        }
-    )*};
-}
-
 type Later<R> = ResponseFuture<R>;
 
-handle! {
+handle! { for Probe;
     Nothing -> (): |this, _, _| ();
     Double -> u64: |this, Double(value), _| value * 2;
     Parse -> Result<u32, NotANumber>: |this, Parse(text), _| text.parse().map_err(|_| NotANumber { text });

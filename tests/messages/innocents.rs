@@ -65,20 +65,6 @@ impl Spawn for Keeper {
     }
 }
 
-macro_rules! handle {
-    ($($message:ident -> $result:ty: |$this:ident, $what:pat_param, $context:pat_param| $body:expr;)*) => {$(
-        impl Handler<$message> for Keeper {
-            type Result = $result;
-
-            #[allow(unused_variables)]
-            fn handle(&mut self, $what: $message, $context: &mut Context<Self>) -> Self::Result {
-                let $this = self;
-                $body
-            }
-        }
-    )*};
-}
-
 impl Keeper {
     fn stay(&mut self, value: u32) -> impl Future<Output = ()> + 'static {
         enter(&self.file, value, attempt());
@@ -87,7 +73,7 @@ impl Keeper {
     }
 }
 
-handle! {
+handle! { for Keeper;
     Stay -> ResponseActFuture<Self, u32>: |this, Stay(value), _| {
         Box::pin(this.stay(value).into_actor(this).map(move |(), _, _| value))
     };

@@ -11,6 +11,9 @@ use procession::topology::Transport;
 #[path = "../common/cgroups.rs"]
 mod cgroups;
 #[macro_use]
+#[path = "../common/handlers.rs"]
+mod handlers;
+#[macro_use]
 #[path = "../common/messages.rs"]
 mod messages;
 #[path = "../common/played.rs"]

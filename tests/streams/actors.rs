@@ -245,21 +245,7 @@ impl Spawn for Spring {
     }
 }
 
-macro_rules! handle {
-    ($($message:ident -> $result:ty: |$this:ident, $what:pat_param, $context:pat_param| $body:expr;)*) => {$(
-        impl Handler<$message> for Spring {
-            type Result = $result;
-
-            #[allow(unused_variables)]
-            fn handle(&mut self, $what: $message, $context: &mut Context<Self>) -> Self::Result {
-                let $this = self;
-                $body
-            }
-        }
-    )*};
-}
-
-handle! {
+handle! { for Spring;
     WhoAreYou -> u32: |this, _, _| std::process::id();
     Count -> Streaming<u64>: |this, Count(to), _| counted(stream::iter(0..to));
     Texts -> Streaming<String>: |this, Texts(count, bytes), _| {
