@@ -19,7 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::descriptor::{Carried, MAX_DESCRIPTORS};
+use self::descriptor::{Carried, MAX_DESCRIPTORS, Sent};
 
 /// A value as it travels: its bytes, and the descriptors that its fields name.
 ///
@@ -117,7 +117,20 @@ pub fn encode_with_descriptors<T: Serialize + ?Sized>(
     limit_bytes: usize,
     most: usize,
 ) -> Result<Vec<Carried>, EncodeError> {
-    let (encoded, descriptors) = descriptor::sending(most, || encode_into(value, out, limit_bytes));
+    let (encoded, descriptors) =
+        descriptor::sending(most, Sent::Once, || encode_into(value, out, limit_bytes));
+    encoded.map(|()| descriptors)
+}
+
+/// As [`encode_with_descriptors`], for bytes that may be sent again and again: what can be had once only is not in them.
+pub(crate) fn encode_to_keep<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Vec<u8>,
+    limit_bytes: usize,
+    most: usize,
+) -> Result<Vec<Carried>, EncodeError> {
+    let (encoded, descriptors) =
+        descriptor::sending(most, Sent::Again, || encode_into(value, out, limit_bytes));
     encoded.map(|()| descriptors)
 }
 

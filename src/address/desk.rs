@@ -2,7 +2,8 @@
 //! by those who were not asked.
 //!
 //! ```text
-//!  other processes --Claim, Pull, Cancel--> Clerk, an actor of the runtime --> Desk: a shelf of streams
+//!  other processes --Claim, Pull, Cancel,
+//!                    Passed---------------> Clerk, an actor of the runtime --> Desk: a shelf of streams
 //!                  --Hold, Answer--------->                                         asks by their ticket
 //!                  --Released------------->                                         responders that are held here
 //! ```
@@ -32,7 +33,7 @@ use super::target::Target;
 use crate::id::{ActorId, Incarnation, ProcessId, ProcessName};
 use crate::process::routing::{Behind, Router, Watcher};
 use crate::protocol::responders::ReplyTicket;
-use crate::protocol::streams::{Batch, Consumer, End, Pull, Shelf, StreamId, Wrong};
+use crate::protocol::streams::{AROUND_BYTES, Batch, Consumer, End, Pull, Shelf, StreamId, Wrong};
 use crate::protocol::watching::EndReason;
 use crate::protocol::wire::{Cause, Failure};
 
@@ -108,33 +109,33 @@ impl Desk {
     }
 
     fn offer(self: &Arc<Desk>, feed: Box<dyn Feed>, life: Arc<Life>) -> Result<(Target, StreamId), String> {
-        let (router, target) = (self.router.upgrade(), self.target.get());
-        let (Some(router), Some(target)) = (router, target) else {
-            return Err("the runtime of this process has ended".to_owned());
-        };
+        let target = self.target.get().ok_or("the runtime of this process has ended")?;
+        let asker = life.asker();
         let source = Arc::new(Source::new(feed, life));
         let mut state = self.lock();
         if let Some(stopping) = &state.stopping {
             // Its first pull says so.
             source.end(stopping.clone());
         }
-        let offered = state.shelf.offer(Arc::clone(&source));
-        let stream =
-            offered.ok_or_else(|| format!("this process gives {} streams already", state.shelf.len()))?;
+        let stream = state.shelf.offer(Arc::clone(&source), asker).map_err(|wrong| wrong.to_string())?;
         drop(state);
-        // Its asker waits no longer than this, so who has not claimed it by then never will.
-        if let Some(arbiter) = router.arbiter() {
-            let (desk, timeout) = (Arc::downgrade(self), router.ask_timeout());
-            let runs_out = arbiter.spawn(async move {
-                tokio::time::sleep(timeout).await;
-                if let Some(desk) = desk.upgrade() {
-                    let unclaimed = desk.lock().shelf.unclaimed(stream);
-                    end(unclaimed);
-                }
-            });
-            source.runs_out(runs_out.abort_handle());
-        }
+        self.is_offered(&source, stream);
         Ok((target.clone(), stream))
+    }
+
+    /// Who asked waits no longer than this, so who has not claimed it by then never will.
+    fn is_offered(self: &Arc<Desk>, source: &Source, stream: StreamId) {
+        let Some(router) = self.router.upgrade() else { return };
+        let Some(arbiter) = router.arbiter() else { return };
+        let (desk, timeout) = (Arc::downgrade(self), router.ask_timeout());
+        let runs_out = arbiter.spawn(async move {
+            tokio::time::sleep(timeout).await;
+            if let Some(desk) = desk.upgrade() {
+                let unclaimed = desk.lock().shelf.unclaimed(stream);
+                end(unclaimed);
+            }
+        });
+        source.runs_out(runs_out.abort_handle());
     }
 
     /// Who asks: that process, as it is connected, or, with none, this one.
@@ -173,6 +174,14 @@ impl Desk {
         }
     }
 
+    /// Its consumer has sent it on.
+    pub(super) fn pass(self: &Arc<Desk>, stream: StreamId, process: Option<ProcessId>) -> Result<(), Wrong> {
+        let consumer = self.consumer(process)?;
+        let source = self.lock().shelf.pass(stream, consumer)?;
+        self.is_offered(&source, stream);
+        Ok(())
+    }
+
     /// Its consumer wants it no more.
     pub(super) fn cancel(&self, stream: StreamId, process: Option<ProcessId>) -> Result<(), Wrong> {
         let consumer = self.consumer(process)?;
@@ -182,25 +191,40 @@ impl Desk {
     }
 
     async fn pull(self: &Arc<Desk>, pull: Pull, process: Option<ProcessId>) -> (Batch, Option<Wrong>) {
-        let limits = self.router.upgrade().map(|router| router.identity().limits).unwrap_or_default();
-        let most_bytes = limits.max_message_bytes.saturating_sub(AROUND_BYTES);
-        // A batch is one message, whatever was asked for.
-        let pull = Pull { bytes: pull.bytes.min(most_bytes), ..pull };
         let begun = self.consumer(process).and_then(|consumer| {
+            let limits = self.limits(consumer);
+            // A batch is one message, whatever was asked for.
+            let most_bytes = u32::try_from(limits.0).unwrap_or(u32::MAX);
+            let pull = Pull { bytes: pull.bytes.min(most_bytes), ..pull };
             let begun = self.lock().shelf.begin(&pull, consumer);
-            begun.inspect(|(source, _)| self.is_claimed(source, consumer))
+            begun.inspect(|(source, _)| self.is_claimed(source, consumer)).map(|begun| (begun, limits))
         });
-        let (source, pull) = match begun {
+        let ((source, pull), limits) = match begun {
             Ok(begun) => begun,
             Err(wrong) => {
                 let stopping = self.lock().stopping.clone();
-                let failure = stopping.unwrap_or(Failure::failed(Cause::NoStream));
+                let cause = if wrong == Wrong::Many { Cause::Full } else { Cause::NoStream };
+                let failure = stopping.unwrap_or(Failure::failed(cause));
                 return (Batch::ended(End::Failed(failure)), Some(wrong));
             }
         };
-        let batch = source.fill(&pull, (most_bytes as usize, usize::from(limits.max_descriptors))).await;
+        let batch = source.fill(&pull, limits).await;
         self.lock().shelf.finish(&pull, batch.end.is_some());
         (batch, None)
+    }
+
+    /// How many bytes of items, and how many descriptors, may be in one batch for that consumer: what both processes let be
+    /// a message.
+    fn limits(&self, consumer: Consumer) -> (usize, usize) {
+        let router = self.router.upgrade();
+        let ours = router.as_ref().map(|router| router.identity().limits).unwrap_or_default();
+        let mut most = (ours.max_message_bytes as usize, usize::from(ours.max_descriptors));
+        if let Some((process, life)) = consumer
+            && let Some(theirs) = router.and_then(|router| router.reply_limits(process, life))
+        {
+            most = (most.0.min(theirs.0), most.1.min(theirs.1));
+        }
+        (most.0.saturating_sub(AROUND_BYTES), most.1)
     }
 
     fn end_all(&self, failure: &Failure) {
@@ -228,9 +252,6 @@ impl Desk {
 fn end(sources: impl IntoIterator<Item = Arc<Source>>) {
     sources.into_iter().for_each(|source| source.end(Failure::failed(Cause::Cancelled)));
 }
-
-/// What a batch has around the bytes of its items, with room for an end.
-const AROUND_BYTES: u32 = 64 << 10;
 
 /// Waits for the end of a process that has streams of ours.
 struct Claimant {

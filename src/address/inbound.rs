@@ -17,8 +17,9 @@ use super::lifetime::{Deferred, Lifetime};
 use super::relay::relay;
 use super::responder::{self, AnswerTo};
 use super::slot::CallSlot;
+use super::streaming;
 use crate::codec::{self, Encoded};
-use crate::id::{ActorId, Slot};
+use crate::id::{ActorId, ProcessId, Slot};
 use crate::process::handling::{self, Aside, Asked, Naming, Taken, Work};
 use crate::process::routing::{
     Arrival, DeadLetter, KEEP_BODY_BYTES, MessageName, Outcome, Pass, Place, Refused, Start, Ticket, reading,
@@ -225,6 +226,14 @@ impl<M: ProcMessage> Answer<M> {
     fn asked(&self) -> Option<Asked> {
         match self {
             Answer::Remote(ticket) => ticket.asked(),
+            Answer::Local(_) | Answer::Notice(_) => None,
+        }
+    }
+
+    /// The other process that gets the result, if it is one.
+    fn sender(&self) -> Option<ProcessId> {
+        match self {
+            Answer::Remote(ticket) => Some(ticket.sender()),
             Answer::Local(_) | Answer::Notice(_) => None,
         }
     }
@@ -448,7 +457,8 @@ fn answer_later<M: ProcMessage>(
 ) {
     let (outcome, life) = (later::Outcome::of(receiver), handling::life());
     let wait = async move {
-        let result = outcome.await;
+        let (result, by) = outcome.await;
+        streaming::bind_made_by(by, (slot, life), answer.sender());
         // Who hears the answer finds it done.
         drop((aside, span));
         let dropped = match result {

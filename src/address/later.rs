@@ -2,16 +2,17 @@
 //!
 //! actix runs a `ResponseFuture` as a task of its own, whose panic tokio swallows: nobody hears of it, and the actor lives on.
 //! But the channel for the result is dropped while that task unwinds, and whoever waits at its other end is woken by that
-//! very drop. So the waker looks whether the thread panics. An actor whose life is ended by a link unwinds likewise, without
+//! very drop. So the waker looks whether the thread panics. It also sees which task answers. An actor whose life is ended by a link unwinds likewise, without
 //! that anything went wrong in it.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::sync::oneshot;
+use tokio::task::Id;
 
 use crate::process::handling;
 
@@ -48,9 +49,15 @@ pub(super) struct Outcome<R> {
 
 #[derive(Default)]
 struct Woken {
-    task: Mutex<Option<Waker>>,
+    task: Mutex<Waiting>,
     /// A [`Dropped`], as a number.
     dropped: AtomicU8,
+}
+
+#[derive(Default)]
+struct Waiting {
+    task: Option<Waker>,
+    answered_by: Option<Id>,
 }
 
 impl Wake for Woken {
@@ -63,7 +70,10 @@ impl Wake for Woken {
         if dropped != Dropped::InOrder {
             self.dropped.store(dropped as u8, Ordering::Relaxed);
         }
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut waiting = self.lock();
+        waiting.answered_by = tokio::task::try_id();
+        let task = waiting.task.clone();
+        drop(waiting);
         if let Some(task) = task {
             task.wake();
         }
@@ -71,6 +81,10 @@ impl Wake for Woken {
 }
 
 impl Woken {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn dropped(&self) -> Dropped {
         let dropped = self.dropped.load(Ordering::Relaxed);
         let all = [Dropped::ByPanic, Dropped::ByLink];
@@ -94,18 +108,18 @@ impl<R> Outcome<R> {
 impl<R> Unpin for Outcome<R> {}
 
 impl<R> Future for Outcome<R> {
-    /// The result; without one, how what was to give it was dropped.
-    type Output = Result<R, Dropped>;
+    /// The result; without one, how what was to give it was dropped. And by which task, if by one.
+    type Output = (Result<R, Dropped>, Option<Id>);
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        *this.woken.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
+        this.woken.lock().task = Some(context.waker().clone());
         let waker = Waker::from(Arc::clone(&this.woken));
         if let Some(result) = this.early.take() {
-            return Poll::Ready(result.map_err(|_| Dropped::InOrder));
+            return Poll::Ready((result.map_err(|_| Dropped::InOrder), None));
         }
         let polled = Pin::new(&mut this.receiver).poll(&mut Context::from_waker(&waker));
-        polled.map(|result| result.map_err(|_| this.woken.dropped()))
+        polled.map(|result| (result.map_err(|_| this.woken.dropped()), this.woken.lock().answered_by))
     }
 }
 
@@ -122,13 +136,13 @@ mod tests {
         runtime().block_on(async {
             let (sender, receiver) = oneshot::channel();
             sender.send(1).expect("it waits");
-            assert_eq!(Outcome::of(receiver).await, Ok(1));
+            assert_eq!(Outcome::of(receiver).await.0, Ok(1));
             let (sender, receiver) = oneshot::channel::<()>();
             let task = tokio::spawn(async move {
                 tokio::task::yield_now().await;
                 drop(sender);
             });
-            assert_eq!(Outcome::of(receiver).await, Err(Dropped::InOrder));
+            assert_eq!(Outcome::of(receiver).await.0, Err(Dropped::InOrder));
             task.await.expect("no panic");
         });
     }
@@ -142,7 +156,7 @@ mod tests {
                 let answer = std::hint::black_box(None::<u8>).expect("a panic");
                 let _ = sender.send(answer);
             });
-            assert_eq!(outcome.await, Err(Dropped::ByPanic));
+            assert_eq!(outcome.await.0, Err(Dropped::ByPanic));
             assert!(task.await.is_err_and(|error| error.is_panic()));
         });
     }
@@ -156,7 +170,7 @@ mod tests {
                 let _sender = sender;
                 handling::unwind_by_link("a link", Box::new(()));
             });
-            assert_eq!(outcome.await, Err(Dropped::ByLink));
+            assert_eq!(outcome.await.0, Err(Dropped::ByLink));
             assert!(task.await.is_err_and(|error| error.is_panic()));
             // A panic after it is one again.
             let (sender, receiver) = oneshot::channel::<u8>();
@@ -166,7 +180,7 @@ mod tests {
                 handling::remember_panic("what the hook does");
                 std::panic::resume_unwind(Box::new(()));
             });
-            assert_eq!(outcome.await, Err(Dropped::ByPanic));
+            assert_eq!(outcome.await.0, Err(Dropped::ByPanic));
             assert!(task.await.is_err_and(|error| error.is_panic()));
         });
     }

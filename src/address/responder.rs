@@ -22,7 +22,7 @@ use super::context;
 use super::desk;
 use super::target::Target;
 use crate::codec;
-use crate::codec::descriptor::{self, MAX_DESCRIPTORS};
+use crate::codec::descriptor::{self, MAX_DESCRIPTORS, Sent};
 use crate::codec::shape;
 use crate::process::handling::{self, Aside};
 use crate::process::routing::{Arrival, Outcome, Peer};
@@ -62,7 +62,8 @@ pub struct Later<R: Send + 'static> {
 ///   responder is lost otherwise, the asker waits for its deadline.
 /// - That of an at-least-once message (M-6) may go elsewhere, too. Its answer comes back to the process that handled the
 ///   message, which acknowledges it; if that dies before, the message is handled again.
-/// - In a human-readable format there is none.
+/// - In a human-readable format there is none, nor in a message that is itself sent at least once: at its second delivery it
+///   would have nobody to answer.
 #[must_use = "dropped, it answers that there is no reply"]
 pub struct Responder<R: Send + 'static> {
     way: Way<R>,
@@ -395,10 +396,18 @@ impl<R: Send + 'static> Serialize for Responder<R> {
             return Err(S::Error::custom("a responder can't be written to a file"));
         }
         // A dead letter keeps the bytes of its message; who asked is told by the drop of the message itself.
-        if !descriptor::is_sending() {
-            return Err(S::Error::custom(
-                "a responder goes with a message that is sent, and with nothing else",
-            ));
+        match descriptor::is_sent() {
+            Some(Sent::Once) => {}
+            Some(Sent::Again) => {
+                return Err(S::Error::custom(
+                    "a responder can't go with a message that is delivered at least once",
+                ));
+            }
+            None => {
+                return Err(S::Error::custom(
+                    "a responder goes with a message that is sent, and with nothing else",
+                ));
+            }
         }
         match &self.way {
             Way::Here(duty) => duty.send().map_err(S::Error::custom)?.serialize(serializer),

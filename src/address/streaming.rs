@@ -9,9 +9,11 @@
 mod made;
 mod pulling;
 mod request;
+mod unbound;
 
 pub(super) use made::{Feed, Life};
 pub use request::StreamRequest;
+pub(super) use unbound::bind_made_by;
 
 use std::any::type_name;
 use std::fmt;
@@ -35,7 +37,8 @@ use super::context;
 use super::desk;
 use super::request::sleep_until;
 use super::target::Target;
-use crate::codec::{descriptor, shape};
+use crate::codec::descriptor::{self, Sent};
+use crate::codec::shape;
 use crate::protocol::streams::{Credit, StreamId};
 use crate::protocol::wire::{Cause, Failure, Verdict};
 
@@ -72,12 +75,15 @@ use crate::protocol::wire::{Cause, Failure, Verdict};
 /// - **Credit.** A consumer in another process pulls: the stream is polled for what it asked for, and for nothing more.
 ///   [`credit`](Self::credit) says how many items and bytes may be ahead of it. Within a process each poll is a poll of the stream.
 /// - **End.** With the last item, or with the first `Err` of the stream, or with a cause: the death of its process, the end of
-///   the actor whose handler made it (a panic of the stream is a panic of that actor), or that its process stops.
+///   the actor whose handler, or whose handler's future, made it (a panic of the stream is a panic of that actor, also one of
+///   its `Drop`), or that its process stops.
 /// - **Cancelling.** Dropping it drops the producer's stream. So does the death of the consumer's process, and that it is not
 ///   claimed within the `ask_timeout` of the process that made it, because its asker has gone.
-/// - **Deadline.** For each next item: the topology's `ask_timeout`, or [`timeout`](Self::timeout). A stream as a whole has none.
-/// - It may be part of a larger result, or be sent on as a field of a message as long as nothing was taken from it.
-///   In a human-readable format there is none.
+/// - **Deadline.** For each next item, from when it is waited for: the topology's `ask_timeout`, or [`timeout`](Self::timeout).
+///   A stream as a whole has none, and one whose consumer is busy with something else is not late.
+/// - It may be part of a larger result, or be sent on as a field of a message as long as nothing was taken from it. One whose
+///   message was not delivered is dropped like one that is not claimed. An at-least-once message (M-6) has none: of its second
+///   delivery the stream would be over. In a human-readable format there is none.
 ///
 /// The stream is polled on the main arbiter of its process, as the handlers of its actors run there; one that blocks, blocks
 /// them.
@@ -174,13 +180,11 @@ impl<T: DeserializeOwned, E: DeserializeOwned> Streaming<T, E> {
         self
     }
 
-    /// How long the next item may take, from when it was pulled, instead of the topology's `ask_timeout`. The stream ends
-    /// with [`Cause::TimedOut`] then.
+    /// How long the next item may take, from when it is first waited for, instead of the topology's `ask_timeout`. The stream
+    /// ends with [`Cause::TimedOut`] then. While nobody waits for an item, the stream may be without one as long as it likes.
     pub fn timeout(mut self, timeout: Duration) -> Streaming<T, E> {
         self.timeout = Some(timeout);
-        if let State::There(pulling) = self.state() {
-            pulling.set_timeout(timeout);
-        }
+        self.timer = None;
         self
     }
 
@@ -194,7 +198,7 @@ impl<T: DeserializeOwned, E: DeserializeOwned> Streaming<T, E> {
         let Some(timeout) = timeout else { return Poll::Pending };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + timeout)));
         std::task::ready!(timer.as_mut().poll(context));
-        // What yields its items is dropped.
+        // What yields its items is dropped, wherever it is.
         *self.state() = State::Here(Made::over());
         Poll::Ready(Some(Err(Failure::failed(Cause::TimedOut).into())))
     }
@@ -213,17 +217,20 @@ impl<T: DeserializeOwned, E: DeserializeOwned> Stream for Streaming<T, E> {
             State::Here(made) => {
                 // Without it a stream that is always ready would let nobody else have their turn.
                 std::task::ready!(tokio::task::coop::poll_proceed(context)).made_progress();
-                match made.poll_item(context) {
-                    Poll::Pending => self.poll_late(context),
-                    ready => {
-                        self.timer = None;
-                        ready
-                    }
-                }
+                made.poll_item(context)
             }
             State::There(pulling) => pulling.poll_item(context),
-            State::Sent(..) => Poll::Ready(Some(Err(Failure::failed(Cause::NoStream).into()))),
+            State::Sent(target, stream) => {
+                // The message that had it came back, perhaps. If not, who has it now is not this one.
+                let pulling = Pulling::claim(target.clone(), *stream);
+                *self.state() = State::There(Box::new(pulling));
+                return self.poll_next(context);
+            }
         };
+        let polled = if polled.is_pending() { self.poll_late(context) } else { polled };
+        if polled.is_ready() {
+            self.timer = None;
+        }
         self.is_over = matches!(polled, Poll::Ready(None | Some(Err(_))));
         polled
     }
@@ -252,8 +259,18 @@ where
             return Err(S::Error::custom("a stream can't be written to a file"));
         }
         // A dead letter keeps the bytes of its message; the stream ends with the message itself.
-        if !descriptor::is_sending() {
-            return Err(S::Error::custom("a stream goes with a message that is sent, and with nothing else"));
+        match descriptor::is_sent() {
+            Some(Sent::Once) => {}
+            Some(Sent::Again) => {
+                return Err(S::Error::custom(
+                    "a stream can't go with a message that is delivered at least once",
+                ));
+            }
+            None => {
+                return Err(S::Error::custom(
+                    "a stream goes with a message that is sent, and with nothing else",
+                ));
+            }
         }
         let mut state: MutexGuard<'_, _> = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (target, stream) = match &mut *state {
@@ -262,7 +279,7 @@ where
                 let place = pulling.place().map(|(target, on)| (target.clone(), on));
                 let begun = "items were taken from this stream: it can't be sent on any more";
                 let place = place.ok_or_else(|| S::Error::custom(begun))?;
-                pulling.is_sent = true;
+                pulling.is_sent_on();
                 place
             }
             State::Here(made) => {

@@ -108,7 +108,7 @@ pub fn deserialize<'de, D: Deserializer<'de>, F: From<OwnedFd>>(deserializer: D)
 /// Puts a descriptor into the table of the message that is being encoded, and says in which place.
 pub(crate) fn attach(carried: impl FnOnce() -> Result<Carried, String>) -> Result<u32, String> {
     TABLE.with_borrow_mut(|table| {
-        let Table::Sending { descriptors, most } = table else {
+        let Table::Sending { descriptors, most, .. } = table else {
             return Err("a descriptor can only be sent through a pipe".to_owned());
         };
         if descriptors.len() >= *most {
@@ -201,15 +201,27 @@ impl PartialEq for Carried {
 
 impl Eq for Carried {}
 
-/// Whether a message is being encoded to be sent, and not to be looked at, as that of a dead letter is.
-pub(crate) fn is_sending() -> bool {
-    TABLE.with_borrow(|table| matches!(table, Table::Sending { .. }))
+/// How the message that is being encoded will be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// Once.
+    Once,
+    /// Perhaps again and again, by these bytes (M-6).
+    Again,
+}
+
+/// How the message that is being encoded will be sent; not at all if it is merely looked at, as that of a dead letter is.
+pub(crate) fn is_sent() -> Option<Sent> {
+    TABLE.with_borrow(|table| match table {
+        Table::Sending { sent, .. } => Some(*sent),
+        _ => None,
+    })
 }
 
 /// Runs `encode`; descriptors that it encodes, at most so many, are collected.
 #[inline]
-pub(crate) fn sending<R>(most: usize, encode: impl FnOnce() -> R) -> (R, Vec<Carried>) {
-    let outer = Outer::replace(Table::Sending { descriptors: Vec::new(), most });
+pub(crate) fn sending<R>(most: usize, sent: Sent, encode: impl FnOnce() -> R) -> (R, Vec<Carried>) {
+    let outer = Outer::replace(Table::Sending { descriptors: Vec::new(), most, sent });
     let result = encode();
     match outer.restore() {
         Table::Sending { descriptors, .. } => (result, descriptors),
@@ -234,6 +246,7 @@ enum Table {
     Sending {
         descriptors: Vec<Carried>,
         most: usize,
+        sent: Sent,
     },
     Receiving(Vec<Option<Carried>>),
 }
@@ -290,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_panic_while_encoding_leaves_no_table_behind() {
-        let panicked = std::panic::catch_unwind(|| sending(1, || panic!("in a Serialize")));
+        let panicked = std::panic::catch_unwind(|| sending(1, Sent::Once, || panic!("in a Serialize")));
         assert!(panicked.is_err());
         assert!(TABLE.with_borrow(|table| matches!(table, Table::Outside)));
     }
@@ -299,7 +312,7 @@ mod tests {
     fn h14_no_more_go_than_the_receiver_takes() {
         let (reading, _writing) = std::io::pipe().expect("pipe");
         let pair = (Descriptor(reading.try_clone().expect("clone").into()), Descriptor(reading.into()));
-        let (encoded, descriptors) = sending(1, || serde_json::to_string(&pair));
+        let (encoded, descriptors) = sending(1, Sent::Once, || serde_json::to_string(&pair));
         assert!(encoded.expect_err("two").to_string().contains("more descriptors than the 1"));
         assert_eq!(descriptors.len(), 1, "given back, and closed by whoever drops them");
     }
@@ -308,7 +321,7 @@ mod tests {
     fn what_is_shared_is_duplicated_only_for_an_owner_of_its_own() {
         let (reading, _writing) = std::io::pipe().expect("pipe");
         let shared = Arc::new(OwnedFd::from(reading));
-        let (place, mut sent) = sending(1, || attach(|| Ok(Carried::shared(&shared))));
+        let (place, mut sent) = sending(1, Sent::Once, || attach(|| Ok(Carried::shared(&shared))));
         assert_eq!((place, sent.len()), (Ok(0), 1));
         let carried = sent.remove(0);
         assert_eq!(carried.as_fd().as_raw_fd(), shared.as_raw_fd());

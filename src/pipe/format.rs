@@ -9,7 +9,7 @@ use super::error::{DecodeError, SendError};
 use super::settings::{Format, Settings};
 use super::travel;
 use crate::codec;
-use crate::codec::descriptor::{self, Carried};
+use crate::codec::descriptor::{self, Carried, Sent};
 use std::os::fd::OwnedFd;
 
 /// Appends the value's bytes, and gives the descriptors that it has.
@@ -21,10 +21,11 @@ pub(super) fn encode<T: Serialize + ?Sized>(
 ) -> Result<Vec<OwnedFd>, SendError> {
     let start = out.len();
     // The writer counts them, and has an error of its own for too many.
-    let (encoded, descriptors) = descriptor::sending(usize::MAX, || match settings.object_format() {
-        Format::Bincode => encode_bincode(value, out, settings.message_limit()),
-        Format::Json => encode_json(value, out, settings.message_limit()),
-    });
+    let (encoded, descriptors) =
+        descriptor::sending(usize::MAX, Sent::Once, || match settings.object_format() {
+            Format::Bincode => encode_bincode(value, out, settings.message_limit()),
+            Format::Json => encode_json(value, out, settings.message_limit()),
+        });
     encoded?;
     let owned: io::Result<_> = descriptors.into_iter().map(Carried::into_owned).collect();
     owned.map_err(|error| {

@@ -10,13 +10,15 @@
 //!    <--------------------------------- Batch ---
 //!    <--------------------------- Batch, end ---- Over: the stream is dropped
 //!    Cancel -----------------------------------> Over, at any time
+//!    Passed -----------------------------------> Offered, to whom it was sent on to: it has so long to be claimed again
 //! ```
 //!
 //! Nothing is polled that was not pulled, so a pull is the credit of a stream, in items and in bytes. Pulls are asks: each
 //! ends with a batch or with a cause, as any ask does, and so the stream does.
 //!
 //! - T-1 a consumer has at most [`Credit::items`] items and two batches that it has not handed on, or was not sent yet.
-//! - T-2 a batch has at most the items that its pull asks for, and at most its bytes unless it has one item alone.
+//! - T-2 a batch has at most the items that its pull asks for, and at most its bytes unless it has one item alone; and never
+//!   more than one message may have.
 //! - T-3 after an end nothing is pulled.
 
 mod consuming;
@@ -30,7 +32,9 @@ mod tests;
 pub use consuming::{Consuming, Next};
 pub use filling::{Filling, Leftover, Put};
 pub use intake::{Intake, Lie};
-pub use shelf::{Consumer, LEAST_BYTES, MOST_PULLED_BYTES, MOST_PULLS, MOST_STREAMS, Shelf, Wrong};
+pub use shelf::{
+    Consumer, LEAST_BYTES, MOST_OF_ONE, MOST_PULLED_BYTES, MOST_PULLS, MOST_STREAMS, Shelf, Wrong,
+};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -95,6 +99,10 @@ pub struct Claim(pub StreamId);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel(pub StreamId);
 
+/// The consumer has sent it on, before it took anything: it is whose who claims it next, and nobody's for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passed(pub StreamId);
+
 /// The next items, please.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pull {
@@ -127,6 +135,13 @@ pub enum End {
     /// With a cause.
     Failed(Failure),
 }
+
+/// What a batch has around its items: their length and number, the length of the list of its descriptors, whether it has an
+/// end, and which, and a short reason. An end of another kind than `Done` comes alone, so an error is in the place of items.
+pub const AROUND_BYTES: usize = 64;
+
+/// What each descriptor adds to that.
+const DESCRIPTOR_BYTES: usize = 4;
 
 impl Batch {
     /// Nothing, and the end.

@@ -97,8 +97,8 @@ impl Bare {
 pub(crate) enum Heard {
     /// A call of the other side: which message, its body, and how to answer.
     Asked { message: u32, body: Vec<u8>, correlation: u64 },
-    /// Something that it told.
-    Told,
+    /// Something that it told: which message, and its body.
+    Told { message: u32, body: Vec<u8> },
     /// What came of an ask of ours.
     Answered(u32, Result<Vec<u8>, Failure>),
     /// The other side hung up.
@@ -227,7 +227,7 @@ impl Pipe {
                         Some(correlation) => {
                             self.heard.push_back(Heard::Asked { message, body, correlation })
                         }
-                        None => self.heard.push_back(Heard::Told),
+                        None => self.heard.push_back(Heard::Told { message, body }),
                     }
                 }
                 Some(event) => self.heard.extend(heard(event)),

@@ -167,6 +167,8 @@ struct Source {
     polled: u32,
     taken: u32,
     left: Option<Leftover>,
+    /// Its end, which had no place behind items.
+    last: Option<End>,
     filling: Option<Filling>,
     line: VecDeque<(u64, Pull)>,
     is_over: bool,
@@ -254,11 +256,11 @@ impl ProducerEnd {
         match message {
             ASK => {
                 let at: usize = codec::decode(&body).expect("a number");
-                let stream = self.shelf.offer(self.sources.len()).expect("room");
+                let stream = self.shelf.offer(self.sources.len(), Some(self.consumer.0)).expect("room");
                 self.offered.push(stream);
                 let (plan, line) = (self.plans[at].clone(), VecDeque::new());
-                let (polled, taken, left, filling, is_over) = Default::default();
-                self.sources.push(Source { plan, at, polled, taken, left, filling, line, is_over });
+                let (polled, taken, left, last, filling, is_over) = Default::default();
+                self.sources.push(Source { plan, at, polled, taken, left, last, filling, line, is_over });
                 self.line.connection.reply(correlation.expect("a call"), &stream);
             }
             CLAIM => {
@@ -299,8 +301,10 @@ impl ProducerEnd {
         if let Some(left) = source.left.take() {
             filling.put_back(left);
         }
-        if source.is_over && filling.is_empty() {
-            filling.end(End::Failed(Failure::failed(Cause::NoStream)));
+        if let Some(last) = source.last.take() {
+            source.last = filling.end(last);
+        } else if source.is_over && filling.is_empty() {
+            let _ = filling.end(End::Failed(Failure::failed(Cause::NoStream)));
         }
         while filling.has_room() && !source.is_over {
             if ready == 0 {
@@ -313,7 +317,7 @@ impl ProducerEnd {
             ready -= 1;
             if source.polled == source.plan.items {
                 source.is_over = true;
-                filling.end(source.plan.end.clone());
+                source.last = filling.end(source.plan.end.clone());
                 break;
             }
             let item = source.plan.item(source.polled);
@@ -333,7 +337,7 @@ impl ProducerEnd {
     fn end(&mut self, at: usize) {
         let source = &mut self.sources[at];
         source.is_over = true;
-        (source.left, source.filling) = (None, None);
+        (source.left, source.last, source.filling) = (None, None, None);
     }
 
     /// Never more than the credit is polled ahead of the consumer, and one item that had no room.

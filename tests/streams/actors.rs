@@ -26,6 +26,20 @@ messages! {
     Fail(u64) -> "Streaming<u64, Bad>";
     /// So many numbers, and then nothing more, nor an end.
     Stall(u64) -> "Streaming<u64>";
+    /// The numbers from 0, each once it was let go.
+    Drip(u64) -> "Streaming<u64>";
+    /// So many numbers, and a panic when it is dropped.
+    Bomb(u64) -> "Streaming<u64>";
+    /// As `Stall`, made by a future of the handler.
+    StallSoon(u64) -> "Streaming<u64>";
+    /// By one in the actor's context.
+    StallInActor(u64) -> "Streaming<u64>";
+    /// By one for which the actor waits.
+    StallAlone(u64) -> "Streaming<u64>";
+    /// As `Trip`, made by a future of the handler.
+    TripSoon(u64) -> "Result<Streaming<u64>, Bad>";
+    /// Takes so many texts of so many bytes of another.
+    DrinkTexts { whom: ProcAddr<Spring>, count: u64, bytes: usize } -> "Result<u64, String>";
     /// So many numbers, and then a panic.
     Trip(u64) -> "Streaming<u64>";
     /// A number, and then one that can't be encoded.
@@ -93,6 +107,11 @@ messages! {
 #[derive(Message, Serialize, Deserialize)]
 #[rtype(result = "Result<u64, String>")]
 pub(crate) struct Sum(pub(crate) Streaming<u64>);
+
+/// A message that has a stream, and may have what can't be encoded.
+#[derive(Message, Serialize, Deserialize)]
+#[rtype(result = "()")]
+pub(crate) struct Spoiled(pub(crate) Streaming<u64>, pub(crate) Prickly);
 
 /// Asks whoever gets it to answer somebody else.
 #[derive(Message, Serialize, Deserialize)]
@@ -201,6 +220,31 @@ impl<S> Drop for Counted<S> {
     }
 }
 
+/// A stream that panics when it is dropped.
+struct Primed<S>(S);
+
+impl<S> Drop for Primed<S> {
+    fn drop(&mut self) {
+        panic!("primed");
+    }
+}
+
+impl<S: Stream + Unpin> Stream for Primed<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, turn: &mut std::task::Context<'_>) -> Poll<Option<S::Item>> {
+        self.0.poll_next_unpin(turn)
+    }
+}
+
+fn stalling(after: u64) -> Streaming<u64> {
+    counted(stream::iter(0..after).chain(stream::pending()))
+}
+
+fn tripping(after: u64) -> Streaming<u64> {
+    counted(stream::iter((0..=after).inspect(move |at| assert!(*at < after, "tripped"))))
+}
+
 impl<S: Stream + Unpin> Stream for Counted<S> {
     type Item = S::Item;
 
@@ -222,9 +266,53 @@ fn counted<T: Send + 'static, E: Send + 'static>(
 /// Yields, keeps, answers and asks, as it is told.
 #[derive(Default, ProcActor)]
 #[proc_actor(messages(
-    WhoAreYou, ReadOut, GiveSour, Count, Texts, Fail, Stall, Trip, Thorny, Later_, Perhaps, Tally, Await,
-    Drink, Sip, Panic, Stop, Release, Waiting, Pipes, Blobs, Ponder, Decide, LetDecide, TakeBack, Forget,
-    Delegate, Task, Lend, LendTask, Sum, Hold, AskKeeper, Kept, Cancelled, Settle, Order, Report, Walk,
+    WhoAreYou,
+    ReadOut,
+    GiveSour,
+    Count,
+    Texts,
+    Fail,
+    Stall,
+    Drip,
+    Trip,
+    Bomb,
+    StallSoon,
+    StallInActor,
+    StallAlone,
+    TripSoon,
+    DrinkTexts,
+    Spoiled,
+    Thorny,
+    Later_,
+    Perhaps,
+    Tally,
+    Await,
+    Drink,
+    Sip,
+    Panic,
+    Stop,
+    Release,
+    Waiting,
+    Pipes,
+    Blobs,
+    Ponder,
+    Decide,
+    LetDecide,
+    TakeBack,
+    Forget,
+    Delegate,
+    Task,
+    Lend,
+    LendTask,
+    Sum,
+    Hold,
+    AskKeeper,
+    Kept,
+    Cancelled,
+    Settle,
+    Order,
+    Report,
+    Walk,
     Stride
 ))]
 pub(crate) struct Spring {
@@ -255,10 +343,32 @@ handle! { for Spring;
         let bad = stream::iter([Err(Bad("enough".into())), Ok(99)]);
         Streaming::new(Counted::new(stream::iter((0..after).map(Ok)).chain(bad)))
     };
-    Stall -> Streaming<u64>: |this, Stall(after), _| counted(stream::iter(0..after).chain(stream::pending()));
-    Trip -> Streaming<u64>: |this, Trip(after), _| {
-        counted(stream::iter((0..=after).inspect(move |at| assert!(*at < after, "tripped"))))
-    };
+    Stall -> Streaming<u64>: |this, Stall(after), _| stalling(after);
+    StallSoon -> ResponseFuture<Streaming<u64>>: |this, StallSoon(after), _| Box::pin(async move {
+        tokio::task::yield_now().await;
+        stalling(after)
+    });
+    StallInActor -> ResponseActFuture<Self, Streaming<u64>>: |this, StallInActor(after), _| Box::pin(
+        tokio::task::yield_now().into_actor(this).map(move |(), _, _| stalling(after)),
+    );
+    StallAlone -> AtomicResponse<Self, Streaming<u64>>: |this, StallAlone(after), _| AtomicResponse::new(Box::pin(
+        tokio::task::yield_now().into_actor(this).map(move |(), _, _| stalling(after)),
+    ));
+    TripSoon -> ResponseFuture<Result<Streaming<u64>, Bad>>: |this, TripSoon(after), _| Box::pin(async move {
+        tokio::task::yield_now().await;
+        Ok(tripping(after))
+    });
+    Bomb -> Streaming<u64>: |this, Bomb(to), _| Streaming::of(Primed(Counted::new(stream::iter(0..to))));
+    DrinkTexts -> ResponseFuture<Result<u64, String>>: |this, DrinkTexts { whom, count, bytes }, _| Box::pin(async move {
+        let texts = whom.stream(Texts(count, bytes)).credit(1000, 16 << 20);
+        sum(texts.map(|text| text.map(|text| text.len() as u64))).await
+    });
+    Spoiled -> (): |this, _, _| ();
+    Drip -> Streaming<u64>: |this, Drip(to), _| counted(Box::pin(stream::iter(0..to).then(|at| async move {
+        RELEASED.acquire().await.unwrap().forget();
+        at
+    })));
+    Trip -> Streaming<u64>: |this, Trip(after), _| tripping(after);
     Thorny -> Streaming<Prickly>: |this, _, _| counted(stream::iter([Prickly(0), Prickly(1)]));
     ReadOut -> MessageResult<ReadOut>: |this, ReadOut { file, blob }, _| {
         let text = std::io::read_to_string(std::fs::File::from(file)).unwrap();

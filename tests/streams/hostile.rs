@@ -10,7 +10,7 @@ use procession::runtime::{Event, Events, Launched};
 use procession::topology::OnViolation;
 
 use crate::actors::*;
-use crate::impostor::{FAILED, Impostor, LIES, ROLE};
+use crate::impostor::{FAILED, FAILS, Impostor, ROLE};
 use crate::stage::{deploy, memory, spring, story};
 
 pub(crate) fn stories() -> Vec<Trial> {
@@ -116,10 +116,11 @@ async fn producer(root: Root) -> procession::Result<()> {
     // It says that it is one.
     let whom = running.addr::<Impostor>("impostor")?;
     let whom: ProcAddr<Spring> = codec::decode(&codec::encode(&whom, 1000).unwrap()).unwrap();
-    for way in (0..LIES).chain([100, 101]) {
+    for way in (0..=FAILS).chain([100, 101, 102]) {
         let ended = a.send(Drink { whom: whom.clone(), to: way }).timeout(Duration::from_secs(30)).await?;
         let told = match way {
-            9 => "Ok(0)",
+            9 | 102 => "Ok(0)",
+            FAILS => "TooLarge",
             101 => "NoRight",
             _ => "Decode",
         };

@@ -236,14 +236,22 @@ fn produce(bare: &Bare) {
         place.extend(codec::encode(&StreamId { number, key: 7, hand: 0 }, 100).unwrap());
         place
     };
+    let mut cancelled = Vec::new();
     loop {
         match pipe.next() {
+            Heard::Told { message, body } if message == desk("Cancel").0 => {
+                let Ok(Cancel(stream)) = codec::decode(&body) else { panic!("a stream") };
+                cancelled.push(stream.number);
+            }
             Heard::Asked { message, body, correlation } if message == spring("Count").0 => {
                 let Ok(Count(way)) = codec::decode(&body) else { panic!("a count") };
                 let wrong_desk = Capability::unsealed(ActorId::declared(ProcessId(0), Slot(0)));
                 let lie = match way {
                     100 => vec![1, 2, 3],
                     101 => place(wrong_desk, 1),
+                    // Whatever it did, it was told when nobody wanted more; but where it had said that there is no more.
+                    102 if cancelled == CANCELLED => place(own, 9),
+                    102 => panic!("{cancelled:?} were cancelled"),
                     way => place(own, way),
                 };
                 pipe.connection.reply(correlation, &Raw(&lie));
@@ -258,8 +266,10 @@ fn produce(bare: &Bare) {
     }
 }
 
-/// The ways in which it lies, by the number of the stream.
-pub(crate) const LIES: u64 = 10;
+/// It lies in another way in each stream of a lower number; the pulls of this one fail, though it has the stream still.
+pub(crate) const FAILS: u64 = 10;
+/// Those that have not ended by themselves.
+const CANCELLED: [u64; 9] = [0, 1, 2, 3, 4, 5, 6, 8, FAILS];
 
 fn lie(pipe: &mut Pipe, pull: &Pull, correlation: u64) {
     let numbers = |count: u64, listed: u64| {
@@ -281,6 +291,10 @@ fn lie(pipe: &mut Pipe, pull: &Pull, correlation: u64) {
         6 => Batch { items: vec![1, 2].into(), ..Batch::default() },
         // An error that is none.
         7 => Batch::ended(End::Error(vec![1].into())),
+        FAILS => {
+            let failure = Failure::failed(Cause::TooLarge { limit: 1 });
+            return pipe.connection.reply_failure(correlation, &failure);
+        }
         // No batch at all.
         8 => return pipe.connection.reply(correlation, &Raw(&[9; 50])),
         // The same twice, and once more.

@@ -28,6 +28,7 @@ mod seen;
 mod stage;
 mod stopping;
 mod tracing;
+mod whose;
 
 fn main() -> std::process::ExitCode {
     impostor::play();
@@ -38,6 +39,7 @@ fn main() -> std::process::ExitCode {
     let stories = [
         flowing::stories(),
         stopping::stories(),
+        whose::stories(),
         memory::stories(),
         answering::stories(),
         tracing::stories(),

@@ -51,8 +51,13 @@ pub(crate) async fn two(root: &Root) -> procession::Result<(Running, ProcAddr<Sp
 
 pub(crate) async fn kill(whom: &ProcAddr<Spring>) -> procession::Result<()> {
     let pid = whom.send(WhoAreYou).await?;
-    nix::sys::signal::kill(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGKILL).unwrap();
+    signal(pid, Signal::SIGKILL);
     Ok(())
+}
+
+/// To a process of the story.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    nix::sys::signal::kill(Pid::from_raw(pid.try_into().unwrap()), signal).unwrap();
 }
 
 /// A line of `/proc/<pid>/status`, in bytes.

@@ -17,6 +17,8 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("a_stream_ends_with_the_actor_that_gave_it", actor_ends),
         story("a_panic_of_a_stream_is_a_panic_of_its_actor", panics),
         story("each_next_item_has_a_deadline", deadline),
+        story("each_item_has_its_time_from_when_it_is_waited_for", each_in_time),
+        story("a_stream_is_not_late_while_its_consumer_is_busy", idle),
         story("p4_a_process_that_stops_ends_its_streams", stops),
         story("a_stream_that_nobody_claims_is_dropped", unclaimed),
     ]
@@ -120,6 +122,46 @@ async fn deadline(root: Root) -> procession::Result<()> {
         assert_eq!(stream.next().await.unwrap().unwrap_err().cause(), Some(&Cause::TimedOut));
         assert_eq!(stream.next().await, None);
         whom.send(Await(0)).await?;
+    }
+    running.shutdown().await
+}
+
+async fn each_in_time(root: Root) -> procession::Result<()> {
+    let (running, a, _) = two(&root).await?;
+    let a2 = running.addr::<Spring>("a2")?;
+    let here = ProcAddr::export(Spring::default().start())?;
+    // Two are pulled at once, so the second is under way longer than it is waited for.
+    let timeout = Duration::from_secs(3);
+    let drip = async |whom: &ProcAddr<Spring>, other: &ProcAddr<Spring>| {
+        let mut stream = whom.send(Drip(2)).await.unwrap().timeout(timeout).credit(2, 100);
+        for at in 0..2 {
+            let released = async {
+                tokio::time::sleep(timeout * 6 / 10).await;
+                other.send(Release).await.unwrap();
+            };
+            let (item, ()) = futures_util::future::join(stream.next(), released).await;
+            assert_eq!(item, Some(Ok(at)));
+        }
+        assert_eq!(stream.next().await, None);
+    };
+    tokio::join!(drip(&a, &a2), drip(&here, &here));
+    running.shutdown().await
+}
+
+async fn idle(root: Root) -> procession::Result<()> {
+    let (running, a, _) = two(&root).await?;
+    let a2 = running.addr::<Spring>("a2")?;
+    let here = ProcAddr::export(Spring::default().start())?;
+    let timeout = Duration::from_secs(1);
+    for (whom, other) in [(&a, &a2), (&here, &here)] {
+        other.send(Release).await?;
+        let mut stream = whom.send(Drip(2)).await?.timeout(timeout).credit(2, 100);
+        assert_eq!(stream.next().await, Some(Ok(0)));
+        // Nobody waits for the next one, which is pulled already.
+        tokio::time::sleep(timeout * 13 / 10).await;
+        other.send(Release).await?;
+        assert_eq!(stream.next().await, Some(Ok(1)));
+        assert_eq!(stream.next().await, None);
     }
     running.shutdown().await
 }

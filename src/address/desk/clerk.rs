@@ -18,7 +18,7 @@ use crate::process::handling;
 use crate::process::routing::Router;
 use crate::protocol::connection::Mode;
 use crate::protocol::responders::{Answer, Hold, MOST_DESK_BYTES, Released, ReplyTicket};
-use crate::protocol::streams::{Batch, Cancel, Claim, Pull, Wrong};
+use crate::protocol::streams::{Batch, Cancel, Claim, Passed, Pull, Wrong};
 
 impl Message for Claim {
     type Result = ();
@@ -29,6 +29,10 @@ impl Message for Pull {
 }
 
 impl Message for Cancel {
+    type Result = ();
+}
+
+impl Message for Passed {
     type Result = ();
 }
 
@@ -46,7 +50,7 @@ impl Message for Released {
 
 /// See [`Desk`].
 #[derive(ProcActor)]
-#[proc_actor(messages(Claim, Pull, Cancel, Hold, Answer, Released), name = "procession::Clerk")]
+#[proc_actor(messages(Claim, Pull, Cancel, Passed, Hold, Answer, Released), name = "procession::Clerk")]
 pub(in crate::address) struct Clerk {
     desk: Arc<Desk>,
 }
@@ -132,6 +136,14 @@ impl Handler<Cancel> for Clerk {
 
     fn handle(&mut self, Cancel(stream): Cancel, _: &mut Context<Self>) {
         Clerk::judge(self.desk.cancel(stream, handling::sender()));
+    }
+}
+
+impl Handler<Passed> for Clerk {
+    type Result = ();
+
+    fn handle(&mut self, Passed(stream): Passed, _: &mut Context<Self>) {
+        Clerk::judge(self.desk.pass(stream, handling::sender()));
     }
 }
 

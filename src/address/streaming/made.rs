@@ -2,17 +2,17 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
 use futures_util::task::AtomicWaker;
 use serde::Serialize;
 
-use super::StreamError;
+use super::{StreamError, unbound};
 use crate::address::context;
 use crate::codec::{self, EncodeError};
-use crate::id::Slot;
+use crate::id::{ProcessId, Slot};
 use crate::process::handling::{self, LifeNumber};
 use crate::process::routing::Ends;
 use crate::protocol::streams::{End, Filling, Leftover, Put};
@@ -21,14 +21,56 @@ use crate::protocol::wire::{Cause, Failure};
 
 type Items<T, E> = Pin<Box<dyn Stream<Item = Result<T, E>> + Send>>;
 
-/// Why a stream is over before its own end, once it is; whoever polls it is woken.
+/// Why a stream is over before its own end, once it is; whoever polls it is woken. And where it comes from.
 #[derive(Default)]
 pub(in crate::address) struct Life {
     over: Mutex<Option<Failure>>,
     waker: AtomicWaker,
+    bound: Mutex<Option<Bound>>,
+    asker: OnceLock<ProcessId>,
 }
 
 impl Life {
+    /// It speaks for that actor, and ends with it; who asked the actor is accountable for it, if that is another process.
+    pub(super) fn bind(self: &Arc<Life>, slot: Slot, number: LifeNumber, asker: Option<ProcessId>) {
+        if let Some(asker) = asker {
+            let _ = self.asker.set(asker);
+        }
+        *self.lock_bound() = self.bound_to(slot, number);
+    }
+
+    fn bound_to(self: &Arc<Life>, slot: Slot, number: LifeNumber) -> Option<Bound> {
+        let exported = context::current()?.registry().at(slot)?;
+        let ends = exported.actor.life()?;
+        let observed = Arc::downgrade(self);
+        let key = ends.observe(move |reason| {
+            if let Some(observed) = observed.upgrade() {
+                observed.end(failure_of(reason));
+            }
+        });
+        exported.actor.attend();
+        Some(Bound { slot, number, ends, key })
+    }
+
+    fn lock_bound(&self) -> MutexGuard<'_, Option<Bound>> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which other process asked for it, if one did.
+    pub(in crate::address) fn asker(&self) -> Option<ProcessId> {
+        self.asker.get().copied()
+    }
+
+    /// Something of it panicked: to the actor that it speaks for, that is as if its handler had.
+    fn panicked(&self) -> Failure {
+        let text = handling::last_panic();
+        let bound = self.lock_bound().as_ref().map(|bound| (bound.slot, bound.number));
+        if let Some((slot, number)) = bound {
+            handling::panicked_aside(slot, number, text.clone());
+        }
+        Failure::failed(Cause::Panicked(text))
+    }
+
     /// The first reason counts.
     pub(in crate::address) fn end(&self, failure: Failure) {
         self.over.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
@@ -59,21 +101,24 @@ pub(super) struct Made<T, E> {
     /// None when it is over.
     items: Option<Items<T, E>>,
     life: Arc<Life>,
-    bound: Option<Bound>,
-    /// What the last batch had no room for.
+    /// What the last batch had no room for, and how it ends after that.
     left: Option<Leftover>,
+    last: Option<End>,
 }
 
 impl<T, E> Made<T, E> {
     pub(super) fn new(items: Items<T, E>) -> Made<T, E> {
         let life = Arc::<Life>::default();
-        let bound = bind(&life);
-        Made { items: Some(items), life, bound, left: None }
+        match handling::slot() {
+            Some(slot) => life.bind(slot, handling::life(), handling::sender()),
+            None => unbound::note(&life),
+        }
+        Made { items: Some(items), life, left: None, last: None }
     }
 
     /// One without items.
     pub(super) fn over() -> Made<T, E> {
-        Made { items: None, life: Arc::default(), bound: None, left: None }
+        Made { items: None, life: Arc::default(), left: None, last: None }
     }
 
     pub(super) fn life(&self) -> &Arc<Life> {
@@ -89,37 +134,33 @@ impl<T, E> Made<T, E> {
             Some(failure) => Poll::Ready(Some(Err(failure.into()))),
             None => match catch_unwind(AssertUnwindSafe(|| items.as_mut().poll_next(context))) {
                 Ok(polled) => polled.map(|item| item.map(|item| item.map_err(StreamError::Error))),
-                Err(_) => Poll::Ready(Some(Err(self.panicked().into()))),
+                Err(_) => Poll::Ready(Some(Err(self.life.panicked().into()))),
             },
         };
         if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-            let gone = self.items.take();
-            self.bound = None;
-            // What its drop does is its own affair.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(gone)));
+            self.end();
         }
         polled
     }
+}
 
-    /// To the actor that made it, that is as if its handler had panicked.
-    fn panicked(&self) -> Failure {
-        let text = handling::last_panic();
-        if let Some(bound) = &self.bound {
-            handling::panicked_aside(bound.slot, bound.number, text.clone());
+impl<T, E> Made<T, E> {
+    /// What yields its items is dropped. That it panics then harms neither who drops it nor other streams.
+    fn end(&mut self) {
+        let Some(items) = self.items.take() else { return };
+        if catch_unwind(AssertUnwindSafe(|| drop(items))).is_err() {
+            let failure = self.life.panicked();
+            tracing::error!(target: "procession", cause = %failure.cause, "a stream panicked when it was dropped");
         }
-        Failure::failed(Cause::Panicked(text))
+        let bound = self.life.lock_bound().take();
+        drop(bound);
     }
 }
 
-/// Ends a stream with the actor whose handler runs now, if one does.
-fn bind(life: &Arc<Life>) -> Option<Bound> {
-    let slot = handling::slot()?;
-    let exported = context::current()?.registry().at(slot)?;
-    let ends = exported.actor.life()?;
-    let observed = Arc::clone(life);
-    let key = ends.observe(move |reason| observed.end(failure_of(reason)));
-    exported.actor.attend();
-    Some(Bound { slot, number: handling::life(), ends, key })
+impl<T, E> Drop for Made<T, E> {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 fn failure_of(reason: &EndReason) -> Failure {
@@ -141,26 +182,28 @@ impl<T: Serialize + Send, E: Serialize + Send> Feed for Made<T, E> {
             filling.put_back(left);
         }
         if self.items.is_none() && filling.is_empty() {
-            filling.end(End::Failed(Failure::failed(Cause::NoStream)));
+            let end = self.last.take().unwrap_or(End::Failed(Failure::failed(Cause::NoStream)));
+            self.last = filling.end(end);
         }
-        while filling.has_room() {
-            match self.poll_item(context) {
+        while filling.has_room() && self.last.is_none() {
+            let end = match self.poll_item(context) {
                 Poll::Pending if filling.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
-                Poll::Ready(None) => filling.end(End::Done),
-                Poll::Ready(Some(Err(error))) => filling.end(end_of(error)),
+                Poll::Ready(None) => End::Done,
+                Poll::Ready(Some(Err(error))) => end_of(error, filling.most_item_bytes()),
                 Poll::Ready(Some(Ok(item))) => match filling.put(&item) {
-                    Ok(Put::Taken) => {}
+                    Ok(Put::Taken) => continue,
                     Ok(Put::Left(left)) => {
                         self.left = Some(left);
                         break;
                     }
                     Err(error) => {
-                        self.items = None;
-                        filling.end(End::Failed(Failure::failed(cause_of(error))));
+                        self.end();
+                        End::Failed(Failure::failed(cause_of(error)))
                     }
                 },
-            }
+            };
+            self.last = filling.end(end);
         }
         Poll::Ready(())
     }
@@ -169,9 +212,9 @@ impl<T: Serialize + Send, E: Serialize + Send> Feed for Made<T, E> {
 /// An error of a stream is short: it is no place for data.
 const MOST_ERROR_BYTES: usize = 32 << 10;
 
-fn end_of<E: Serialize>(error: StreamError<E>) -> End {
+fn end_of<E: Serialize>(error: StreamError<E>, most_bytes: usize) -> End {
     match error {
-        StreamError::Error(error) => match codec::encode(&error, MOST_ERROR_BYTES) {
+        StreamError::Error(error) => match codec::encode(&error, most_bytes.min(MOST_ERROR_BYTES)) {
             Ok(bytes) => End::Error(bytes.into()),
             Err(error) => End::Failed(Failure::failed(cause_of(error))),
         },

@@ -15,8 +15,13 @@ use crate::address::target::Target;
 use crate::codec;
 use crate::id::ProcessId;
 use crate::process::routing::reading;
-use crate::protocol::streams::{Cancel, Claim, Consuming, Credit, End, Lie, Next, Pull, StreamId};
+use crate::protocol::streams::{Cancel, Claim, Consuming, Credit, End, Lie, Next, Passed, Pull, StreamId};
 use crate::protocol::wire::{Cause, Failure};
+
+/// A pull waits for items as long as there are none: behind the one before it, and while its consumer is busy with
+/// something else. The deadline is that of who waits for an item ([`Streaming`](super::Streaming)); this one is merely
+/// within what a frame can say, 49 days.
+const PULL_TIMEOUT: Duration = Duration::from_secs(40 * 24 * 60 * 60);
 
 /// The consumer's side. Dropped before its end, it cancels.
 pub(super) struct Pulling<T> {
@@ -25,9 +30,8 @@ pub(super) struct Pulling<T> {
     stream: StreamId,
     consuming: Consuming<T>,
     asked: VecDeque<Request<Pull>>,
-    timeout: Option<Duration>,
-    /// It was sent on, and is somebody else's.
-    pub(super) is_sent: bool,
+    /// It was sent on, and may be somebody else's.
+    is_sent: bool,
 }
 
 impl<T: DeserializeOwned> Pulling<T> {
@@ -38,15 +42,11 @@ impl<T: DeserializeOwned> Pulling<T> {
             let _ = desk.claim(stream, None);
         });
         let consuming = Consuming::new(stream, Credit::default());
-        Pulling { target, stream, consuming, asked: VecDeque::new(), timeout: None, is_sent: false }
+        Pulling { target, stream, consuming, asked: VecDeque::new(), is_sent: false }
     }
 
     pub(super) fn set_credit(&mut self, credit: Credit) {
         self.consuming.set_credit(credit);
-    }
-
-    pub(super) fn set_timeout(&mut self, timeout: Duration) {
-        self.timeout = Some(timeout);
     }
 
     /// Where who is sent it finds it, if nothing of it was pulled yet.
@@ -55,17 +55,19 @@ impl<T: DeserializeOwned> Pulling<T> {
         (!self.consuming.has_begun()).then_some((&self.target, on))
     }
 
+    pub(super) fn is_sent_on(&mut self) {
+        self.is_sent = true;
+    }
+
     pub(super) fn poll_item<E: DeserializeOwned>(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<T, StreamError<E>>>> {
         loop {
             while let Some(pull) = self.consuming.poll_pull() {
-                let request = desk::ask(&self.target, pull);
-                self.asked.push_back(match self.timeout {
-                    Some(timeout) => request.timeout(timeout),
-                    None => request,
-                });
+                // The message that had it came back; or who has it now has it, and this one hears so.
+                self.is_sent = false;
+                self.asked.push_back(desk::ask(&self.target, pull).timeout(PULL_TIMEOUT));
             }
             match self.consuming.poll_next() {
                 Next::Item(item) => return Poll::Ready(Some(Ok(item))),
@@ -114,10 +116,17 @@ impl<T> Pulling<T> {
     /// Nothing more is wanted; where the producer has it still, it is told.
     fn finish(&mut self) {
         self.asked.clear();
-        if self.consuming.is_open() && !self.is_sent {
-            self.consuming.close();
+        if !self.consuming.is_open() {
+            return;
+        }
+        self.consuming.close();
+        // An error says that it is over, or somebody else's.
+        if self.is_sent {
+            desk::tell(&self.target, Passed(self.stream), |desk, Passed(stream)| {
+                let _ = desk.pass(stream, None);
+            });
+        } else {
             desk::tell(&self.target, Cancel(self.stream), |desk, Cancel(stream)| {
-                // It is over, then.
                 let _ = desk.cancel(stream, None);
             });
         }

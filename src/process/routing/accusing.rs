@@ -27,6 +27,12 @@ impl Router {
         Some(peer.number)
     }
 
+    /// How many bytes and descriptors a reply to that life of a process may have.
+    pub fn reply_limits(&self, process: ProcessId, life: Incarnation) -> Option<(usize, usize)> {
+        let peer = self.connection_with(process, life)?;
+        Some(peer.with_silently(|connection| connection.reply_limits()))
+    }
+
     /// Tells the root, once for each pipe, that a process did what no honest one does (X-1, H59).
     pub fn accuse(&self, process: ProcessId, reason: String) {
         let Some(peer) = self.current_peer(process) else { return };

@@ -170,12 +170,11 @@ impl Series {
         let spare = NUMBERING_BYTES + u32::try_from(TRACE_BYTES).unwrap_or(u32::MAX >> 1);
         let limit = limits.max_message_bytes.saturating_sub(spare);
         let mut bytes = Vec::new();
-        let carried =
-            codec::encode_with_descriptors(value, &mut bytes, limit as usize, limits.max_descriptors.into())
-                .map_err(|error| match error {
-                    EncodeError::TooLarge { .. } => Cause::TooLarge { limit },
-                    EncodeError::Value(reason) => Cause::Encode(reason),
-                })?;
+        let carried = codec::encode_to_keep(value, &mut bytes, limit as usize, limits.max_descriptors.into())
+            .map_err(|error| match error {
+                EncodeError::TooLarge { .. } => Cause::TooLarge { limit },
+                EncodeError::Value(reason) => Cause::Encode(reason),
+            })?;
         let mut descriptors = Vec::with_capacity(carried.len());
         for carried in carried {
             descriptors.push(carried.into_shared());

@@ -134,6 +134,11 @@ impl<T> Connection<T> {
         begin
     }
 
+    /// How many bytes and descriptors a reply may have.
+    pub fn reply_limits(&self) -> (usize, usize) {
+        self.send_limits()
+    }
+
     /// Answers a request. A reply that can't be encoded, or is too large, becomes a failure.
     pub fn reply<R: Serialize + ?Sized>(&mut self, correlation: u64, value: &R) {
         if self.answering.remove(&correlation).is_none() {

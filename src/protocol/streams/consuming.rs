@@ -97,12 +97,53 @@ impl<T: DeserializeOwned> Consuming<T> {
                     Verdict::NotExecuted => Verdict::Failed,
                     other => other,
                 };
-                // Who has not answered in time may have it still; any other failure is its end there, too.
-                self.is_open = failure.cause == Cause::TimedOut;
+                // The producer has not said that it is over, so it may have it still; a dead one has nothing.
+                self.is_open = !matches!(failure.cause, Cause::PeerDied { .. });
                 self.end = Some(End::Failed(Failure { verdict, ..failure }));
                 self.intake.handle_lost();
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Incarnation, ProcessName};
+    use crate::protocol::streams::StreamId;
+
+    fn pulling() -> Consuming<u8> {
+        let stream = StreamId { number: 1, key: 2, hand: 0 };
+        let mut consuming = Consuming::new(stream, Credit::default());
+        consuming.poll_pull().expect("nothing was pulled");
+        consuming
+    }
+
+    #[test]
+    fn m7_whatever_a_pull_fails_with_the_producer_is_told_unless_it_is_dead() {
+        let process = ProcessName::new("producer").expect("a name");
+        let died = Cause::PeerDied { process, incarnation: Incarnation(1), exit: None };
+        let all = [
+            Cause::TooLarge { limit: 9 },
+            Cause::Encode("it can't".into()),
+            Cause::Decode("it can't".into()),
+            Cause::ActorStopped,
+            Cause::TimedOut,
+            Cause::NoReply,
+            died.clone(),
+        ];
+        for cause in all {
+            let mut consuming = pulling();
+            assert_eq!(consuming.handle_answer(Err(Failure::not_executed(cause.clone()))), None);
+            assert_eq!(consuming.is_open(), cause != died, "{cause:?}");
+            assert_eq!(consuming.poll_next(), Next::End(End::Failed(Failure::failed(cause))));
+            assert_eq!(consuming.poll_pull(), None);
+        }
+        // What is no batch of such items leaves a producer that has more; what ended by itself does not.
+        let mut consuming = pulling();
+        assert!(consuming.handle_answer(Ok(Batch::default())).is_some() && consuming.is_open());
+        let mut consuming = pulling();
+        assert!(consuming.handle_answer(Ok(Batch::ended(End::Done))).is_none() && !consuming.is_open());
     }
 }

@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{Batch, Credit, End, Pull};
+use super::{Batch, Credit, DESCRIPTOR_BYTES, End, Pull};
 use crate::codec::descriptor::Carried;
 use crate::codec::{self, EncodeError};
 
 /// Collects what one pull asks for.
 ///
 /// Order of calls: [`put_back`](Self::put_back) what the batch before had no room for; then, while
-/// [`has_room`](Self::has_room), [`put`](Self::put); at last [`into_batch`](Self::into_batch).
+/// [`has_room`](Self::has_room), [`put`](Self::put), or [`end`](Self::end); at last [`into_batch`](Self::into_batch).
 #[derive(Debug)]
 pub struct Filling {
     items: u64,
@@ -46,15 +46,16 @@ const COUNT_BYTES: usize = 8;
 const FIRST_BYTES: usize = 32 << 10;
 
 impl Filling {
-    /// An empty batch; an item may have at most so many bytes and descriptors.
+    /// An empty batch; it may have at most so many bytes of items, of which one may be all, and so many descriptors.
     pub fn new(pull: &Pull, limits: (usize, usize)) -> Filling {
         let credit = Credit { items: pull.items, bytes: pull.bytes }.bounded();
-        let mut out = Vec::with_capacity((credit.bytes as usize).min(FIRST_BYTES) + COUNT_BYTES);
+        let most_bytes = (credit.bytes as usize).min(limits.0);
+        let mut out = Vec::with_capacity(most_bytes.min(FIRST_BYTES) + COUNT_BYTES);
         out.extend_from_slice(&[0; COUNT_BYTES]);
         Filling {
             items: 0,
             most_items: u64::from(credit.items),
-            most_bytes: credit.bytes as usize,
+            most_bytes,
             out,
             descriptors: Vec::new(),
             end: None,
@@ -84,6 +85,11 @@ impl Filling {
             && (!begun || bytes < self.most_bytes)
     }
 
+    /// What one item, or an error, may have.
+    pub fn most_item_bytes(&self) -> usize {
+        self.limits.0
+    }
+
     /// Puts an item in; one that is larger than the pull asks for, or that has descriptors, comes alone.
     ///
     /// # Errors
@@ -91,6 +97,11 @@ impl Filling {
     pub fn put<T: Serialize>(&mut self, item: &T) -> Result<Put, EncodeError> {
         let start = self.out.len();
         let descriptors = codec::encode_with_descriptors(item, &mut self.out, self.limits.0, self.limits.1)?;
+        let limit = self.limits.0.saturating_sub(descriptors.len() * DESCRIPTOR_BYTES);
+        if self.out.len() - start > limit {
+            self.out.truncate(start);
+            return Err(EncodeError::TooLarge { limit });
+        }
         let too_much = self.out.len() - COUNT_BYTES > self.most_bytes || !descriptors.is_empty();
         if too_much && self.items > 0 {
             let bytes = self.out.split_off(start);
@@ -101,9 +112,15 @@ impl Filling {
         Ok(Put::Taken)
     }
 
-    /// Nothing comes after what is in it.
-    pub fn end(&mut self, end: End) {
+    /// Nothing comes after what is in it. An end that says why comes alone, so that there is room for it: behind items it is
+    /// given back, for the next batch.
+    #[must_use = "what is given back is the end of the next batch"]
+    pub fn end(&mut self, end: End) -> Option<End> {
+        if self.items > 0 && end != End::Done {
+            return Some(end);
+        }
         self.end = Some(end);
+        None
     }
 
     /// The batch.

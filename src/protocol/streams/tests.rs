@@ -11,35 +11,45 @@ use crate::protocol::wire::Cause;
 const STREAM: StreamId = StreamId { number: 7, key: 1 << 100, hand: 0 };
 const LIMITS: (usize, usize) = (1 << 20, 253);
 
+fn too_large(limit: usize) -> Failure {
+    Failure::failed(Cause::TooLarge { limit: u32::try_from(limit).expect("small") })
+}
+
 /// A producer of the items that it has, without a stream of a user.
 struct Producer {
     items: VecDeque<Vec<u8>>,
     left: Option<Leftover>,
     polled: usize,
     end: End,
+    limits: (usize, usize),
 }
 
 impl Producer {
     fn new(items: impl IntoIterator<Item = Vec<u8>>, end: End) -> Producer {
-        Producer { items: items.into_iter().collect(), left: None, polled: 0, end }
+        Producer { items: items.into_iter().collect(), left: None, polled: 0, end, limits: LIMITS }
     }
 
     fn batch(&mut self, pull: &Pull) -> Batch {
-        let mut filling = Filling::new(pull, LIMITS);
+        let mut filling = Filling::new(pull, self.limits);
         if let Some(left) = self.left.take() {
             filling.put_back(left);
         }
         while filling.has_room() {
             let Some(item) = self.items.pop_front() else {
-                filling.end(self.end.clone());
+                // Given back, it is the next one's.
+                let _ = filling.end(self.end.clone());
                 break;
             };
             self.polled += 1;
-            match filling.put(&item).expect("it can be encoded") {
-                Put::Taken => {}
-                Put::Left(left) => {
+            match filling.put(&item) {
+                Ok(Put::Taken) => {}
+                Ok(Put::Left(left)) => {
                     self.left = Some(left);
                     break;
+                }
+                Err(_) => {
+                    self.items.clear();
+                    self.end = End::Failed(too_large(self.limits.0));
                 }
             }
         }
@@ -98,6 +108,46 @@ proptest! {
         };
         prop_assert_eq!((taken, ended), (all, end));
         prop_assert_eq!(intake.poll_pull(), None);
+    }
+
+    /// T-2: whatever is asked for, and however small messages are, a batch with its end is one message.
+    #[test]
+    fn a_batch_is_never_larger_than_a_message(
+        sizes in proptest::collection::vec(0_usize..80, 0..40),
+        limit in 0_usize..200,
+        bytes in any::<u32>(),
+        which in 0..3,
+    ) {
+        let end = match which {
+            0 => End::Done,
+            1 => End::Error(vec![1; limit].into()),
+            _ => End::Failed(Failure::failed(Cause::NoStream)),
+        };
+        let pull = Pull { stream: STREAM, items: 100, bytes };
+        let all: Vec<Vec<u8>> = sizes.iter().map(|size| vec![7; *size]).collect();
+        let mut producer = Producer::new(all.clone(), end.clone());
+        producer.limits.0 = limit;
+        let mut taken = Vec::new();
+        let ended = loop {
+            let mut intake = Intake::new(STREAM, Credit { items: 200, bytes: 1000 });
+            intake.poll_pull().expect("nothing was pulled");
+            let batch = producer.batch(&pull);
+            let encoded = crate::codec::encode(&batch, 1 << 20).expect("bytes");
+            prop_assert!(encoded.len() <= limit + AROUND_BYTES, "{} of {limit}", encoded.len());
+            let (items, end) = intake.handle_batch::<Vec<u8>>(batch).expect("a batch");
+            taken.extend(items);
+            if let Some(end) = end {
+                break end;
+            }
+        };
+        // Up to the first that is too large by itself.
+        let most = all.iter().position(|item| item.len() + 8 > limit);
+        let end = match most {
+            Some(_) => End::Failed(too_large(limit)),
+            None => end,
+        };
+        prop_assert_eq!(ended, end);
+        prop_assert_eq!(&taken[..], &all[..most.unwrap_or(all.len())]);
     }
 
     #[test]
