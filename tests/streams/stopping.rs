@@ -131,7 +131,7 @@ async fn each_in_time(root: Root) -> procession::Result<()> {
     let a2 = running.addr::<Spring>("a2")?;
     let here = ProcAddr::export(Spring::default().start())?;
     // Two are pulled at once, so the second is under way longer than it is waited for.
-    let timeout = Duration::from_secs(3);
+    let timeout = Duration::from_secs(5);
     let drip = async |whom: &ProcAddr<Spring>, other: &ProcAddr<Spring>| {
         let mut stream = whom.send(Drip(2)).await.unwrap().timeout(timeout).credit(2, 100);
         for at in 0..2 {

@@ -100,7 +100,7 @@ async fn dropped(root: Root) -> procession::Result<()> {
 }
 
 async fn undelivered(root: Root) -> procession::Result<()> {
-    let short = Duration::from_millis(300);
+    let short = Duration::from_millis(1500);
     let left = spring("left", "a").ask_timeout(short);
     let running = deploy(&root, [left, spring("right", "b").restart(Policy::Temporary)]).await?;
     let (a, b) = (running.addr::<Spring>("a")?, running.addr::<Spring>("b")?);
