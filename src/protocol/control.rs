@@ -32,7 +32,7 @@ use crate::id::{
 pub const MAGIC: [u8; 8] = *b"prcssion";
 
 /// Raised with each change that an older side can't read.
-pub const PROTOCOL_VERSION: u16 = 5;
+pub const PROTOCOL_VERSION: u16 = 6;
 
 /// The first twelve bytes of each direction: magic, version (u16 LE), two zero bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

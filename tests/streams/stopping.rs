@@ -126,6 +126,13 @@ async fn deadline(root: Root) -> procession::Result<()> {
     running.shutdown().await
 }
 
+/// So much time passes: that of an ask which nobody answers.
+async fn an_ask_runs_out(whom: &ProcAddr<Spring>, time: Duration) {
+    let error = whom.send(Ponder(0)).timeout(time).await.unwrap_err();
+    assert_eq!(error.cause(), &Cause::TimedOut);
+    assert_eq!(whom.send(Forget).await.unwrap(), 1);
+}
+
 async fn each_in_time(root: Root) -> procession::Result<()> {
     let (running, a, _) = two(&root).await?;
     let a2 = running.addr::<Spring>("a2")?;
@@ -136,7 +143,7 @@ async fn each_in_time(root: Root) -> procession::Result<()> {
         let mut stream = whom.send(Drip(2)).await.unwrap().timeout(timeout).credit(2, 100);
         for at in 0..2 {
             let released = async {
-                tokio::time::sleep(timeout * 6 / 10).await;
+                an_ask_runs_out(other, timeout * 6 / 10).await;
                 other.send(Release).await.unwrap();
             };
             let (item, ()) = futures_util::future::join(stream.next(), released).await;
@@ -158,7 +165,7 @@ async fn idle(root: Root) -> procession::Result<()> {
         let mut stream = whom.send(Drip(2)).await?.timeout(timeout).credit(2, 100);
         assert_eq!(stream.next().await, Some(Ok(0)));
         // Nobody waits for the next one, which is pulled already.
-        tokio::time::sleep(timeout * 13 / 10).await;
+        an_ask_runs_out(other, timeout * 13 / 10).await;
         other.send(Release).await?;
         assert_eq!(stream.next().await, Some(Ok(1)));
         assert_eq!(stream.next().await, None);
