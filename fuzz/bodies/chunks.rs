@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use procession::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, Slot};
 use procession::protocol::Limits;
-use procession::protocol::connection::{Connection, Event, ProtocolError};
+use procession::protocol::connection::{Connection, Delivery, Event, ProtocolError};
 use procession::protocol::frame::{CHUNKED, Frame, Header, Kind};
 use procession::protocol::wire::{Hello, Large, Open};
 
@@ -51,7 +51,7 @@ impl Model {
     fn give(&mut self, header: Header, body: &[u8]) -> Result<Option<(u32, Vec<u8>)>, ProtocolError> {
         let header = Header { length: u32::try_from(body.len()).expect("short"), ..header };
         match self.connection.handle_frame(Frame { header, body }, self.now)? {
-            Some(Event::Deliver { channel, body, weight, .. }) => {
+            Some(Event::Deliver(Delivery { channel, body, weight, .. })) => {
                 self.connection.take(channel, weight);
                 Ok(Some((channel, body.bytes.into_owned())))
             }

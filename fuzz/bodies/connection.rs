@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use procession::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, Slot};
 use procession::protocol::Limits;
-use procession::protocol::connection::{Begin, Connection, Event, Mode, ProtocolError, Submit, Waiting};
+use procession::protocol::connection::{Begin, Connection, Delivery, Event, Mode, ProtocolError, Submit, Waiting};
 use procession::protocol::control::Preamble;
 use procession::protocol::frame::{FrameReader, Header, Kind};
 use procession::protocol::watching::{EndReason, Reference, Watch};
@@ -244,7 +244,7 @@ impl Victim {
                 *respond = Some(Respond::Open { channel, slot: open.target.slot().0 });
                 return;
             }
-            Event::Deliver { channel, body, weight, correlation, deadline, .. } => {
+            Event::Deliver(Delivery { channel, body, weight, correlation, deadline, .. }) => {
                 let body = body.bytes;
                 assert!(body.len() <= LIMITS.max_message_bytes as usize, "H6: a message over the limit");
                 self.delivered.push(body.len());

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::process::routing::Router;
+use crate::process::routing::{self, Router};
 
 static CURRENT: Mutex<Option<Arc<Router>>> = Mutex::new(None);
 /// Raised with each change of `CURRENT`.
@@ -18,6 +18,7 @@ thread_local! {
 }
 
 /// The router of this process, if a Procession runtime runs in it.
+#[inline]
 pub fn current() -> Option<Arc<Router>> {
     let version = VERSION.load(Ordering::Acquire);
     CACHED
@@ -50,6 +51,8 @@ pub fn enter(router: Arc<Router>) -> bool {
 pub fn leave() {
     let router = CURRENT.lock().unwrap_or_else(PoisonError::into_inner).take();
     VERSION.fetch_add(1, Ordering::Release);
+    // They were of this one.
+    routing::forget_routes();
     if let Some(router) = router {
         // Who still has an address of it, another thread for example, keeps no actor and no runtime with it.
         router.registry().clear();

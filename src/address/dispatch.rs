@@ -33,6 +33,10 @@ pub(super) struct Which {
 
 /// Sends a message whose outcome somebody waits for: `mode` is `Call` or `Tell`.
 pub(super) fn submit<M: ProcMessage>(target: &Target, which: Which, message: M, mode: Mode) -> Pending<M> {
+    if let Some((id, route)) = known_way(target) {
+        let timeout = route.peer.ask_timeout();
+        return submit_remote(Some(route), id, which, message, (mode, timeout));
+    }
     let Some(router) = context::current() else {
         return Pending::failed(Cause::NoRuntime, Some(message));
     };
@@ -45,7 +49,7 @@ pub(super) fn submit<M: ProcMessage>(target: &Target, which: Which, message: M, 
         Err(cause) => return Pending::failed(cause, Some(message)),
     };
     if !router.is_local(id.process()) {
-        return submit_remote(&router, &id, which, message, mode);
+        return submit_remote(None, &id, which, message, (mode, router.ask_timeout()));
     }
     let deadline = Instant::now() + router.ask_timeout();
     match router.find_local_for(&id, which.id) {
@@ -71,23 +75,29 @@ pub(super) fn submit_json(target: &Target, meant: Option<MessageId>, call: JsonC
         return Pending::failed(cause, Some(call));
     }
     let which = Which { id: MessageId::JSON, name: "JSON" };
-    submit_remote(&router, &id, which, call, Mode::Call)
+    submit_remote(None, &id, which, call, (Mode::Call, router.ask_timeout()))
 }
 
 /// A connection may end between being found and being used; then the next one is asked for. More often than this
 /// in a row means that the peer ends faster than it is born.
 const TRIES: usize = 3;
 
+/// Where messages to this address went last, if they go to another process and nothing else is to be looked at.
+#[inline]
+fn known_way(target: &Target) -> Option<(&Capability, routing::Route)> {
+    let id = target.plain()?;
+    routing::known_route(id).map(|route| (id, route))
+}
+
 fn submit_remote<M: ProcMessage>(
-    router: &Arc<Router>,
+    known: Option<routing::Route>,
     id: &Capability,
     which: Which,
     message: M,
-    mode: Mode,
+    (mode, timeout): (Mode, Duration),
 ) -> Pending<M> {
-    let timeout = router.ask_timeout();
     let mut slot = None;
-    let sent = put(router, id, which, &message, (mode, timeout), || {
+    let sent = put(known, id, which, &message, (mode, timeout), || {
         let waiter = Arc::clone(slot.get_or_insert_with(|| Arc::new(CallSlot::<M>::new())));
         Waiting { tag: Waiter::Outcome(waiter), deadline: Some(Instant::now() + timeout) }
     });
@@ -103,7 +113,7 @@ fn submit_remote<M: ProcMessage>(
 /// Gives a message to the connection with its target's process. Who waits for its outcome is asked for only if it has
 /// one later, and then there is a key.
 fn put<M: ProcMessage>(
-    router: &Arc<Router>,
+    mut known: Option<routing::Route>,
     id: &Capability,
     which: Which,
     message: &M,
@@ -118,7 +128,10 @@ fn put<M: ProcMessage>(
     let trace = trace::current();
     let mut cause = Cause::ShuttingDown;
     for _ in 0..TRIES {
-        let routing::Route { peer, channel, uses, right } = router.route(id)?;
+        let routing::Route { peer, channel, uses, right } = match known.take() {
+            Some(route) => route,
+            None => context::current().ok_or(Cause::NoRuntime)?.route(id)?,
+        };
         let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
         let submit = Submit { channel, message: which.id.0, mode, timeout_ms, right };
         let sent = peer.with(|connection| {
@@ -134,7 +147,7 @@ fn put<M: ProcMessage>(
         });
         let Some(sent) = sent else {
             // Whoever let the channel go says so in a moment; until then this thread would find the same again.
-            router.forget_routes();
+            routing::forget_routes();
             continue;
         };
         match sent {
@@ -142,7 +155,9 @@ fn put<M: ProcMessage>(
             Err((why, false)) => return Err(why),
             Err((why, true)) => cause = why,
         }
-        router.forget(&peer);
+        if let Some(router) = context::current() {
+            router.forget(&peer);
+        }
     }
     Err(cause)
 }
@@ -256,7 +271,7 @@ pub(super) fn tell_and_forget<M: ProcMessage>(
         let tag = Waiter::Nobody { target: id.id(), message: MessageName(which.name) };
         Waiting { tag, deadline: None }
     };
-    if let Err(cause) = put(router, id, which, message, (Mode::Tell, Duration::ZERO), nobody) {
+    if let Err(cause) = put(None, id, which, message, (Mode::Tell, Duration::ZERO), nobody) {
         let letter = DeadLetter::new(Some(id.id()), Some(which.name), cause);
         router.bury(letter, || codec::encode(message, KEEP_BODY_BYTES).ok());
     }
@@ -268,6 +283,9 @@ pub(super) fn send_now<M: ProcMessage>(
     message: M,
     mode: Mode,
 ) -> Result<(), (Cause, Option<M>)> {
+    if let Some((id, route)) = known_way(target) {
+        return send_remote_now(Some(route), id, which, message, mode);
+    }
     let Some(router) = context::current() else { return Err((Cause::NoRuntime, Some(message))) };
     if let Some(group) = target.group() {
         return group::send_now(&router, target, group, which, message, mode);
@@ -283,11 +301,21 @@ pub(super) fn send_now<M: ProcMessage>(
             Err(cause) => Err((cause, Some(message))),
         };
     }
+    send_remote_now(None, &id, which, message, mode)
+}
+
+fn send_remote_now<M: ProcMessage>(
+    known: Option<routing::Route>,
+    id: &Capability,
+    which: Which,
+    message: M,
+    mode: Mode,
+) -> Result<(), (Cause, Option<M>)> {
     let nobody = || {
         let tag = Waiter::Nobody { target: id.id(), message: MessageName(which.name) };
         Waiting { tag, deadline: None }
     };
-    match put(&router, &id, which, &message, (mode, Duration::ZERO), nobody) {
+    match put(known, id, which, &message, (mode, Duration::ZERO), nobody) {
         Ok(_) => Ok(()),
         Err(cause) => Err((cause, Some(message))),
     }

@@ -7,11 +7,11 @@ use actix::prelude::*;
 
 use super::actor::{MessageEntry, ProcActor};
 use super::attend::Attend;
-use super::inbox::{Inbox, SMALL_BYTES};
+use super::inbox::Inbox;
 use crate::codec::Encoded;
 use crate::id::ActorId;
 use crate::process::handling;
-use crate::process::routing::{Behind, Ends, Export, Refused, Ticket};
+use crate::process::routing::{Behind, Ends, Export, Refused, SMALL_BYTES, Ticket};
 use crate::protocol::json::{JsonCall, JsonFault, MAX_KNOWN};
 use crate::protocol::watching::EndReason;
 use crate::protocol::wire::{Cause, Failure, MessageId};
@@ -251,6 +251,29 @@ impl<A: ProcActor> Export for ActorExport<A> {
         refused
     }
 
+    fn deliver_run(
+        &self,
+        message: MessageId,
+        run: &mut dyn Iterator<Item = (Encoded<'_>, Ticket)>,
+        refused: &mut dyn FnMut(Refused),
+    ) {
+        let line = A::messages().iter().position(|entry| entry.id == message);
+        if let (Some(line), Some(serving)) = (line, A::serving())
+            && let Life::Alive(addr, inbox, _) = &*self.read()
+            && (!self.supervised || addr.connected())
+        {
+            if let Some(arrived) = inbox.push_small(line, run) {
+                (serving.announce)(addr, arrived);
+            }
+            return;
+        }
+        for (body, ticket) in run {
+            if let Err(why) = self.deliver(message, body, ticket) {
+                refused(why);
+            }
+        }
+    }
+
     fn deliver_local(&self, message: MessageId, envelope: &mut dyn Any) -> bool {
         let Some(entry) = A::messages().iter().find(|entry| entry.id == message) else { return false };
         let mut taken = true;
@@ -380,7 +403,7 @@ fn put<A: ProcActor>(
 ) -> Result<(), Refused> {
     let Some(serving) = A::serving() else { return (entry.deliver)(addr, body, ticket) };
     let arrived = match body.bytes.len() <= SMALL_BYTES && body.descriptors.is_empty() {
-        true => inbox.push_small(line, &body.bytes, ticket),
+        true => inbox.push_small(line, &mut std::iter::once((body, ticket))),
         false => inbox.push_whole(line, (entry.open)(body, ticket)?),
     };
     if let Some(arrived) = arrived {

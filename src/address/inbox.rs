@@ -23,7 +23,8 @@ use actix::prelude::*;
 
 use super::actor::ProcActor;
 use super::attend::Attend;
-use crate::process::routing::Ticket;
+use crate::codec::Encoded;
+use crate::process::routing::{Ticket, Together};
 
 /// The messages that wait, oldest first.
 #[derive(Debug, Default)]
@@ -65,9 +66,6 @@ enum Body {
     Whole(Box<dyn Any + Send>),
 }
 
-/// Bodies up to this are copied; larger ones, and those with descriptors, are decoded where they lie.
-pub(super) const SMALL_BYTES: usize = 1 << 10;
-
 /// So many messages are handled before other actors of the thread have their turn (M-4).
 const TURN_MESSAGES: usize = 256;
 
@@ -80,18 +78,26 @@ const KEEP_BYTES: usize = 64 << 10;
 pub struct Arrived(Option<Arc<Inbox>>);
 
 impl Inbox {
-    /// Takes a message that is still encoded.
-    pub(super) fn push_small(
+    /// Takes messages that are still encoded, each small.
+    pub(super) fn push_small<'a>(
         self: &Arc<Inbox>,
         entry: usize,
-        bytes: &[u8],
-        ticket: Ticket,
+        run: &mut dyn Iterator<Item = (Encoded<'a>, Ticket)>,
     ) -> Option<Arrived> {
-        self.push(entry, |batch| {
-            let at = batch.bytes.len();
-            batch.bytes.extend_from_slice(bytes);
-            Body::Small { at, length: bytes.len(), ticket }
-        })
+        let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            // Each says that the actor stopped.
+            run.for_each(drop);
+            return None;
+        }
+        let Batch { parcels, bytes, .. } = &mut state.waiting;
+        for (body, ticket) in run {
+            let (at, length) = (bytes.len(), body.bytes.len());
+            bytes.extend_from_slice(&body.bytes);
+            parcels.push_back(Parcel { entry, body: Body::Small { at, length, ticket } });
+        }
+        self.announce(&mut state)
     }
 
     /// Takes a message that was decoded.
@@ -100,22 +106,22 @@ impl Inbox {
         entry: usize,
         inbound: Box<dyn Any + Send>,
     ) -> Option<Arrived> {
-        self.push(entry, |_| Body::Whole(inbound))
-    }
-
-    /// Returns what must go into the mailbox, unless it is there.
-    fn push(self: &Arc<Inbox>, entry: usize, body: impl FnOnce(&mut Batch) -> Body) -> Option<Arrived> {
         let mut state = self.lock();
         if state.closed {
             // Dropping the message, without the lock, says that the actor stopped.
             drop(state);
-            drop(body);
+            drop(inbound);
             return None;
         }
-        let body = body(&mut state.waiting);
-        state.waiting.parcels.push_back(Parcel { entry, body });
-        let announced = std::mem::replace(&mut state.announced, true);
-        (!announced).then(|| Arrived(Some(Arc::clone(self))))
+        state.waiting.parcels.push_back(Parcel { entry, body: Body::Whole(inbound) });
+        self.announce(&mut state)
+    }
+
+    /// What must go into the mailbox, unless it is there.
+    fn announce(self: &Arc<Inbox>, state: &mut State) -> Option<Arrived> {
+        let is_there = state.announced || state.waiting.parcels.is_empty();
+        state.announced |= !is_there;
+        (!is_there).then(|| Arrived(Some(Arc::clone(self))))
     }
 
     fn take(&self) -> Batch {
@@ -171,6 +177,14 @@ impl Batch {
                 *at -= done;
             }
         }
+    }
+
+    /// Those of the messages that come next and are still encoded.
+    fn tickets(&self) -> impl Iterator<Item = &Ticket> {
+        self.parcels.iter().map_while(|parcel| match &parcel.body {
+            Body::Small { ticket, .. } => Some(ticket),
+            Body::Whole(_) => None,
+        })
     }
 
     fn append(&mut self, newer: Batch) {
@@ -270,20 +284,25 @@ pub fn handle_arrived<A: ProcActor>(actor: &mut A, mut arrived: Arrived, context
     let (Some(inbox), Some(serving)) = (arrived.0.clone(), A::serving()) else { return };
     let table = A::messages();
     let mut batch = inbox.take();
+    let mut together = None;
     let mut handled = 0;
     let mut paused = false;
     while !paused && handled < TURN_MESSAGES {
+        together = together.or_else(|| Together::of(batch.tickets()));
         let Some(Parcel { entry, body }) = batch.parcels.pop_front() else { break };
         match body {
-            Body::Small { at, length, ticket } => {
+            Body::Small { at, length, mut ticket } => {
                 batch.done = at + length;
+                together.as_mut().into_iter().for_each(|together| together.count(&mut ticket));
                 (table[entry].handle_small)(actor, &batch.bytes[at..at + length], ticket, context);
+                together = together.filter(|together| !together.is_over());
             }
             Body::Whole(inbound) => (table[entry].handle_whole)(actor, inbound, context),
         }
         handled += 1;
         paused = (serving.is_paused)(context);
     }
+    drop(together);
     // From here on nothing of a user runs, so nothing panics: the inbox stays open.
     arrived.0 = None;
     if !inbox.put_back(batch) {

@@ -83,6 +83,15 @@ impl Target {
         self.is_at_least_once
     }
 
+    /// The address, where that is all that there is to know of the target.
+    #[inline]
+    pub(super) fn plain(&self) -> Option<&Capability> {
+        match &self.whom {
+            Whom::Id { id, .. } if !self.is_at_least_once => Some(id),
+            _ => None,
+        }
+    }
+
     pub(super) fn resolve(&self, router: &Router) -> Result<Capability, Cause> {
         self.resolve_fully(router).map(|(id, _)| id)
     }

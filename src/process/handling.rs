@@ -41,11 +41,13 @@ pub struct Naming {
 
 impl Naming {
     /// A message that comes from this process.
+    #[inline]
     pub fn from_here(&self, slot: Slot) -> Work {
         Work { slot: slot.0, message: self.id.0, sender: HERE, number: 0 }
     }
 
     /// A message that comes from another process; `number` is 0 unless its sender numbers its messages.
+    #[inline]
     pub fn from(&self, sender: ProcessId, slot: Slot, number: u64) -> Work {
         Work { slot: slot.0, message: self.id.0, sender: sender.0, number }
     }

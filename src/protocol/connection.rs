@@ -195,26 +195,7 @@ pub enum Event<'a, T> {
         open: Open,
     },
     /// A message for one of our actors.
-    Deliver {
-        /// Its channel.
-        channel: u32,
-        /// Its identity.
-        message: u32,
-        /// Its bytes and descriptors.
-        body: Encoded<'a>,
-        /// What it counts in its window: for `take` and `begin`.
-        weight: u64,
-        /// To answer with; none for a cast.
-        correlation: Option<u64>,
-        /// When nobody waits any more.
-        deadline: Option<Instant>,
-        /// Which message of its series it is, if of any.
-        numbering: Option<Numbering>,
-        /// The trace that it belongs to, if to any.
-        trace: Option<TraceParent>,
-        /// The right by which it comes: that of the `Open`, 0, or one that was presented.
-        right: u32,
-    },
+    Deliver(Delivery<'a>),
     /// The peer shows another right to send on one of its channels. Its messages come behind it.
     Present {
         /// The channel.
@@ -290,6 +271,36 @@ pub enum Event<'a, T> {
     },
     /// The peer stops: no new message should go there.
     Goodbye,
+}
+
+/// A message that came for one of our actors.
+#[derive(Debug, PartialEq)]
+pub struct Delivery<'a> {
+    /// Its channel.
+    pub channel: u32,
+    /// Its identity.
+    pub message: u32,
+    /// Its bytes and descriptors.
+    pub body: Encoded<'a>,
+    /// What it counts in its window: for `take` and `begin`.
+    pub weight: u64,
+    /// To answer with; none for a cast.
+    pub correlation: Option<u64>,
+    /// When nobody waits any more.
+    pub deadline: Option<Instant>,
+    /// The right by which it comes: that of the `Open`, 0, or one that was presented.
+    pub right: u32,
+    /// What few messages have.
+    pub beside: Option<Box<Beside>>,
+}
+
+/// What came with a message besides.
+#[derive(Debug, PartialEq)]
+pub struct Beside {
+    /// Which message of its series it is, if of any.
+    pub numbering: Option<Numbering>,
+    /// The trace that it belongs to, if to any.
+    pub trace: Option<TraceParent>,
 }
 
 /// How far the outgoing bytes are filled from the queues: enough for one large write, little enough that a

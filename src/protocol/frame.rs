@@ -132,11 +132,13 @@ impl Header {
     pub(super) const EXTRA_AT: usize = 24;
 
     /// A header with everything but the kind zero.
+    #[inline]
     pub fn new(kind: Kind) -> Header {
         Header { length: 0, kind, flags: 0, descriptors: 0, message: 0, channel: 0, correlation: 0, extra: 0 }
     }
 
     /// The bytes of the fixed part.
+    #[inline]
     pub fn to_bytes(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
         bytes[0..4].copy_from_slice(&self.length.to_le_bytes());
@@ -154,6 +156,7 @@ impl Header {
     ///
     /// # Errors
     /// A kind that does not exist.
+    #[inline]
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Result<Header, FrameError> {
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         Ok(Header {

@@ -30,6 +30,14 @@ pub trait Lane {
     /// The peer broke the protocol.
     fn on_event(&self, event: Event<'_, Self::Tag>) -> Result<(), ProtocolError>;
 
+    /// Several things happened, in this order; the connection is not locked.
+    ///
+    /// # Errors
+    /// The peer broke the protocol; what came after that is not looked at.
+    fn on_events(&self, events: Vec<Event<'_, Self::Tag>>) -> Result<(), ProtocolError> {
+        events.into_iter().try_for_each(|event| self.on_event(event))
+    }
+
     /// Resolves when the connection may have something to transmit. Cancel safe.
     fn wanted(&self) -> impl Future<Output = ()>;
 
@@ -222,9 +230,7 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         let mut frames = self.reader.frames();
         let mut events = Vec::new();
         let taken = self.lane.with(|connection| take_some(connection, &mut frames, &mut events, now));
-        for event in events {
-            self.lane.on_event(event).map_err(Ended::Violation)?;
-        }
+        self.lane.on_events(events).map_err(Ended::Violation)?;
         self.untaken = taken.map_err(Ended::Violation)? == FRAMES_AT_ONCE;
         Ok(())
     }

@@ -11,7 +11,7 @@ use procession::address::Cause;
 use procession::id::{BuildId, Capability};
 use procession::process::bootstrap::{leave, take_over};
 use procession::process::control::{ControlEvent, ControlLane};
-use procession::protocol::connection::{Begin, Connection, Event, Mode, Submit, Waiting};
+use procession::protocol::connection::{Begin, Connection, Delivery, Event, Mode, Submit, Waiting};
 use procession::protocol::control::{Medium, Ready, ToRoot, ToWorker, Welcome};
 use procession::protocol::frame::FrameReader;
 use procession::protocol::wire::{Failure, Hello, MessageId, Open};
@@ -219,7 +219,7 @@ impl Pipe {
             match self.connection.handle_frame(frame, Instant::now()).expect("an honest peer") {
                 Some(Event::Open { channel, .. }) => self.connection.grant(channel),
                 Some(Event::Greeted(hello)) => self.hello = Some(hello),
-                Some(Event::Deliver { channel, message, body, weight, correlation, deadline, .. }) => {
+                Some(Event::Deliver(Delivery { channel, message, body, weight, correlation, deadline, .. })) => {
                     let body = body.bytes.into_owned();
                     let begun = self.connection.begin(channel, weight, correlation, deadline, Instant::now());
                     match correlation {

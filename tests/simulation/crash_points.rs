@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use procession::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, ProcessName, Slot};
 use procession::protocol::Limits;
-use procession::protocol::connection::{Begin, Connection, Event, Mode, Submit, Waiting};
+use procession::protocol::connection::{Begin, Connection, Delivery, Event, Mode, Submit, Waiting};
 use procession::protocol::control::Preamble;
 use procession::protocol::frame::{FrameReader, Header};
 use procession::protocol::wire::{Cause, Failure, Hello, Open, Verdict};
@@ -166,7 +166,7 @@ impl Talk {
         while let Some(frame) = self.to_server.next().unwrap() {
             match self.server.handle_frame(frame, self.now).unwrap() {
                 Some(Event::Open { channel, .. }) => self.server.grant(channel),
-                Some(Event::Deliver { channel, message, body, weight, correlation, .. }) => {
+                Some(Event::Deliver(Delivery { channel, message, body, weight, correlation, .. })) => {
                     assert_eq!(payload::message(&body.bytes), message);
                     self.fates.entry(message).or_default().whole = true;
                     let item = Item { id: message, channel, bytes: weight, correlation };

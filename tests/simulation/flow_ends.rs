@@ -7,7 +7,7 @@ use fastrand::Rng;
 use procession::codec;
 use procession::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, Slot};
 use procession::protocol::Limits;
-use procession::protocol::connection::{Begin, Connection, Event, Mode, Submit, Waiting};
+use procession::protocol::connection::{Begin, Connection, Delivery, Event, Mode, Submit, Waiting};
 use procession::protocol::frame::{Frame, FrameReader};
 use procession::protocol::streams::{
     Batch, Cancel, Claim, Credit, End, Filling, Leftover, MOST_PULLS, Pull, Put, Shelf, StreamId,
@@ -211,7 +211,7 @@ impl ProducerEnd {
         self.line.receive(bytes, |connection, frame| {
             match connection.handle_frame(frame, now).expect("an honest peer") {
                 Some(Event::Open { channel, .. }) => connection.grant(channel),
-                Some(Event::Deliver { channel, message, body, weight, correlation, deadline, .. }) => {
+                Some(Event::Deliver(Delivery { channel, message, body, weight, correlation, deadline, .. })) => {
                     let body = body.bytes.into_owned();
                     inbox.push_back(Arrived { channel, message, body, weight, correlation, deadline });
                 }

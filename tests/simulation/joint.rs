@@ -1,6 +1,6 @@
 //! Where a connection meets its pipe: bytes out, bytes in, and what comes of them.
 
-use procession::protocol::connection::Event;
+use procession::protocol::connection::{Delivery, Event};
 use procession::protocol::frame::{CHUNKED, Frame, Kind};
 use procession::protocol::wire::{Cause, Failure, Large, Verdict};
 
@@ -138,7 +138,10 @@ impl World {
                 end.served.push(Served { actor: exists.then_some(actor), ..Served::default() });
             }
             Event::Present { .. } => {}
-            Event::Deliver { channel, message, body, weight, correlation, deadline, trace, .. } => {
+            Event::Deliver(Delivery {
+                channel, message, body, weight, correlation, deadline, beside, ..
+            }) => {
+                let trace = beside.and_then(|beside| beside.trace);
                 assert_eq!(trace, payload::trace(message), "W-5: the trace of another message");
                 assert_eq!(payload::message(&body.bytes), message, "W-5: the body of another message");
                 let bytes = usize::try_from(weight).unwrap();
@@ -214,9 +217,10 @@ fn own(event: Event<'_, u32>) -> Event<'static, u32> {
     match event {
         Event::Greeted(hello) => Event::Greeted(hello),
         Event::Open { channel, open } => Event::Open { channel, open },
-        Event::Deliver { channel, message, body, weight, correlation, deadline, numbering, right, trace } => {
+        Event::Deliver(delivery) => {
+            let Delivery { channel, message, body, weight, correlation, deadline, right, beside } = delivery;
             let body = body.into_owned();
-            Event::Deliver { channel, message, body, weight, correlation, deadline, numbering, right, trace }
+            Event::Deliver(Delivery { channel, message, body, weight, correlation, deadline, right, beside })
         }
         Event::Reply { tag, body } => Event::Reply { tag, body: body.into_owned() },
         Event::Sent { tag } => Event::Sent { tag },

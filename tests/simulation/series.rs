@@ -7,7 +7,7 @@ use std::time::Instant;
 use procession::codec::Encoded;
 use procession::id::{ActorId, BuildId, Capability, Exit, Incarnation, ProcessId, ProcessName, Slot};
 use procession::protocol::Limits;
-use procession::protocol::connection::{Begin, Connection, Event};
+use procession::protocol::connection::{Begin, Connection, Delivery, Event};
 use procession::protocol::frame::FrameReader;
 use procession::protocol::series::{
     Culprit, Keeping, Numbering, Return, Room, Submitted, Take, Taking, Wanted, judge,
@@ -145,8 +145,8 @@ impl Story {
         while let Some(frame) = pipe.greeted[0].then(|| pipe.to_receiver.next().unwrap()).flatten() {
             match pipe.receiver.handle_frame(frame, self.now).unwrap() {
                 Some(Event::Open { channel, .. }) => pipe.receiver.grant(channel),
-                Some(Event::Deliver { body, weight, correlation, numbering, .. }) => {
-                    let (numbering, correlation) = (numbering.unwrap(), correlation.unwrap());
+                Some(Event::Deliver(Delivery { body, weight, correlation, beside, .. })) => {
+                    let (numbering, correlation) = (beside.unwrap().numbering.unwrap(), correlation.unwrap());
                     let body = body.bytes.into_owned();
                     pipe.inbox.push_back(Item { numbering, correlation, weight, body });
                 }

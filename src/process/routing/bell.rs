@@ -13,6 +13,7 @@ pub(super) struct Bell {
 }
 
 impl Bell {
+    #[inline]
     pub(super) fn ring(&self) {
         // What the driver is to find was written under the lock that it takes after it has heard this.
         if !self.rung.load(Ordering::Acquire) && !self.rung.swap(true, Ordering::AcqRel) {

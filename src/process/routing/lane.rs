@@ -6,15 +6,9 @@ use std::time::{Duration, Instant};
 use super::dead_letters::DeadLetter;
 use super::handover::reading;
 use super::peer::{Peer, Waiter};
-use super::registry::Refused;
 use super::router::Router;
-use super::ticket::Ticket;
-use crate::codec::{self, DecodeError, Encoded};
-use crate::id::{ActorId, Incarnation};
 use crate::protocol::connection::{Connection, Event, ProtocolError};
-use crate::protocol::json::JsonCall;
-use crate::protocol::series::{Numbering, SeriesId};
-use crate::protocol::wire::{Cause, Failure, MessageId};
+use crate::protocol::wire::Cause;
 use crate::transport::driver::{self, Ended, Lane};
 use crate::transport::looped::LoopWire;
 use crate::transport::pipe::{AgreedWire, Pipe};
@@ -88,9 +82,9 @@ impl Drop for Finish<'_> {
     }
 }
 
-struct PeerLane<'a> {
-    router: &'a Arc<Router>,
-    peer: &'a Arc<Peer>,
+pub(super) struct PeerLane<'a> {
+    pub(super) router: &'a Arc<Router>,
+    pub(super) peer: &'a Arc<Peer>,
 }
 
 impl PeerLane<'_> {
@@ -178,71 +172,6 @@ impl PeerLane<'_> {
         }
         self.peer.death()
     }
-
-    /// Gives a message its place in its series, unless it has killed its actor as often as it may (H47).
-    fn number(&self, channel: u32, numbering: &Numbering, ticket: Ticket) -> Option<Ticket> {
-        let Some(exported) = self.peer.served_on(channel) else { return Some(ticket) };
-        if numbering.deaths >= exported.attempts() {
-            ticket.fail(&Failure::failed(Cause::Poison { deaths: numbering.deaths }));
-            return None;
-        }
-        let id = SeriesId {
-            process: self.peer.process,
-            incarnation: self.peer.incarnation().unwrap_or(Incarnation::FIRST),
-            series: numbering.series,
-        };
-        let in_order = exported.actor.keeps_order();
-        Some(ticket.numbered(exported.takings.numbered(id, *numbering, in_order)))
-    }
-
-    /// Which message one is that goes as JSON: the right by which it comes is for that.
-    #[cold]
-    fn meant(&self, channel: u32, body: &Encoded<'_>) -> MessageId {
-        match (self.peer.served_on(channel), codec::decode::<JsonCall>(&body.bytes)) {
-            (Some(exported), Ok(call)) => MessageId::of(exported.actor.type_name(), &call.message),
-            _ => MessageId::JSON,
-        }
-    }
-
-    fn deliver(&self, way: (u32, u32), message: MessageId, body: Encoded<'_>, mut ticket: Ticket) {
-        if message == MessageId::ARRIVED {
-            // So has everything before it, and any outcome says so.
-            return ticket.fail(&Failure::not_executed(Cause::Early));
-        }
-        let to_the_end =
-            || self.peer.served_on(way.0).is_some_and(|exported| exported.actor.serves_to_the_end());
-        if self.router.is_stopping() && !to_the_end() {
-            return ticket.fail(&Failure::not_executed(Cause::Stopping(self.router.identity().name.clone())));
-        }
-        let meant = if message == MessageId::JSON { self.meant(way.0, &body) } else { message };
-        let exported = match self.peer.admitted(self.router, way, meant) {
-            Ok(exported) => exported,
-            Err(cause) => {
-                let nobody = ActorId::declared(self.router.identity().process, crate::id::Slot(0));
-                let cause = cause.unwrap_or(Cause::NoActor(nobody));
-                return ticket.fail(&Failure::not_executed(cause));
-            }
-        };
-        ticket.set_slot(exported.slot);
-        match exported.actor.deliver(message, body, ticket) {
-            Ok(()) => {}
-            Err(Refused::NotAccepted(ticket)) => {
-                let actor = exported.actor.type_name().to_owned();
-                ticket.fail(&Failure::not_executed(Cause::NotAccepted { actor }));
-            }
-            Err(Refused::Decode(ticket, error)) => {
-                if exported.actor.serves_to_the_end() {
-                    // The runtime's own, whose messages no user's type is part of.
-                    self.router.accuse(self.peer.process, format!("it sent the desk nonsense: {error}"));
-                }
-                ticket.fail(&undecoded(&error));
-            }
-        }
-    }
-}
-
-fn undecoded(error: &DecodeError) -> Failure {
-    Failure::not_executed(Cause::Decode(error.to_string()))
 }
 
 async fn sleep_until(deadline: Option<Instant>) {
@@ -272,29 +201,7 @@ impl Lane for PeerLane<'_> {
             Event::Present { channel, right, capability } => {
                 self.peer.presented(self.router, channel, right, &capability);
             }
-            Event::Deliver {
-                channel,
-                message,
-                body,
-                weight,
-                correlation,
-                deadline,
-                numbering,
-                right,
-                trace,
-            } => {
-                let mut ticket = Ticket::new(Arc::clone(self.peer), channel, weight, correlation, deadline);
-                if let Some(trace) = trace {
-                    ticket.set_trace(trace);
-                }
-                let ticket = match numbering {
-                    None => Some(ticket),
-                    Some(numbering) => self.number(channel, &numbering, ticket),
-                };
-                if let Some(ticket) = ticket {
-                    self.deliver((channel, right), MessageId(message), body, ticket);
-                }
-            }
+            Event::Deliver(delivery) => self.deliver(delivery),
             Event::Closed { channel } => {
                 let mut served = self.peer.served.lock().unwrap_or_else(PoisonError::into_inner);
                 let gone = served.get_mut(channel as usize).and_then(Option::take);
@@ -325,6 +232,17 @@ impl Lane for PeerLane<'_> {
                 self.router.forget(self.peer);
                 let cause = Cause::Stopping(self.peer.name());
                 self.peer.with_silently(|connection| connection.fail_waiting(&cause));
+            }
+        }
+        Ok(())
+    }
+
+    fn on_events(&self, events: Vec<Event<'_, Waiter>>) -> Result<(), ProtocolError> {
+        let mut events = events.into_iter();
+        while let Some(event) = events.next() {
+            match event {
+                Event::Deliver(first) => self.deliver_run(first, &mut events),
+                event => self.on_event(event)?,
             }
         }
         Ok(())

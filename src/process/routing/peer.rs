@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
@@ -85,6 +85,7 @@ pub struct Peer {
     /// Whose connection this is.
     pub(super) router: Weak<Router>,
     pub(super) tickets: Arc<AtomicU64>,
+    ask_timeout_ms: Arc<AtomicU64>,
     pub(super) born: Instant,
     connection: Mutex<Connection<Waiter>>,
     /// Channels by the actor that they lead to. Locked before the connection.
@@ -133,6 +134,7 @@ impl Peer {
             desk: OnceLock::new(),
             router: Arc::downgrade(router),
             tickets: router.tickets(),
+            ask_timeout_ms: router.ask_timeout_ms(),
             born: Instant::now(),
             connection: Mutex::new(Connection::new(router.hello(secret.unwrap_or_default()))),
             channels: Mutex::default(),
@@ -151,6 +153,11 @@ impl Peer {
             cursor: OnceLock::new(),
             news: Notify::new(),
         })
+    }
+
+    /// How long an ask waits, unless it says so itself.
+    pub fn ask_timeout(&self) -> Duration {
+        Duration::from_millis(self.ask_timeout_ms.load(Ordering::Relaxed))
     }
 
     /// Locks the connection for a moment, and wakes its driver if there is something to transmit.

@@ -20,6 +20,9 @@ use crate::protocol::DEFAULT_ATTEMPTS;
 use crate::protocol::watching::EndReason;
 use crate::protocol::wire::MessageId;
 
+/// Bodies up to this are copied into an inbox; larger ones, and those with descriptors, are decoded where they lie.
+pub const SMALL_BYTES: usize = 1 << 10;
+
 /// An actor as the connections see it.
 pub trait Export: Send + Sync {
     /// The stable name of its type.
@@ -27,6 +30,20 @@ pub trait Export: Send + Sync {
 
     /// Decodes a message and puts it into the mailbox. Must not block.
     fn deliver(&self, message: MessageId, body: Encoded<'_>, ticket: Ticket) -> Result<(), Refused>;
+
+    /// The same for a run of the same message, of at most [`SMALL_BYTES`] each and without descriptors: takes all of them.
+    fn deliver_run(
+        &self,
+        message: MessageId,
+        run: &mut dyn Iterator<Item = (Encoded<'_>, Ticket)>,
+        refused: &mut dyn FnMut(Refused),
+    ) {
+        for (body, ticket) in run {
+            if let Err(why) = self.deliver(message, body, ticket) {
+                refused(why);
+            }
+        }
+    }
 
     /// Puts a message of this process into the mailbox, as it is: `envelope` is an `Option` of the address floor's
     /// inbound message, and is taken if the actor handles that type.

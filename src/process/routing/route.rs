@@ -52,12 +52,19 @@ thread_local! {
     static KNOWN: RefCell<Known> = RefCell::default();
 }
 
-impl Router {
-    /// A route led nowhere: no thread uses one before it has looked again.
-    pub fn forget_routes(&self) {
-        invalidate();
-    }
+/// A route led nowhere: no thread uses one before it has looked again.
+pub fn forget_routes() {
+    invalidate();
+}
 
+/// Where messages to an actor of another process go, if this thread has looked and nothing has changed since.
+#[inline]
+pub fn known_route(target: &Capability) -> Option<Route> {
+    let epoch = EPOCH.load(Ordering::Acquire);
+    KNOWN.try_with(|known| known.borrow_mut().find(epoch, target)).ok().flatten()
+}
+
+impl Router {
     /// Where messages to an actor of another process go now.
     ///
     /// # Errors
@@ -65,11 +72,16 @@ impl Router {
     pub fn route(self: &Arc<Router>, target: &Capability) -> Result<Route, Cause> {
         // Read before the router is asked: what changes meanwhile makes the answer old.
         let epoch = EPOCH.load(Ordering::Acquire);
-        if let Some(route) = KNOWN.try_with(|known| known.borrow_mut().find(epoch, target)).ok().flatten() {
+        let is_own = self.is_local(target.process());
+        if !is_own && let Some(route) = known_route(target) {
             return Ok(route);
         }
         let peer = self.peer_for(target)?;
         let (channel, uses, right) = peer.channel(target)?;
+        if is_own {
+            // Few messages of a process to itself go this way.
+            return Ok(Route { peer, channel, uses, right });
+        }
         let entry = Entry { target: *target, peer: Arc::downgrade(&peer), channel, uses, right };
         let _ = KNOWN.try_with(|known| known.borrow_mut().remember(epoch, entry));
         Ok(Route { peer, channel, uses, right })
@@ -77,6 +89,7 @@ impl Router {
 }
 
 impl Known {
+    #[inline]
     fn find(&mut self, epoch: u64, target: &Capability) -> Option<Route> {
         if self.epoch != epoch {
             self.epoch = epoch;
@@ -97,6 +110,7 @@ impl Known {
 }
 
 /// A seal is as good as random, and differs for each actor and each address of it.
+#[inline]
 fn place(target: &Capability) -> usize {
     usize::from(target.seal().to_bytes()[0]) % ROUTES
 }

@@ -90,7 +90,7 @@ pub struct Router {
     arbiter: OnceLock<(ThreadId, tokio::runtime::Handle)>,
     /// Messages of other processes that were taken in and are not done with.
     tickets: Arc<AtomicU64>,
-    ask_timeout_ms: AtomicU64,
+    ask_timeout_ms: Arc<AtomicU64>,
     /// What this process delivers at least once.
     series: AllSeries,
 }
@@ -136,7 +136,7 @@ impl Router {
             stage: AtomicU8::new(stopping::OPEN),
             arbiter: OnceLock::new(),
             tickets: Arc::default(),
-            ask_timeout_ms: AtomicU64::new(ask_timeout_ms),
+            ask_timeout_ms: Arc::new(AtomicU64::new(ask_timeout_ms)),
             series: AllSeries::default(),
         });
         router.registry.serve(Arc::new(Service(Arc::downgrade(&router))));
@@ -446,6 +446,10 @@ impl Router {
 
     pub(super) fn tickets(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.tickets)
+    }
+
+    pub(super) fn ask_timeout_ms(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.ask_timeout_ms)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -86,6 +86,13 @@ impl Peer {
         }
     }
 
+    /// Whom the messages of this way are for, if the right by which they come is good for each of them.
+    pub(super) fn serves_fully(&self, (channel, right): (u32, u32)) -> Option<Exported> {
+        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        let serving = served.get_mut(channel as usize)?.as_mut()?;
+        matches!(serving.right_mut(right)?, Right::Full).then(|| serving.exported.clone())
+    }
+
     /// Whom a message is for, if the right by which it comes is good for it.
     ///
     /// # Errors

@@ -33,6 +33,8 @@ pub struct Ticket {
     stage: Stage,
     /// Whether it stood aside before.
     has_returned: bool,
+    /// Whether it has left the mailbox as one of [`Together`](super::together::Together), which says so.
+    has_left: bool,
     /// Until it is handled.
     taken: Option<Taken>,
     /// A notice of an end: it has a place, and counts in no window.
@@ -78,6 +80,46 @@ enum Stage {
     Answered,
 }
 
+/// Tickets of a run, counted at once.
+pub(super) struct Tickets<'a> {
+    peer: &'a Arc<Peer>,
+    left: u64,
+}
+
+impl<'a> Tickets<'a> {
+    /// So many, or fewer.
+    pub(super) fn reserve(peer: &'a Arc<Peer>, most: usize) -> Tickets<'a> {
+        peer.tickets.fetch_add(most as u64, Ordering::AcqRel);
+        Tickets { peer, left: most as u64 }
+    }
+
+    /// The next one.
+    pub(super) fn ticket(
+        &mut self,
+        channel: u32,
+        bytes: u64,
+        correlation: Option<u64>,
+        deadline: Option<Instant>,
+        slot: Slot,
+    ) -> Ticket {
+        match self.left.checked_sub(1) {
+            Some(left) => self.left = left,
+            None => drop(self.peer.tickets.fetch_add(1, Ordering::AcqRel)),
+        }
+        let mut ticket = Ticket::counted(Arc::clone(self.peer), channel, bytes, correlation, deadline);
+        ticket.slot = slot;
+        ticket
+    }
+}
+
+impl Drop for Tickets<'_> {
+    fn drop(&mut self) {
+        if self.left > 0 {
+            self.peer.tickets.fetch_sub(self.left, Ordering::AcqRel);
+        }
+    }
+}
+
 impl Ticket {
     pub(super) fn new(
         peer: Arc<Peer>,
@@ -87,8 +129,18 @@ impl Ticket {
         deadline: Option<Instant>,
     ) -> Ticket {
         peer.tickets.fetch_add(1, Ordering::AcqRel);
+        Ticket::counted(peer, channel, bytes, correlation, deadline)
+    }
+
+    fn counted(
+        peer: Arc<Peer>,
+        channel: u32,
+        bytes: u64,
+        correlation: Option<u64>,
+        deadline: Option<Instant>,
+    ) -> Ticket {
         let (slot, stage, taken) = (Slot::FIRST_DYNAMIC, Stage::InMailbox, Some(Taken::new()));
-        let (has_returned, is_notice, numbered) = (false, false, None);
+        let (has_returned, has_left, is_notice, numbered) = (false, false, false, None);
         Ticket {
             peer,
             channel,
@@ -98,6 +150,7 @@ impl Ticket {
             deadline,
             stage,
             has_returned,
+            has_left,
             taken,
             is_notice,
             numbered,
@@ -118,6 +171,7 @@ impl Ticket {
     }
 
     /// The process that sent it.
+    #[inline]
     pub fn sender(&self) -> ProcessId {
         self.peer.process
     }
@@ -133,6 +187,7 @@ impl Ticket {
     }
 
     /// What is shown while it is handled.
+    #[inline]
     pub fn work(&self, naming: &Naming) -> Work {
         let number = self.numbered.as_ref().map_or(0, |numbered| numbered.number());
         naming.from(self.peer.process, self.slot, number)
@@ -172,6 +227,7 @@ impl Ticket {
     }
 
     /// It is to be handled now: for [`handling::enter`](crate::process::handling::enter).
+    #[inline]
     pub fn taken(&mut self) -> Option<Taken> {
         self.taken.take()
     }
@@ -181,6 +237,22 @@ impl Ticket {
         let mut ticket = Ticket::new(peer, channel, 0, None, None);
         ticket.is_notice = true;
         ticket
+    }
+
+    pub(super) fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+
+    /// It leaves the mailbox with others, who say so. Returns how many bytes it counts.
+    #[inline]
+    pub(super) fn leave_together(&mut self) -> u64 {
+        self.has_left = true;
+        self.bytes
+    }
+
+    /// Whether both came by one way.
+    pub(super) fn is_beside(&self, other: &Ticket) -> bool {
+        self.channel == other.channel && Arc::ptr_eq(&self.peer, &other.peer)
     }
 
     /// On which channel it came.
@@ -195,18 +267,32 @@ impl Ticket {
     }
 
     /// Whether the sender waits for a reply, or for an acknowledgement.
+    #[inline]
     pub fn wants_reply(&self) -> bool {
         self.correlation.is_some()
     }
 
     /// Which delivery of its series it is, if of any.
+    #[inline]
     pub fn arrival(&self) -> Option<Arrival> {
         self.numbered.as_ref().map(|numbered| numbered.arrival())
     }
 
+    /// Whether nobody hears whether or when it is handled: it may be one of [`Together`].
+    pub(super) fn is_quiet(&self) -> bool {
+        self.stage == Stage::InMailbox
+            && self.correlation.is_none()
+            && !(self.has_returned || self.is_notice)
+            && self.numbered.is_none()
+    }
+
     /// The message leaves the mailbox to be handled, if it may be.
+    #[inline]
     pub fn begin(&mut self) -> Start {
         self.stage = Stage::Begun;
+        if self.has_left {
+            return Start::Now;
+        }
         let (channel, bytes, deadline) = (self.channel, self.bytes, self.deadline);
         let correlation = self.correlation;
         // Only a deadline is compared with it, so without one any time will do.
@@ -248,6 +334,7 @@ impl Ticket {
     }
 
     /// Whether a message of a series is handled now; any other is.
+    #[inline]
     fn begin_numbered(&mut self) -> Start {
         let Some(numbered) = &self.numbered else { return Start::Now };
         match numbered.begin() {
@@ -315,10 +402,12 @@ impl Ticket {
         }
         let (channel, bytes, correlation) = (self.channel, self.bytes, self.correlation);
         let (returns, is_notice) = (!begun && self.has_returned, self.is_notice);
+        let has_left = self.has_left;
         let next = self.peer.with(|connection| {
             match (begun, is_notice) {
                 (true, _) => {}
                 (false, true) => connection.drop_notice(channel),
+                (false, false) if has_left => {}
                 (false, false) => connection.take(channel, bytes),
             }
             if let Some(correlation) = correlation {

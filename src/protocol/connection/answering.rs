@@ -46,12 +46,27 @@ impl<T> Connection<T> {
     /// A message left its mailbox, whether it is then handled or dropped: its sender gets its credit back, when
     /// enough has gathered.
     pub fn take(&mut self, channel: u32, bytes: u64) {
+        self.take_several(channel, 1, bytes);
+    }
+
+    /// How many casts of a channel may begin before any of them is said to have left the mailbox, which is owed by
+    /// [`take_several`](Self::take_several): at most a quarter of its window. None if the next might not begin.
+    pub fn casts_at_once(&self, channel: u32) -> usize {
+        let Some(served) = self.served.get(channel as usize).filter(|_| !self.we_left) else { return 0 };
+        match served.aside > 0 || served.is_returning {
+            true => 0,
+            false => usize::try_from(served.window.messages / 4).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// As [`take`](Self::take), for several messages that have so many bytes together.
+    pub fn take_several(&mut self, channel: u32, messages: u64, bytes: u64) {
         // After the goodbye the credits before it stand: what they leave out was not handled (M-2).
         if self.we_left {
             return;
         }
         let Some(served) = self.served.get_mut(channel as usize) else { return };
-        served.take(bytes);
+        served.take(messages, bytes);
         if served.is_report_due() && !self.withhold(channel) {
             self.report(channel);
         }
@@ -181,5 +196,47 @@ impl<T> Connection<T> {
     fn send_failure(&mut self, correlation: u64, failure: &Failure) {
         let header = Header { correlation, flags: FAILED, ..Header::new(Kind::Reply) };
         self.out.frame_of(Rank::Replies, header, failure);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Mode;
+    use super::super::pair_tests::Pair;
+    use crate::protocol::wire::Cause;
+
+    /// What `b"x"` counts.
+    const WEIGHT: u64 = 9;
+
+    #[test]
+    fn m3_casts_that_are_handled_together_are_in_the_window_until_they_were() {
+        let mut pair = Pair::new();
+        let channel = pair.open();
+        let (window, _) = pair.left.window_of(channel).expect("granted");
+        for _ in 0..window {
+            pair.submit(channel, Mode::Try, b"x", 1).expect("room");
+        }
+        pair.step(usize::MAX);
+        let at_once = pair.right.casts_at_once(channel) as u64;
+        assert_eq!(at_once, window / 4);
+        assert_eq!(pair.submit(channel, Mode::Try, b"x", 1), Err(Cause::Full), "nothing has left the mailbox");
+        pair.right.take_several(channel, at_once, at_once * WEIGHT);
+        pair.step(usize::MAX);
+        for _ in 0..at_once {
+            pair.submit(channel, Mode::Try, b"x", 1).expect("as many as have left it");
+        }
+        assert_eq!(pair.submit(channel, Mode::Try, b"x", 1), Err(Cause::Full));
+    }
+
+    #[test]
+    fn m2_none_are_taken_together_after_the_goodbye() {
+        let mut pair = Pair::new();
+        let channel = pair.open();
+        pair.submit(channel, Mode::Try, b"x", 1).expect("room");
+        pair.step(usize::MAX);
+        assert!(pair.right.casts_at_once(channel) > 0);
+        pair.right.leave();
+        assert_eq!(pair.right.casts_at_once(channel), 0);
+        assert_eq!(pair.right.casts_at_once(channel + 1), 0, "nor on a channel that there is not");
     }
 }

@@ -24,6 +24,7 @@ pub(super) fn weight(body: &Encoded<'_>) -> u64 {
     weight_of(body.bytes.len(), body.descriptors.len())
 }
 
+#[inline]
 pub(super) fn weight_of(bytes: usize, descriptors: usize) -> u64 {
     bytes as u64 + descriptors as u64 * DESCRIPTOR_BYTES
 }
@@ -41,6 +42,7 @@ pub(super) struct Window {
 
 impl Window {
     /// Whether a message of `bytes` may join what is under way (C-1, C-2).
+    #[inline]
     fn admits(self, messages_under_way: u64, bytes_under_way: u64, bytes: u64) -> bool {
         messages_under_way < self.messages
             && (bytes_under_way.saturating_add(bytes) <= self.bytes || bytes_under_way <= self.bytes / 4)
@@ -126,6 +128,7 @@ impl Channel {
         Channel { uses: self.uses, is_ready: self.is_ready, ..Channel::opening(target) }
     }
 
+    #[inline]
     pub(super) fn admits(&self, bytes: u64) -> bool {
         let messages = self.sent_messages - self.taken_messages;
         match &self.state {
@@ -159,6 +162,7 @@ impl Channel {
     }
 
     /// Counts a message as sent, and says which it is: the first is 1.
+    #[inline]
     pub(super) fn send(&mut self, bytes: u64) -> u64 {
         self.sent_messages += 1;
         self.sent_bytes += bytes;
@@ -278,8 +282,8 @@ impl Served {
         admitted
     }
 
-    pub(super) fn take(&mut self, bytes: u64) {
-        self.taken_messages += 1;
+    pub(super) fn take(&mut self, messages: u64, bytes: u64) {
+        self.taken_messages += messages;
         self.taken_bytes += bytes;
         debug_assert!(self.taken_messages <= self.received_messages, "C-1: taken before it was received");
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::pair_tests::take_outcomes;
-use super::{Connection, Event, Mode, ProtocolError, Submit, Waiting};
+use super::{Connection, Delivery, Event, Mode, ProtocolError, Submit, Waiting};
 use crate::codec::Encoded;
 use crate::codec::descriptor::{Carried, Descriptor};
 use crate::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, Slot};
@@ -81,7 +81,7 @@ impl Line {
     fn exchange(&mut self) -> Result<bool, ProtocolError> {
         let there = transmit(&mut self.left, &mut self.right, &mut self.to_right, self.cut, self.now)?;
         while let Some(frame) = self.to_right.next()? {
-            if let Some(Event::Deliver { message, body, correlation, .. }) =
+            if let Some(Event::Deliver(Delivery { message, body, correlation, .. })) =
                 self.right.handle_frame(frame, self.now)?
             {
                 self.delivered.push((message, body.into_owned(), correlation));
@@ -277,7 +277,7 @@ fn h14_a_frame_whose_descriptors_were_lost_has_fewer_and_the_next_has_its_own() 
         line.right.handle_descriptors(first, true).expect("few");
         line.right.handle_descriptors(some(1).0, false).expect("few");
         let claimed = |event: Option<Event<'_, u32>>| match event {
-            Some(Event::Deliver { body, .. }) => body.descriptors.len(),
+            Some(Event::Deliver(Delivery { body, .. })) => body.descriptors.len(),
             other => panic!("{other:?}"),
         };
         let lossy = line.right.handle_frame(frame(Kind::Cast, 3), line.now).expect("no violation");

@@ -22,21 +22,25 @@ pub(super) struct Lane {
 const KEEP_BYTES: usize = 256 << 10;
 
 impl Lane {
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.head == self.buffer.len()
     }
 
     /// How many bytes wait.
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.buffer.len() - self.head
     }
 
     /// Where the waiting bytes begin.
+    #[inline]
     pub(super) fn head(&self) -> usize {
         self.head
     }
 
     /// Where they end.
+    #[inline]
     pub(super) fn end(&self) -> usize {
         self.buffer.len()
     }
@@ -54,6 +58,7 @@ impl Lane {
     }
 
     /// The frame that begins here has these descriptors. Frames are given theirs in order.
+    #[inline]
     pub(super) fn attach(&mut self, at: usize, descriptors: Vec<Carried>) {
         if !descriptors.is_empty() {
             self.attached.push_back((at, descriptors));
@@ -66,6 +71,7 @@ impl Lane {
     }
 
     /// To append whole frames to, and to change those that wait.
+    #[inline]
     pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }

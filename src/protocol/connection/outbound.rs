@@ -51,11 +51,13 @@ const LITTLE_BYTES: usize = 16 << 10;
 
 impl Outbound {
     /// Whether nothing waits.
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.messages.is_empty() && self.replies.is_empty() && self.control.is_empty()
     }
 
     /// How many bytes wait in the lane of the messages.
+    #[inline]
     pub(super) fn message_bytes(&self) -> usize {
         self.messages.len()
     }
@@ -105,6 +107,7 @@ impl Outbound {
         }
     }
 
+    #[inline]
     fn lane(&self, rank: Rank) -> &Lane {
         match rank {
             Rank::Messages => &self.messages,
@@ -113,6 +116,7 @@ impl Outbound {
         }
     }
 
+    #[inline]
     fn lane_mut(&mut self, rank: Rank) -> &mut Lane {
         match rank {
             Rank::Messages => &mut self.messages,
@@ -122,6 +126,7 @@ impl Outbound {
     }
 
     /// The lane that a frame of this rank goes to now.
+    #[inline]
     fn lane_for(&self, rank: Rank) -> Rank {
         let little = self.messages.len() <= LITTLE_BYTES && self.replies.is_empty();
         match rank {
@@ -133,6 +138,7 @@ impl Outbound {
     }
 
     /// Where the next frame of the messages will begin.
+    #[inline]
     pub(super) fn position(&self) -> u64 {
         self.base + self.messages.end() as u64
     }
@@ -211,11 +217,13 @@ impl Outbound {
     }
 
     /// Puts more behind what was encoded last.
+    #[inline]
     pub(super) fn append(&mut self, begun: &mut Begun, bytes: &[u8]) {
         self.lane_mut(begun.lane).buffer().extend_from_slice(bytes);
         begun.length += bytes.len();
     }
 
+    #[inline]
     pub(super) fn finish(&mut self, begun: Begun, header: Header) {
         let length = u32::try_from(begun.length).expect("only bodies of frame size are finished");
         let bytes = Header { length, descriptors: count_of(&begun.descriptors), ..header }.to_bytes();
@@ -258,6 +266,7 @@ pub(super) fn encoded<B: Serialize>(body: &B) -> Vec<u8> {
         .expect("our own structures encode, and their parts have limits")
 }
 
+#[inline]
 fn count_of(descriptors: &[Carried]) -> u16 {
     u16::try_from(descriptors.len()).expect("a message has at most max_descriptors, a u16")
 }

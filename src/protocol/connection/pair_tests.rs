@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::{Connection, Event, Mode, ProtocolError, Submit, Waiting};
+use super::{Connection, Delivery, Event, Mode, ProtocolError, Submit, Waiting};
 use crate::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, Slot};
 use crate::protocol::Limits;
 use crate::protocol::frame::FrameReader;
@@ -98,7 +98,7 @@ impl Pair {
         while let Some(frame) = self.to_right.next()? {
             match self.right.handle_frame(frame, self.now)? {
                 Some(Event::Open { channel, .. }) => self.opens.push(channel),
-                Some(Event::Deliver { message, body, correlation, .. }) => {
+                Some(Event::Deliver(Delivery { message, body, correlation, .. })) => {
                     self.delivered.push((message, body.bytes.into_owned(), correlation));
                 }
                 _ => {}

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 
 use super::channel::{ChannelState, Window, weight_of};
-use super::{Asked, Connection, Event, ProtocolError};
+use super::{Asked, Beside, Connection, Delivery, Event, ProtocolError};
 use crate::codec::descriptor::Carried;
 use crate::codec::{self, Encoded};
 use crate::protocol::control::{PROTOCOL_VERSION, PreambleError};
-use crate::protocol::frame::{CHUNKED, FAILED, Frame, Header, Kind, NUMBERED, TRACED};
+use crate::protocol::frame::{CHUNKED, FAILED, Frame, Header, Kind, NUMBERED, RIGHT, TRACED};
 use crate::protocol::series::Numbering;
 use crate::protocol::traceparent::TraceParent;
 use crate::protocol::wire::{Cause, Failure, Hello, Large, Open, Opened, Verdict};
@@ -250,9 +250,14 @@ impl<T> Connection<T> {
     ) -> Result<Event<'a, T>, ProtocolError> {
         // By what was sent: some descriptors may have been lost on the way.
         let weight = weight_of(body.bytes.len(), usize::from(header.descriptors));
-        let numbering = take_numbering(header, &mut body)?;
-        let right = self.take_right(header, &mut body)?;
-        let trace = take_trace(header, &mut body)?;
+        let (mut right, mut beside) = (0, None);
+        if header.flags & (NUMBERED | RIGHT | TRACED) != 0 {
+            let numbering = take_numbering(header, &mut body)?;
+            right = self.take_right(header, &mut body)?;
+            let trace = take_trace(header, &mut body)?;
+            let any = numbering.is_some() || trace.is_some();
+            beside = any.then(|| Box::new(Beside { numbering, trace }));
+        }
         let correlation = (header.kind == Kind::Call).then_some(header.correlation);
         if let Some(correlation) = correlation {
             // Nothing came on its channel since it, or since its announcement.
@@ -267,7 +272,8 @@ impl<T> Connection<T> {
             left => Some(now + Duration::from_millis(u64::from(left))),
         };
         let (channel, message) = (header.channel, header.message);
-        Ok(Event::Deliver { channel, message, body, weight, correlation, deadline, numbering, right, trace })
+        let delivery = Delivery { channel, message, body, weight, correlation, deadline, right, beside };
+        Ok(Event::Deliver(delivery))
     }
 
     fn on_reply<'a>(

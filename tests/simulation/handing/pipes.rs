@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use procession::id::{BuildId, Incarnation, ProcessName, Slot};
-use procession::protocol::connection::{Connection, Event};
+use procession::protocol::connection::{Connection, Delivery, Event};
 use procession::protocol::frame::FrameReader;
 use procession::protocol::wire::{Cause, Hello};
 
@@ -95,7 +95,7 @@ impl World {
                 end.served.push(open.target.slot());
                 end.connection.grant(channel);
             }
-            Some(Event::Deliver { channel, message, body, weight, correlation, .. }) => {
+            Some(Event::Deliver(Delivery { channel, message, body, weight, correlation, .. })) => {
                 let (slot, body) = (end.served[channel as usize], body.bytes.into_owned());
                 end.reader = reader;
                 self.deliver(process, (pipe, side, slot), (channel, message), (body, weight), correlation);
