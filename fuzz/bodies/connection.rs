@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use procession::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, Slot};
 use procession::protocol::Limits;
-use procession::protocol::connection::{Begin, Connection, Delivery, Event, Mode, ProtocolError, Submit, Waiting};
+use procession::protocol::connection::{
+    Begin, Connection, Delivery, Event, Mode, ProtocolError, Submit, Waiting,
+};
 use procession::protocol::control::Preamble;
 use procession::protocol::frame::{FrameReader, Header, Kind};
 use procession::protocol::watching::{EndReason, Reference, Watch};

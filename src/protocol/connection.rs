@@ -373,9 +373,9 @@ impl<T> Connection<T> {
             || !self.events.is_empty()
     }
 
-    /// Whether a large body is on its way out.
-    pub fn is_sending_large(&self) -> bool {
-        !self.large.turn.is_empty()
+    /// Whether small messages leave beside large bodies, so that the kernel should hold little of these (M-4).
+    pub fn wants_shallow(&self) -> bool {
+        self.large.are_accompanied()
     }
 
     /// What nobody waits for.

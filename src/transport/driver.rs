@@ -180,14 +180,14 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         loop {
             let is_shallow = &mut self.is_shallow;
             let sent: io::Result<usize> = self.lane.with(|connection| {
-                let is_large = connection.is_sending_large();
+                let shallow = connection.wants_shallow();
                 let transmit = connection.poll_transmit(now);
                 if transmit.bytes.is_empty() {
                     return Ok(0);
                 }
                 // What the kernel holds of a large body is before every small message that comes (M-4).
-                if is_large != std::mem::replace(is_shallow, is_large) {
-                    self.wire.set_shallow(is_large);
+                if shallow != std::mem::replace(is_shallow, shallow) {
+                    self.wire.set_shallow(shallow);
                 }
                 let sent = match transmit.descriptors {
                     [] => self.wire.send(transmit.bytes, &[])?,

@@ -219,7 +219,15 @@ impl Pipe {
             match self.connection.handle_frame(frame, Instant::now()).expect("an honest peer") {
                 Some(Event::Open { channel, .. }) => self.connection.grant(channel),
                 Some(Event::Greeted(hello)) => self.hello = Some(hello),
-                Some(Event::Deliver(Delivery { channel, message, body, weight, correlation, deadline, .. })) => {
+                Some(Event::Deliver(Delivery {
+                    channel,
+                    message,
+                    body,
+                    weight,
+                    correlation,
+                    deadline,
+                    ..
+                })) => {
                     let body = body.bytes.into_owned();
                     let begun = self.connection.begin(channel, weight, correlation, deadline, Instant::now());
                     match correlation {

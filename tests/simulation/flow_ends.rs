@@ -211,7 +211,15 @@ impl ProducerEnd {
         self.line.receive(bytes, |connection, frame| {
             match connection.handle_frame(frame, now).expect("an honest peer") {
                 Some(Event::Open { channel, .. }) => connection.grant(channel),
-                Some(Event::Deliver(Delivery { channel, message, body, weight, correlation, deadline, .. })) => {
+                Some(Event::Deliver(Delivery {
+                    channel,
+                    message,
+                    body,
+                    weight,
+                    correlation,
+                    deadline,
+                    ..
+                })) => {
                     let body = body.bytes.into_owned();
                     inbox.push_back(Arrived { channel, message, body, weight, correlation, deadline });
                 }

@@ -139,7 +139,14 @@ impl World {
             }
             Event::Present { .. } => {}
             Event::Deliver(Delivery {
-                channel, message, body, weight, correlation, deadline, beside, ..
+                channel,
+                message,
+                body,
+                weight,
+                correlation,
+                deadline,
+                beside,
+                ..
             }) => {
                 let trace = beside.and_then(|beside| beside.trace);
                 assert_eq!(trace, payload::trace(message), "W-5: the trace of another message");

@@ -33,11 +33,7 @@ fn is_like(first: &Delivery<'_>, event: &Event<'_, Waiter>) -> bool {
 
 impl PeerLane<'_> {
     /// A message, and those of the events behind it that are a run with it.
-    pub(super) fn deliver_run<'a>(
-        &self,
-        first: Delivery<'a>,
-        events: &mut vec::IntoIter<Event<'a, Waiter>>,
-    ) {
+    pub(super) fn deliver_run<'a>(&self, first: Delivery<'a>, events: &mut vec::IntoIter<Event<'a, Waiter>>) {
         let more = match is_plain(&first) {
             true => events.as_slice().iter().take_while(|event| is_like(&first, event)).count(),
             false => 0,

@@ -48,6 +48,6 @@ pub use route::{Route, forget_routes, known_route};
 pub use router::{Broker, Identity, Router, Subscribing};
 pub use series::{Keeper, Series};
 pub use taking::Arrival;
-pub use together::Together;
 pub use ticket::{Place, Start, Ticket};
+pub use together::Together;
 pub use watching::{Behind, Watched, Watcher};

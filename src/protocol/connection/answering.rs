@@ -162,7 +162,10 @@ impl<T> Connection<T> {
         let limits = self.send_limits();
         let header = Header { correlation, ..Header::new(Kind::Reply) };
         match self.out.begin(Rank::Replies, value, limits) {
-            Ok(begun) if begun.length <= CHUNK_BYTES => self.out.finish(begun, header),
+            Ok(begun) if begun.length <= CHUNK_BYTES => {
+                self.large.note_small();
+                self.out.finish(begun, header);
+            }
             Ok(begun) => {
                 let body = self.out.take_back(begun);
                 self.start_large(header, body, None, None);
@@ -219,7 +222,11 @@ mod tests {
         pair.step(usize::MAX);
         let at_once = pair.right.casts_at_once(channel) as u64;
         assert_eq!(at_once, window / 4);
-        assert_eq!(pair.submit(channel, Mode::Try, b"x", 1), Err(Cause::Full), "nothing has left the mailbox");
+        assert_eq!(
+            pair.submit(channel, Mode::Try, b"x", 1),
+            Err(Cause::Full),
+            "nothing has left the mailbox"
+        );
         pair.right.take_several(channel, at_once, at_once * WEIGHT);
         pair.step(usize::MAX);
         for _ in 0..at_once {

@@ -29,6 +29,9 @@ pub(super) struct LargeSend {
     pub(super) key: Option<u64>,
 }
 
+/// Where no small message has left for so many bytes of large ones, these are alone: some ten milliseconds.
+const ALONE_BYTES: usize = 16 << 20;
+
 /// The large bodies on their way out, one chunk of each in turn.
 #[derive(Debug, Default)]
 pub(super) struct LargeSends {
@@ -36,9 +39,27 @@ pub(super) struct LargeSends {
     /// Bytes of replies among them that are still to be put into the outgoing bytes.
     pub(super) reply_bytes: u64,
     next_stream: u32,
+    /// So many more bytes of large ones may leave before they count as alone.
+    accompanied: usize,
 }
 
 impl LargeSends {
+    /// A message that is not large leaves.
+    #[inline]
+    pub(super) fn note_small(&mut self) {
+        self.accompanied = ALONE_BYTES;
+    }
+
+    /// So many bytes of a large one leave.
+    pub(super) fn note_chunk(&mut self, bytes: usize) {
+        self.accompanied = self.accompanied.saturating_sub(bytes);
+    }
+
+    /// Whether small messages leave beside large ones.
+    pub(super) fn are_accompanied(&self) -> bool {
+        !self.turn.is_empty() && self.accompanied > 0
+    }
+
     pub(super) fn stream(&mut self) -> u32 {
         self.next_stream = self.next_stream.wrapping_add(1);
         self.next_stream

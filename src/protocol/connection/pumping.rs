@@ -31,6 +31,7 @@ impl<T> Connection<T> {
         let end = (large.offset + CHUNK_BYTES).min(large.body.len());
         let header = Header { channel: large.stream, ..Header::new(Kind::Chunk) };
         self.out.frame(Rank::Messages, header, &large.body[large.offset..end]);
+        self.large.note_chunk(end - large.offset);
         if large.channel.is_none() {
             self.large.reply_bytes -= (end - large.offset) as u64;
         }
@@ -146,6 +147,7 @@ impl<T> Connection<T> {
             self.start_large(header, body, Some(channel), is_call.then_some(key));
             Stage::Streaming { sequence }
         } else {
+            self.large.note_small();
             self.out.frame_with(Rank::Messages, header, &body.bytes, body.descriptors);
             Stage::Sent { sequence, begins, ends: self.out.position() }
         };
@@ -208,6 +210,32 @@ mod tests {
     use super::super::Mode;
     use super::super::pair_tests::Pair;
     use super::*;
+
+    #[test]
+    fn m4_large_bodies_are_alone_until_a_small_message_leaves_and_once_none_does() {
+        let mut pair = Pair::new();
+        let (large, small) = (pair.open(), pair.open());
+        pair.submit(large, Mode::Call, &vec![7; 900_000], 1).expect("queued");
+        pair.left.poll_transmit(pair.now);
+        assert!(!pair.left.wants_shallow(), "nothing waits behind it");
+        pair.submit(small, Mode::Call, b"small", 2).expect("sent");
+        assert!(pair.left.wants_shallow());
+        pair.step(usize::MAX);
+        assert!(!pair.left.wants_shallow(), "nothing large is left");
+        let mut bodies = 0;
+        loop {
+            pair.right.take_several(large, 1, 900_008);
+            pair.step(usize::MAX);
+            pair.submit(large, Mode::Tell, &vec![7; 900_000], 3).expect("queued");
+            pair.left.poll_transmit(pair.now);
+            if !pair.left.wants_shallow() {
+                break;
+            }
+            bodies += 1;
+            pair.step(usize::MAX);
+        }
+        assert!((15..25).contains(&bodies), "{bodies}: there was one small message some megabytes ago");
+    }
 
     #[test]
     fn m4_two_chunks_at_most_are_between_a_small_message_and_the_kernel() {
