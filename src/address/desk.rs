@@ -13,12 +13,15 @@
 
 mod asks;
 mod clerk;
+mod giving;
 mod holding;
+mod owing;
 mod source;
 
 pub(super) use asks::{bind, extend, give_up, release, reserve};
 pub use clerk::serve;
-pub(super) use clerk::{accuse, ask, tell};
+pub(super) use clerk::{accuse, ask, tell, tell_answer};
+pub(super) use giving::Gift;
 pub(super) use holding::{Held, hold};
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -26,7 +29,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::asks::Ask;
+use self::giving::Giving;
 use self::holding::Holding;
+use self::owing::Owing;
 use self::source::Source;
 use super::streaming::{Feed, Life};
 use super::target::Target;
@@ -53,6 +58,10 @@ struct State {
     asks: FxHashMap<ReplyTicket, Ask>,
     /// What this process answers for others.
     holding: Holding,
+    /// What went to others and may be lost with them.
+    giving: Giving,
+    /// What others have no room for.
+    owing: Owing,
     /// Why no more streams are given.
     stopping: Option<Failure>,
     /// Lives of processes whose end is waited for.
@@ -70,6 +79,7 @@ pub(super) fn desk() -> Option<Arc<Desk>> {
 fn stop(router: &Router) {
     if let Some(desk) = desk() {
         desk.end_all(&Failure::failed(Cause::Stopping(router.identity().name.clone())));
+        desk.stop_owing();
     }
 }
 
@@ -78,6 +88,7 @@ pub(super) fn close() {
     let desk = DESK.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(desk) = desk {
         desk.end_all(&Failure::failed(Cause::ShuttingDown));
+        desk.end_asks(&Failure::unknown(Cause::ShuttingDown));
     }
 }
 
@@ -93,8 +104,9 @@ impl Desk {
         let mut secret = [0; 16];
         getrandom::fill(&mut secret).ok()?;
         let shelf = Shelf::new(u128::from_le_bytes(secret));
-        let (asks, holding, stopping, watched) = Default::default();
-        let state = Mutex::new(State { shelf, asks, holding, stopping, watched });
+        let (asks, holding, giving, owing) = Default::default();
+        let (stopping, watched) = Default::default();
+        let state = Mutex::new(State { shelf, asks, holding, giving, owing, stopping, watched });
         Some(Desk { router: Arc::downgrade(router), target: OnceLock::new(), state })
     }
 
@@ -161,15 +173,9 @@ impl Desk {
         }
     }
 
-    /// Hears of the end of this life of a process, once.
+    /// Hears of the end of this life of a process, once; at once, if that was told to everybody.
     fn watch(self: &Arc<Desk>, router: &Arc<Router>, process: ProcessId, life: Incarnation) {
-        if !self.lock().watched.insert((process, life)) {
-            return;
-        }
-        let name = router.connection_with(process, life).map(|peer| peer.name());
-        let claimant = Claimant { desk: Arc::downgrade(self), process, life, name };
-        let watcher: Arc<dyn Watcher> = Arc::new(claimant);
-        if !router.watch_life(process, life, &watcher) {
+        if let Err(watcher) = self.try_watch(router, process, life) {
             watcher.ended(&EndReason::NoActor, Some(life), Behind::Here);
         }
     }
@@ -180,6 +186,27 @@ impl Desk {
         let source = self.lock().shelf.pass(stream, consumer)?;
         self.is_offered(&source, stream);
         Ok(())
+    }
+
+    /// As [`watch`](Self::watch), unless that was told to everybody.
+    fn try_watch(
+        self: &Arc<Desk>,
+        router: &Arc<Router>,
+        process: ProcessId,
+        life: Incarnation,
+    ) -> Result<(), Arc<dyn Watcher>> {
+        if !self.lock().watched.insert((process, life)) {
+            return Ok(());
+        }
+        let name = router.connection_with(process, life).map(|peer| peer.name());
+        let name = name.unwrap_or_else(|| ProcessName::of_number(process));
+        let claimant = Claimant { desk: Arc::downgrade(self), process, life, name };
+        let watcher: Arc<dyn Watcher> = Arc::new(claimant);
+        if router.watch_life(process, life, &watcher) {
+            return Ok(());
+        }
+        self.lock().watched.remove(&(process, life));
+        Err(watcher)
     }
 
     /// Its consumer wants it no more.
@@ -239,10 +266,12 @@ impl Desk {
         let mut state = self.lock();
         state.watched.remove(&(process, life));
         let gone = state.shelf.gone(process, life);
-        let held: Vec<_> = state.asks.extract_if(|_, ask| ask.is_of(process, life)).collect();
+        let held = state.asks.iter().filter(|(_, ask)| ask.is_of(process, life));
+        let held: Vec<_> = held.map(|(ticket, _)| *ticket).collect();
+        let ended: Vec<_> = held.into_iter().filter_map(|ticket| state.end(ticket, why)).collect();
         drop(state);
         end(gone);
-        for (_, ask) in held {
+        for ask in ended {
             ask.fail(why);
         }
     }
@@ -258,7 +287,7 @@ struct Claimant {
     desk: Weak<Desk>,
     process: ProcessId,
     life: Incarnation,
-    name: Option<ProcessName>,
+    name: ProcessName,
 }
 
 impl Watcher for Claimant {
@@ -272,10 +301,7 @@ impl Watcher for Claimant {
             EndReason::ProcessDied(exit) => *exit,
             _ => None,
         };
-        let cause = match self.name.clone() {
-            Some(process) => Cause::PeerDied { process, incarnation: self.life, exit },
-            None => Cause::NoReply,
-        };
+        let cause = Cause::PeerDied { process: self.name.clone(), incarnation: self.life, exit };
         desk.gone(self.process, self.life, &Failure::unknown(cause));
     }
 }

@@ -134,7 +134,7 @@ fn put<M: ProcMessage>(
         };
         let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
         let submit = Submit { channel, message: which.id.0, mode, timeout_ms, right };
-        let sent = peer.with(|connection| {
+        let sent = peer.encode::<M, _>(|connection| {
             // The channel was closed since it was looked up, and may lead to another actor by now.
             if connection.uses_of(channel) != uses {
                 return None;
@@ -275,6 +275,16 @@ pub(super) fn tell_and_forget<M: ProcMessage>(
         let letter = DeadLetter::new(Some(id.id()), Some(which.name), cause);
         router.bury(letter, || codec::encode(message, KEEP_BODY_BYTES).ok());
     }
+}
+
+/// As [`tell_and_forget`], for who counts what waits: with the connection, and a key while it does.
+pub(super) fn tell_with<M: ProcMessage>(
+    id: &Capability,
+    which: Which,
+    message: &M,
+    waiting: impl FnMut() -> Waiting<Waiter>,
+) -> Result<(Arc<Peer>, Option<u64>), Cause> {
+    put(None, id, which, message, (Mode::Tell, Duration::ZERO), waiting)
 }
 
 pub(super) fn send_now<M: ProcMessage>(

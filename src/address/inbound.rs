@@ -461,13 +461,13 @@ fn answer_later<M: ProcMessage>(
         streaming::bind_made_by(by, (slot, life), answer.sender());
         // Who hears the answer finds it done.
         drop((aside, span));
-        let dropped = match result {
+        let (dropped, text) = match result {
             Ok(result) => return answer.reply(result),
-            Err(dropped) => dropped,
+            Err(lost) => lost,
         };
         let failure = Failure::failed(match dropped {
             Dropped::InOrder => Cause::NoReply,
-            Dropped::ByPanic | Dropped::ByLink => Cause::Panicked(handling::last_panic()),
+            Dropped::ByPanic | Dropped::ByLink => Cause::Panicked(text),
         });
         // First, so that who hears of it and sends again reaches the next life.
         if let (Dropped::ByPanic, Cause::Panicked(text)) = (dropped, &failure.cause) {

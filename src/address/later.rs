@@ -7,7 +7,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -18,7 +17,6 @@ use crate::process::handling;
 
 /// How what was to answer was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(super) enum Dropped {
     /// Without a panic.
     InOrder,
@@ -47,11 +45,13 @@ pub(super) struct Outcome<R> {
     early: Option<Result<R, oneshot::error::RecvError>>,
 }
 
+/// Why there is no result: how what was to give it was dropped, and the text of the panic or link by which it was.
+pub(super) type Lost = (Dropped, String);
+
 #[derive(Default)]
 struct Woken {
     task: Mutex<Waiting>,
-    /// A [`Dropped`], as a number.
-    dropped: AtomicU8,
+    dropped: Mutex<Option<Lost>>,
 }
 
 #[derive(Default)]
@@ -68,7 +68,8 @@ impl Wake for Woken {
     fn wake_by_ref(self: &Arc<Self>) {
         let dropped = Dropped::now();
         if dropped != Dropped::InOrder {
-            self.dropped.store(dropped as u8, Ordering::Relaxed);
+            // Before this thread panics for another reason.
+            *self.lost() = Some((dropped, handling::last_panic()));
         }
         let mut waiting = self.lock();
         waiting.answered_by = tokio::task::try_id();
@@ -85,10 +86,8 @@ impl Woken {
         self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn dropped(&self) -> Dropped {
-        let dropped = self.dropped.load(Ordering::Relaxed);
-        let all = [Dropped::ByPanic, Dropped::ByLink];
-        all.into_iter().find(|one| *one as u8 == dropped).unwrap_or(Dropped::InOrder)
+    fn lost(&self) -> MutexGuard<'_, Option<Lost>> {
+        self.dropped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,19 +107,24 @@ impl<R> Outcome<R> {
 impl<R> Unpin for Outcome<R> {}
 
 impl<R> Future for Outcome<R> {
-    /// The result; without one, how what was to give it was dropped. And by which task, if by one.
-    type Output = (Result<R, Dropped>, Option<Id>);
+    /// The result, or why there is none. And by which task, if by one.
+    type Output = (Result<R, Lost>, Option<Id>);
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         this.woken.lock().task = Some(context.waker().clone());
         let waker = Waker::from(Arc::clone(&this.woken));
         if let Some(result) = this.early.take() {
-            return Poll::Ready((result.map_err(|_| Dropped::InOrder), None));
+            return Poll::Ready((result.map_err(|_| in_order()), None));
         }
         let polled = Pin::new(&mut this.receiver).poll(&mut Context::from_waker(&waker));
-        polled.map(|result| (result.map_err(|_| this.woken.dropped()), this.woken.lock().answered_by))
+        let lost = |_| this.woken.lost().take().unwrap_or_else(in_order);
+        polled.map(|result| (result.map_err(lost), this.woken.lock().answered_by))
     }
+}
+
+fn in_order() -> Lost {
+    (Dropped::InOrder, String::new())
 }
 
 #[cfg(test)]
@@ -129,6 +133,10 @@ mod tests {
 
     fn runtime() -> tokio::runtime::Runtime {
         tokio::runtime::Builder::new_current_thread().build().expect("a runtime")
+    }
+
+    fn how((how, _): Lost) -> Dropped {
+        how
     }
 
     #[test]
@@ -142,7 +150,7 @@ mod tests {
                 tokio::task::yield_now().await;
                 drop(sender);
             });
-            assert_eq!(Outcome::of(receiver).await.0, Err(Dropped::InOrder));
+            assert_eq!(Outcome::of(receiver).await.0, Err(in_order()));
             task.await.expect("no panic");
         });
     }
@@ -156,8 +164,33 @@ mod tests {
                 let answer = std::hint::black_box(None::<u8>).expect("a panic");
                 let _ = sender.send(answer);
             });
-            assert_eq!(outcome.await.0, Err(Dropped::ByPanic));
+            assert_eq!(outcome.await.0.map_err(how), Err(Dropped::ByPanic));
             assert!(task.await.is_err_and(|error| error.is_panic()));
+        });
+    }
+
+    #[test]
+    fn a_panic_of_another_leaves_the_text_of_the_first() {
+        runtime().block_on(async {
+            let panics = |with: Option<oneshot::Sender<u8>>, text: &'static str| {
+                let panics = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+                    let _with = with;
+                    handling::remember_panic(text);
+                    std::panic::resume_unwind(Box::new(()));
+                }));
+                assert!(panics.is_err());
+            };
+            let (sender, receiver) = oneshot::channel::<u8>();
+            let outcome = Outcome::of(receiver);
+            panics(Some(sender), "its own");
+            panics(None, "another's");
+            assert_eq!(outcome.await.0, Err((Dropped::ByPanic, "its own".to_owned())));
+            // And of one that merely gave none, nothing is said to be a panic.
+            let (sender, receiver) = oneshot::channel::<u8>();
+            let outcome = Outcome::of(receiver);
+            panics(None, "another's");
+            drop(sender);
+            assert_eq!(outcome.await.0, Err(in_order()));
         });
     }
 
@@ -170,7 +203,7 @@ mod tests {
                 let _sender = sender;
                 handling::unwind_by_link("a link", Box::new(()));
             });
-            assert_eq!(outcome.await.0, Err(Dropped::ByLink));
+            assert_eq!(outcome.await.0.map_err(how), Err(Dropped::ByLink));
             assert!(task.await.is_err_and(|error| error.is_panic()));
             // A panic after it is one again.
             let (sender, receiver) = oneshot::channel::<u8>();
@@ -180,7 +213,7 @@ mod tests {
                 handling::remember_panic("what the hook does");
                 std::panic::resume_unwind(Box::new(()));
             });
-            assert_eq!(outcome.await.0, Err(Dropped::ByPanic));
+            assert_eq!(outcome.await.0.map_err(how), Err(Dropped::ByPanic));
             assert!(task.await.is_err_and(|error| error.is_panic()));
         });
     }

@@ -216,6 +216,10 @@ impl NamesDesk for Desk {
         let names = std::mem::take(&mut *lock(&self.names));
         drop(names);
     }
+
+    fn is_idle(&self) -> bool {
+        lock(&self.views).values().all(|view| view.is_idle())
+    }
 }
 
 /// One of these that is known and that nobody holds.

@@ -67,6 +67,7 @@ pub struct Later<R: Send + 'static> {
 #[must_use = "dropped, it answers that there is no reply"]
 pub struct Responder<R: Send + 'static> {
     way: Way<R>,
+    gift: desk::Gift,
 }
 
 enum Way<R: Send + 'static> {
@@ -124,7 +125,7 @@ impl<R: Send + 'static> Later<R> {
     /// What the handler returns, and who answers. To be called in the handler, before it returns or makes a future.
     pub fn new() -> (Later<R>, Responder<R>) {
         let duty = Arc::new(Duty { state: Mutex::new(State::Asked), asker: Asker::current() });
-        (Later { duty: Arc::clone(&duty) }, Responder { way: Way::Here(duty) })
+        (Later { duty: Arc::clone(&duty) }, Responder::new(Way::Here(duty)))
     }
 }
 
@@ -300,6 +301,10 @@ where
 }
 
 impl<R: Send + 'static> Responder<R> {
+    fn new(way: Way<R>) -> Responder<R> {
+        Responder { way, gift: desk::Gift::default() }
+    }
+
     /// Whether nobody waits for the answer any more, as far as this process was told: the asker has dropped the ask, its
     /// time is up, its process is gone, or somebody else has answered.
     ///
@@ -316,6 +321,7 @@ impl<R: Send + 'static> Responder<R> {
 impl<R: Serialize + Send + 'static> Responder<R> {
     /// Answers.
     pub fn answer(mut self, result: R) {
+        self.gift.take_back();
         match mem::replace(&mut self.way, Way::Done(PhantomData)) {
             Way::Here(duty) => {
                 let sent = match &*duty.lock() {
@@ -354,7 +360,7 @@ fn answer_there<R: Serialize>(place: &Place, result: &R) {
 
 fn tell(place: &Place, answer: Answer) {
     if let Some(target) = desk_of(place) {
-        desk::tell(&target, answer, |desk, answer| desk.answer(answer, None));
+        desk::tell_answer(&target, answer);
     }
 }
 
@@ -409,16 +415,18 @@ impl<R: Send + 'static> Serialize for Responder<R> {
                 ));
             }
         }
-        match &self.way {
-            Way::Here(duty) => duty.send().map_err(S::Error::custom)?.serialize(serializer),
+        let place = match &self.way {
+            Way::Here(duty) => duty.send().map_err(S::Error::custom)?,
             Way::There { place, is_sent, .. } => {
                 *is_sent.lock().unwrap_or_else(PoisonError::into_inner) = true;
                 let hand =
                     place.hand.checked_add(1).ok_or_else(|| S::Error::custom("it was sent on too often"))?;
-                Place { hand, ..place.clone() }.serialize(serializer)
+                Place { hand, ..place.clone() }
             }
-            Way::Done(_) => Err(S::Error::custom("this responder has answered")),
-        }
+            Way::Done(_) => return Err(S::Error::custom("this responder has answered")),
+        };
+        self.gift.goes(&place);
+        place.serialize(serializer)
     }
 }
 
@@ -427,17 +435,17 @@ impl<'de, R: DeserializeOwned + Send + 'static> Deserialize<'de> for Responder<R
         if shape::is_looking() {
             // What it answers with is part of its shape.
             <(Place, R)>::deserialize(deserializer)?;
-            return Ok(Responder { way: Way::Done(PhantomData) });
+            return Ok(Responder::new(Way::Done(PhantomData)));
         }
         if deserializer.is_human_readable() {
             return Err(D::Error::custom("a responder can't be read from a file"));
         }
         let place = Place::deserialize(deserializer)?;
         if place.ticket == ReplyTicket::Nobody {
-            return Ok(Responder { way: Way::Done(PhantomData) });
+            return Ok(Responder::new(Way::Done(PhantomData)));
         }
         let held = desk::hold(&place).map_err(D::Error::custom)?;
-        Ok(Responder { way: Way::There { place, held, is_sent: Mutex::new(false) } })
+        Ok(Responder::new(Way::There { place, held, is_sent: Mutex::new(false) }))
     }
 }
 

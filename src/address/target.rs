@@ -242,6 +242,21 @@ impl Target {
     }
 }
 
+impl Target {
+    /// Writes it without a mark of what is under way: whoever reads it waits for nothing.
+    pub(super) fn serialize_weakly<S: Serializer>(
+        &self,
+        message: Option<MessageId>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let head = if self.is_at_least_once { AT_LEAST_ONCE } else { 0 };
+        match &self.for_message(message).map_err(serde::ser::Error::custom)?.whom {
+            Whom::Id { id, .. } => id.serialize_with(head, serializer),
+            Whom::Name(_) | Whom::Group(_) => self.serialize_for(message, serializer),
+        }
+    }
+}
+
 impl PartialEq for Target {
     /// Addresses of the same actor with the same conditions are equal, however messages are delivered; a name is not equal
     /// to an address, as long as it was not looked up.

@@ -13,6 +13,7 @@ use super::protocol;
 use super::recipient::{ProcRecipient, plain_name};
 use super::target::Target;
 use crate::codec::shape::{self, Whom};
+use crate::process::routing::reading;
 use crate::protocol::wire::MessageId;
 
 /// An address as a file or an argument shows it where it does not wire: `{ weak = "counter" }`.
@@ -28,7 +29,7 @@ fn serialize<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     if !serializer.is_human_readable() {
-        return target.serialize_for(message, serializer);
+        return target.serialize_weakly(message, serializer);
     }
     let weak = target.to_text(message).map_err(serde::ser::Error::custom)?;
     Readable { weak }.serialize(serializer)
@@ -36,7 +37,8 @@ fn serialize<S: Serializer>(
 
 fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Target, D::Error> {
     if !deserializer.is_human_readable() {
-        return Target::deserialize(deserializer);
+        // Whoever only knows somebody holds back nothing that he sends there, whatever its giver says.
+        return reading(None, || Target::deserialize(deserializer));
     }
     let Readable { weak } = Readable::deserialize(deserializer)?;
     Target::of_text(&weak).map_err(D::Error::custom)
@@ -114,7 +116,9 @@ weak! {
     /// it is [upgraded](Self::upgrade).
     ///
     /// No address keeps an actor alive, so this one need not differ in that. It differs in that it says nothing of wanting to
-    /// send: in the arguments of a topology it does not wire, `{ weak = "counter" }` instead of `{ addr = "counter" }`.
+    /// send: in the arguments of a topology it does not wire, `{ weak = "counter" }` instead of `{ addr = "counter" }`, and what
+    /// is sent by one that came in a message waits for nothing that its giver had sent there before: a long table of
+    /// them costs whoever reads it nothing.
     WeakProcAddr<A: ProcActor> of ProcAddr, ProcAddr::new, |_: &Target| None,
     Whom::Actor(protocol::key::<A>(), protocol::collect::<A>)
 }

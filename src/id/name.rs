@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::ProcessId;
+
 /// Why a name is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -121,6 +123,13 @@ name! {
 name! {
     /// What a supervised child is called, be it a process or an actor.
     ChildName
+}
+
+impl ProcessName {
+    /// What a process is called whose name is not known.
+    pub(crate) fn of_number(process: ProcessId) -> ProcessName {
+        ProcessName(Arc::from(process.to_string()))
+    }
 }
 
 impl From<ProcessName> for ChildName {

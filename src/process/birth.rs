@@ -156,7 +156,7 @@ fn kind(frame: &ToRoot) -> &'static str {
         ToRoot::Ready(_) => "Ready",
         ToRoot::Refused(_) => "Refused",
         ToRoot::Introduce { .. } => "Introduce",
-        ToRoot::Revoke(_) => "Revoke",
+        ToRoot::Revoke { .. } => "Revoke",
         ToRoot::Keep(_) => "Keep",
         ToRoot::Ask(_) => "Ask",
         ToRoot::Letters(_) => "Letters",

@@ -53,7 +53,8 @@ pub(super) fn is_one(pid: i32) -> bool {
 /// Dropped, it ends, and the groups are gone.
 #[derive(Debug)]
 pub struct Janitor {
-    child: Child,
+    /// Until it is dropped.
+    child: Option<Child>,
     /// Its end is the sign.
     lifeline: Option<OwnedFd>,
     folder: PathBuf,
@@ -67,7 +68,7 @@ impl Janitor {
         let (input, lifeline) = std::io::pipe().ok()?;
         let arguments = [OsString::from("-c"), SCRIPT.into(), NAME.into(), (&folder).into()];
         match spawn::spawn_to_outlive(Path::new(SHELL), &arguments, &input.into()) {
-            Ok(child) => Some(Janitor { child, lifeline: Some(lifeline.into()), folder }),
+            Ok(child) => Some(Janitor { child: Some(child), lifeline: Some(lifeline.into()), folder }),
             Err(error) => {
                 tracing::debug!(target: "procession", %error, "nobody cleans up after this process if it is killed");
                 None
@@ -79,9 +80,13 @@ impl Janitor {
 impl Drop for Janitor {
     fn drop(&mut self) {
         drop(self.lifeline.take());
-        if self.folder.exists() {
-            // Something is left although all workers were reaped: it is given its time. Then dropping the child kills it.
-            self.child.pidfd().wait_until_dead(DONE_DEADLINE);
-        }
+        let Some(child) = self.child.take().filter(|_| self.folder.exists()) else { return };
+        // Something is left although all workers were reaped: it is given its time. Then dropping the child kills it. Who drops
+        // the janitor has others to serve meanwhile.
+        let waits = move || {
+            child.pidfd().wait_until_dead(DONE_DEADLINE);
+        };
+        // Without a thread it ends by itself, unreaped until this process ends.
+        let _ = std::thread::Builder::new().name(NAME.to_owned()).spawn(waits);
     }
 }

@@ -171,7 +171,11 @@ struct Queues {
 fn is_counted_elsewhere(frame: &ToRoot) -> bool {
     matches!(
         frame,
-        ToRoot::Keep(_) | ToRoot::Ask(_) | ToRoot::Introduce { .. } | ToRoot::Revoke(_) | ToRoot::Names(_)
+        ToRoot::Keep(_)
+            | ToRoot::Ask(_)
+            | ToRoot::Introduce { .. }
+            | ToRoot::Revoke { .. }
+            | ToRoot::Names(_)
     )
 }
 

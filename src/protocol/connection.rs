@@ -403,10 +403,11 @@ impl<T> Connection<T> {
         self.outgoing.len()
     }
 
-    /// Whether tells or casts wait for credit, or are not yet whole in the outgoing bytes, or those are not written.
+    /// Whether tells or casts wait for credit, or are not yet whole in the outgoing bytes, or those are not written. Before
+    /// the peer has said a word there is none in them.
     pub fn has_casts_waiting(&self) -> bool {
         !self.is_over()
-            && (!self.out.is_empty()
+            && (!self.out.is_empty() && self.theirs.is_some()
                 || !self.large.turn.is_empty()
                 || self.outgoing.iter().any(|(_, outgoing)| outgoing.kind == Kind::Cast))
     }

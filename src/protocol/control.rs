@@ -182,7 +182,12 @@ pub enum ToRoot {
         reason: String,
     },
     /// This address of an actor of this process, and whatever was made from it, is good for nothing any more.
-    Revoke(Seal),
+    Revoke {
+        /// Which.
+        seal: Seal,
+        /// It was for this life alone: the next need not know.
+        is_of_this_life: bool,
+    },
     /// Keep this state of an actor for its next life. Answered by [`ToWorker::Kept`].
     Keep(Keep),
     /// Change what runs, or tell of it. Answered by [`ToWorker::Answer`].

@@ -8,6 +8,7 @@
 //!    <------------------------------------------------------- Hold ------ C has it: now C's death is told, not B's
 //!    <------------------------------------------------------- Answer ---- once; a second one finds nothing
 //!    Released ----------------------------------------------------------> instead, if A waits no longer
+//!    <-- Lost -------------------- B, if C died and perhaps did not say Hold
 //! ```
 //!
 //! The proof is a keyed hash of the correlation under the secret that A told B alone, so C can answer what it was given and
@@ -65,6 +66,21 @@ pub struct Hold {
     pub ticket: ReplyTicket,
     /// As in its [`Place`].
     pub hand: u32,
+    /// Which life of the process that says so.
+    pub life: Incarnation,
+}
+
+/// Whoever sends this gave the responder to a process that has ended, and may not have said that it has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// Of which ask.
+    pub ticket: ReplyTicket,
+    /// As in the [`Place`] that went there.
+    pub hand: u32,
+    /// Who that was, if it ever lived.
+    pub holder: Option<(ProcessId, Incarnation)>,
+    /// How it ended.
+    pub failure: Failure,
 }
 
 /// Nobody waits for that answer any more: its time is up, who asked has dropped it, or somebody else has answered.

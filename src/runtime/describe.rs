@@ -1,16 +1,22 @@
 //! `program --describe`: what a program hosts, for those who check a topology before it starts.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::registered::Registered;
 
 use crate::protocol::control::PROTOCOL_VERSION;
+use crate::sys::poll::{Interest, poll_one};
 use crate::topology::HostedType;
 
 /// The argument, alone, that makes a program describe itself.
@@ -20,7 +26,7 @@ pub(super) const FLAG: &str = "--describe";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A description is not longer than this; whatever says more is none of ours.
-const MAX_BYTES: u64 = 4 << 20;
+const MAX_BYTES: usize = 4 << 20;
 
 /// What a program says of itself.
 #[derive(Debug, Serialize, Deserialize)]
@@ -75,6 +81,37 @@ impl Description {
     }
 }
 
+/// How often it is looked whether a program has ended whose output somebody else keeps open.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What it prints until it ends, or as much as a description may have; none if that takes too long.
+fn read(child: &mut Child) -> std::io::Result<Option<Vec<u8>>> {
+    let Some(mut output) = child.stdout.take() else { return Ok(None) };
+    let deadline = Instant::now() + PATIENCE;
+    let (mut said, mut piece) = (Vec::new(), [0; 8 << 10]);
+    while Instant::now() < deadline {
+        if poll_one(output.as_fd(), Interest::Readable, Some(LOOK_EVERY))? {
+            match output.read(&mut piece)? {
+                0 => return Ok(Some(said)),
+                count => said.extend_from_slice(&piece[..count]),
+            }
+        } else if has_ended(child) {
+            return Ok(Some(said));
+        }
+        if said.len() >= MAX_BYTES {
+            return Ok(Some(said));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether it has ended, which leaves its number its own.
+fn has_ended(child: &Child) -> bool {
+    let Ok(pid) = i32::try_from(child.id()) else { return false };
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    !matches!(waitid(Id::Pid(Pid::from_raw(pid)), flags), Ok(WaitStatus::StillAlive))
+}
+
 /// Asks a program. The error is what is wrong with it as a program of Procession.
 pub(super) fn ask(program: &Path) -> Result<Vec<HostedType>, String> {
     let mut child = Command::new(program)
@@ -82,26 +119,20 @@ pub(super) fn ask(program: &Path) -> Result<Vec<HostedType>, String> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
+        .process_group(0)
         .spawn()
         .map_err(|error| error.to_string())?;
-    let output = child.stdout.take().expect("stdout is piped");
-    let reader = std::thread::spawn(move || {
-        let mut text = String::new();
-        std::io::Read::read_to_string(&mut std::io::Read::take(output, MAX_BYTES), &mut text).map(|_| text)
-    });
-    let deadline = Instant::now() + PATIENCE;
-    while !reader.is_finished() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(2));
+    let said = read(&mut child);
+    // With what it has started, as long as its number is its own.
+    if let Ok(group) = i32::try_from(child.id()) {
+        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
     }
-    if !reader.is_finished() {
-        let _ = child.kill();
-        let _ = child.wait();
-        return Err(format!("`{} {FLAG}` did not end within {PATIENCE:?}", program.display()));
-    }
-    let _ = child.kill();
     let _ = child.wait();
-    let text = reader.join().map_err(|_| "its description can't be read".to_owned())?;
-    let text = text.map_err(|error| format!("its description is no text: {error}"))?;
+    let said = said.map_err(|error| format!("its description can't be read: {error}"))?;
+    let Some(said) = said else {
+        return Err(format!("`{} {FLAG}` did not end within {PATIENCE:?}", program.display()));
+    };
+    let text = String::from_utf8(said).map_err(|error| format!("its description is no text: {error}"))?;
     let nothing = |_| {
         format!(
             "`{} {FLAG}` printed no description: does its main call `Program::run` first?",
@@ -120,4 +151,33 @@ pub(super) fn ask(program: &Path) -> Result<Vec<HostedType>, String> {
         args: Some(actor.args),
     });
     Ok(hosted.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_starts_that_is_asked_ends_with_it_and_keeps_nobody_waiting() {
+        let folder = std::env::temp_dir().join(format!("procession-describe-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let (program, started) = (folder.join("program"), folder.join("started"));
+        let said = format!(r#"{{"procession":{PROTOCOL_VERSION},"$schema":"","actors":[]}}"#);
+        let script = format!("#!/bin/sh\nsleep 1000 &\necho $! > {}\necho '{said}'\n", started.display());
+        // Written by another process, so that no child of this one has it open for writing.
+        let write = r#"printf '%s' "$1" > "$2" && chmod 700 "$2""#;
+        let written = Command::new("/bin/sh").args(["-c", write, "sh", &script]).arg(&program).status();
+        assert!(written.expect("a shell").success());
+        assert_eq!(ask(&program).map(|hosted| hosted.len()), Ok(0));
+        let sleeps = std::fs::read_to_string(&started).expect("its number");
+        let stat = format!("/proc/{}/stat", sleeps.trim());
+        // It is killed when `ask` returns; whoever it belongs to then may reap it later.
+        while let Ok(stat) = std::fs::read_to_string(&stat) {
+            if stat.contains(") Z") || stat.contains(") X") {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        std::fs::remove_dir_all(&folder).expect("removed");
+    }
 }

@@ -38,20 +38,31 @@ impl Keys {
 
 /// What processes took back, for their next lives and for who asks to be introduced.
 #[derive(Debug, Default)]
-pub(super) struct Revoked(BTreeMap<ProcessId, BTreeSet<Seal>>);
+pub(super) struct Revoked(BTreeMap<ProcessId, OfOne>);
+
+/// What one process took back.
+#[derive(Debug, Default)]
+struct OfOne {
+    for_good: BTreeSet<Seal>,
+    /// Good for one life alone, whichever it is: the next has none of them.
+    of_this_life: BTreeSet<Seal>,
+}
 
 impl Revoked {
     /// Its owner says that an address is good for nothing any more. What is over the limit its owner alone knows.
-    pub(super) fn add(&mut self, owner: ProcessId, seal: Seal) {
-        let seals = self.0.entry(owner).or_default();
+    pub(super) fn add(&mut self, owner: ProcessId, seal: Seal, is_of_this_life: bool) {
+        let OfOne { for_good, of_this_life } = self.0.entry(owner).or_default();
+        let seals = if is_of_this_life { of_this_life } else { for_good };
         if seals.len() < MAX_REVOKED {
             seals.insert(seal);
         }
     }
 
-    /// What the next life of a process must know.
-    pub(super) fn of(&self, owner: ProcessId) -> Vec<Seal> {
-        self.0.get(&owner).into_iter().flatten().copied().collect()
+    /// What the next life of a process must know, which begins now.
+    pub(super) fn for_next_life(&mut self, owner: ProcessId) -> Vec<Seal> {
+        let Some(revoked) = self.0.get_mut(&owner) else { return Vec::new() };
+        revoked.of_this_life.clear();
+        revoked.for_good.iter().copied().collect()
     }
 
     /// A process will not come back.
@@ -67,7 +78,11 @@ impl Revoked {
         let key = keys.of_process(target.process());
         let seals = target.verify(&key).ok_or(Denial::NoRight)?;
         let revoked = self.0.get(&target.process());
-        match revoked.is_some_and(|revoked| seals.iter().any(|seal| revoked.contains(seal))) {
+        let is_in = |revoked: &OfOne| {
+            let mut seals = seals.iter();
+            seals.any(|seal| revoked.for_good.contains(seal) || revoked.of_this_life.contains(seal))
+        };
+        match revoked.is_some_and(is_in) {
             true => Err(Denial::Revoked),
             false => Ok(()),
         }
@@ -77,7 +92,7 @@ impl Revoked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{Condition, Slot, Tag};
+    use crate::id::{Condition, Incarnation, Slot, Tag};
 
     #[test]
     fn a3_the_root_introduces_by_a_seal_of_its_own_that_was_not_revoked() {
@@ -92,12 +107,17 @@ mod tests {
             assert_eq!(revoked.check(&others, &good), Err(Denial::NoRight), "another run");
         }
         assert_eq!(revoked.check(&keys, &Capability::unsealed(id)), Err(Denial::NoRight));
-        revoked.add(ProcessId(3), copy.seal());
+        revoked.add(ProcessId(3), copy.seal(), false);
         assert_eq!(revoked.check(&keys, &of_copy), Err(Denial::Revoked));
         assert_eq!(revoked.check(&keys, &copy), Err(Denial::Revoked));
         assert_eq!(revoked.check(&keys, &address), Ok(()));
-        assert_eq!(revoked.of(ProcessId(3)), [copy.seal()]);
+        // What is of one life is forgotten with it.
+        let pinned = address.narrowed(Condition::Life(Incarnation::FIRST)).expect("room");
+        revoked.add(ProcessId(3), pinned.seal(), true);
+        assert_eq!(revoked.check(&keys, &pinned), Err(Denial::Revoked));
+        assert_eq!(revoked.for_next_life(ProcessId(3)), [copy.seal()]);
+        assert_eq!(revoked.check(&keys, &pinned), Ok(()));
         revoked.forget(ProcessId(3));
-        assert_eq!(revoked.of(ProcessId(3)), []);
+        assert_eq!(revoked.for_next_life(ProcessId(3)), []);
     }
 }

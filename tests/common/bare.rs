@@ -22,6 +22,8 @@ pub(crate) struct Bare {
     lane: ControlLane,
     events: Receiver<ControlEvent>,
     build: BuildId,
+    /// The address at which others answer its calls: none, until it says one.
+    pub(crate) desk: Vec<u8>,
 }
 
 impl Bare {
@@ -38,7 +40,7 @@ impl Bare {
             build,
             limits: welcome.limits,
         };
-        let bare = Bare { welcome, lane, events, build };
+        let bare = Bare { welcome, lane, events, build, desk: Vec::new() };
         bare.say(ToRoot::Ready(ready));
         bare
     }
@@ -82,7 +84,8 @@ impl Bare {
             socket.read_exact(&mut said).unwrap();
         }
         let Welcome { process, incarnation, limits, .. } = &self.welcome;
-        let connection = Connection::new(Hello::new(*process, *incarnation, self.build, *limits));
+        let hello = Hello::new(*process, *incarnation, self.build, *limits);
+        let connection = Connection::new(hello.with_desk(self.desk.clone(), 7));
         let reader = FrameReader::default();
         Pipe { socket, connection, reader, greeted: false, hello: None, last: 0, heard: VecDeque::new() }
     }

@@ -185,6 +185,14 @@ async fn others(root: Root) -> procession::Result<()> {
     running.runtime().register("all/root", &own).await.unwrap();
     let found = c.send(LookUp("all/root".into())).await?.unwrap();
     assert_eq!(c.send(Ask { whom: found, value: 4 }).await?, Ok(8));
+    // By an address that is taken back: the name is free, and that address is good for no other.
+    let copy = own.revocable().unwrap();
+    running.runtime().register("all/copy", &copy).await.unwrap();
+    assert_eq!(c.send(LookUp("all/copy".into())).await?.unwrap(), copy);
+    copy.revoke().unwrap();
+    until(|| async { c.send(LookUp("all/copy".into())).await.unwrap().is_err() }).await;
+    let error = running.runtime().register("all/copy", &copy).await.unwrap_err();
+    assert!(matches!(error, NameError::NoRight(..)), "{error}");
     own.send(Stop).await?;
     until(|| async { c.send(LookUp("all/root".into())).await.unwrap().is_err() }).await;
     // One that does not live.

@@ -82,6 +82,8 @@ messages! {
     Delegate { value: u64, to: Vec<ProcAddr<Spring>>, how: How } -> "u64";
     /// Answers with a pipe that says so.
     Lend(String, ProcAddr<Spring>) -> "(String, Descriptor)";
+    /// Asks one to lend so much through the other, and says what came of it.
+    Borrow(usize, ProcAddr<Spring>, ProcAddr<Spring>) -> "String";
     /// How many responders it keeps.
     Kept() -> "usize";
     /// How many of them nobody waits for any more.
@@ -148,6 +150,8 @@ pub(crate) enum How {
     Twice,
     /// It panics with it.
     Panic,
+    /// Its process ends with it, before it can say a word.
+    Die,
 }
 
 /// How a walk goes on.
@@ -311,6 +315,7 @@ fn counted<T: Send + 'static, E: Send + 'static>(
     Cancelled,
     Settle,
     Order,
+    Borrow,
     Report,
     Walk,
     Stride
@@ -463,6 +468,12 @@ handle! { for Spring;
     Order -> ResponseFuture<Option<u64>>: |this, Order(whom, to, how), _| Box::pin(async move {
         whom.send(Delegate { value: 1, to, how }).await.ok()
     });
+    Borrow -> ResponseFuture<String>: |this, Borrow(bytes, whom, from), _| Box::pin(async move {
+        match whom.send(Lend("x".repeat(bytes), from)).await {
+            Ok((text, _)) => format!("{} bytes", text.len()),
+            Err(error) => format!("{:?}: {:?}", error.verdict(), error.cause()),
+        }
+    });
     Forget -> usize: |this, _, _| std::mem::take(&mut this.pondering).len();
     Delegate -> Later<u64>: |this, Delegate { value, to, how }, _| {
         let (later, responder) = Later::new();
@@ -475,6 +486,7 @@ handle! { for Spring;
         How::Drop => drop(responder),
         How::Keep => this.kept.push(responder),
         How::Panic => panic!("with a responder"),
+        How::Die => std::process::abort(),
     };
     Lend -> Later<(String, Descriptor)>: |this, Lend(text, whom), _| {
         let (later, responder) = Later::new();
@@ -483,7 +495,8 @@ handle! { for Spring;
     };
     LendTask -> (): |this, LendTask(text, responder), _| {
         let (reading, mut writing) = std::io::pipe().unwrap();
-        std::io::Write::write_all(&mut writing, text.as_bytes()).unwrap();
+        // What a pipe has room for.
+        std::io::Write::write_all(&mut writing, &text.as_bytes()[..text.len().min(1000)]).unwrap();
         responder.answer((text, Descriptor(reading.into())));
     };
     AskKeeper -> ResponseFuture<u64>: |this, AskKeeper(keeper), _| Box::pin(async move { keeper.send(Keep).await.unwrap() });

@@ -20,11 +20,14 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("a_responder_that_was_kept_may_go_to_whoever_asked", kept_and_sent_back),
         story("one_that_asks_by_json_is_answered_by_others", by_json),
         story("h40_wherever_a_responder_is_lost_the_asker_is_told", lost),
+        story("h40_who_dies_in_the_handler_that_read_a_responder_is_missed_at_once", dies_with_it),
+        story("a_responder_comes_back_from_who_died_before_it_came", comes_back_from_the_dead),
         story("the_death_of_who_passed_a_responder_on_harms_nobody", passed_on),
         story("m7_the_deadline_and_the_cancellation_of_the_ask_stand", late),
         story("a_responder_of_a_message_that_comes_back_still_answers", comes_back),
         story("x1_a_forged_responder_reaches_nobody_and_a_true_one_answers_once", forged),
         story("an_answer_from_elsewhere_carries_descriptors", lends),
+        story("m2_an_answer_from_elsewhere_that_cant_go_is_told_as_a_failure", too_large),
         story("m7_who_has_a_responder_sees_that_nobody_waits_any_more", cancelled),
         story("m2_a_timeout_of_an_ask_that_others_answer_may_still_be_changed", changed),
         story("m6_an_at_least_once_message_is_answered_from_elsewhere", at_least_once),
@@ -160,6 +163,41 @@ async fn lost(root: Root) -> procession::Result<()> {
     running.shutdown().await
 }
 
+async fn dies_with_it(root: Root) -> procession::Result<()> {
+    let (running, [a, b, c]) = three(&root).await?;
+    let here = ProcAddr::export(Spring::default().start())?;
+    // In its first message, when the asker does not know it, and again; from who was asked, and from who was passed it.
+    for whom in [&a, &here] {
+        for to in [vec![c.clone()], vec![b.clone(), c.clone()]] {
+            let error = whom.send(Delegate { value: 1, to, how: How::Die }).await.unwrap_err();
+            assert!(
+                matches!(error.cause(), Cause::PeerDied { process, exit: Some(Exit::Signal { .. }), .. } if process.as_str() == "third"),
+                "{error}"
+            );
+            assert_eq!(error.verdict(), Verdict::Unknown);
+        }
+    }
+    running.shutdown().await
+}
+
+async fn comes_back_from_the_dead(root: Root) -> procession::Result<()> {
+    let third = spring("third", "c").restart(Policy::Temporary);
+    let running = deploy(&root, [spring("left", "a"), third]).await?;
+    let (a, c) = (running.addr::<Spring>("a")?, running.addr::<Spring>("c")?);
+    c.send(WhoAreYou).await?;
+    kill(&c).await?;
+    // The death is not known everywhere at once; whoever is not reached gives the responder back.
+    for _ in 0..10 {
+        let answer = a.send(Delegate { value: 1, to: vec![c.clone()], how: How::Twice }).await;
+        match answer {
+            Ok(answer) => assert_eq!(answer, 1000),
+            Err(error) => assert!(matches!(error.cause(), Cause::PeerDied { .. }), "{error}"),
+        }
+    }
+    assert_eq!(a.send(Delegate { value: 1, to: vec![c], how: How::Twice }).await?, 1000);
+    running.shutdown().await
+}
+
 /// Until it keeps a responder of ours, and said so: by a message whose channel is opened, and which is sent, before these are
 /// answered.
 async fn until_held(whom: &ProcAddr<Spring>) -> procession::Result<()> {
@@ -247,6 +285,21 @@ async fn lends(root: Root) -> procession::Result<()> {
     let mut read = String::new();
     File::from(lent).read_to_string(&mut read).unwrap();
     assert_eq!((text.as_str(), read.as_str()), ("from there", "from there"));
+    running.shutdown().await
+}
+
+async fn too_large(root: Root) -> procession::Result<()> {
+    let small = spring("small", "s").max_message_bytes(1 << 20);
+    let running = deploy(&root, [small, spring("left", "a"), spring("right", "b")]).await?;
+    let [s, a, b] = [running.addr::<Spring>("s")?, running.addr("a")?, running.addr("b")?];
+    // It knows what `a` takes, and nothing of `b`.
+    assert_eq!(s.send(Order(a.clone(), vec![a.clone()], How::Answer)).await?, Some(2));
+    // Before the one who answers knows what the asker takes, and when it does.
+    for _ in 0..2 {
+        let told = s.send(Borrow(3 << 20, a.clone(), b.clone())).await?;
+        assert_eq!(told, "Failed: TooLarge { limit: 1048576 }");
+    }
+    assert_eq!(s.send(Borrow(1000, a, b)).await?, "1000 bytes");
     running.shutdown().await
 }
 

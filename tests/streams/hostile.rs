@@ -1,7 +1,7 @@
 //! Hostile workers against the desk of an honest one, and streams that lie: nobody panics, hangs or grows, nothing is
 //! got that was not given, and who did it is named, counted, and by policy killed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use procession::codec;
@@ -10,8 +10,8 @@ use procession::runtime::{Event, Events, Launched};
 use procession::topology::OnViolation;
 
 use crate::actors::*;
-use crate::impostor::{FAILED, FAILS, Impostor, ROLE};
-use crate::stage::{deploy, memory, spring, story};
+use crate::impostor::{FAILED, FAILS, Impostor, ROLE, STUCK_ASKS};
+use crate::stage::{PATIENCE, deploy, memory, spring, story};
 
 pub(crate) fn stories() -> Vec<Trial> {
     vec![
@@ -19,6 +19,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("x1_keys_and_tickets_that_are_guessed_edited_or_replayed_reach_nothing", guesser),
         story("x1_by_policy_who_guesses_at_a_desk_is_killed", killed),
         story("x1_who_hoards_streams_costs_what_the_limit_says", hoarder),
+        story("p4_who_lets_nobody_answer_it_holds_up_no_stop", stuck),
         story("x1_a_producer_that_lies_ends_its_streams_and_is_named", producer),
     ]
 }
@@ -106,6 +107,24 @@ async fn hoarder(root: Root) -> procession::Result<()> {
     // What nobody can pull any more is given back, and there is room for others.
     a.send(Await(0)).await?;
     assert_eq!(sum(a.stream(Count(10))).await, Ok(45));
+    running.shutdown().await
+}
+
+async fn stuck(root: Root) -> procession::Result<()> {
+    let patient = Shutdown::Timeout(PATIENCE);
+    let running =
+        deploy(&root, [impostor("stuck"), spring("left", "a"), spring("right", "b").shutdown(patient)])
+            .await?;
+    let (a, b) = (running.addr::<Spring>("a")?, running.addr::<Spring>("b")?);
+    let mut given = 0;
+    while given < STUCK_ASKS {
+        given += a.send(LetDecide(b.clone())).await?;
+    }
+    // All of them were answered there, and nothing of it has left.
+    b.send(Kept).await?;
+    let began = Instant::now();
+    running.stop("right").await.unwrap();
+    assert!(began.elapsed() < PATIENCE / 4, "{:?}", began.elapsed());
     running.shutdown().await
 }
 

@@ -6,11 +6,11 @@ use procession::codec;
 use procession::id::{ActorId, Capability, Incarnation, ProcessId, Slot};
 use procession::prelude::*;
 use procession::protocol::connection::Mode;
-use procession::protocol::responders::{Answer, Hold, ReplyTicket};
+use procession::protocol::responders::{Answer, Hold, Lost, ReplyTicket};
 use procession::protocol::streams::{Batch, Cancel, Claim, End, Pull, StreamId};
 use procession::protocol::wire::{Failure, MessageId};
 
-use crate::actors::{Count, Spring, Stall};
+use crate::actors::{Count, Ponder, Spring, Stall};
 use crate::bare::{Bare, Heard, Pipe, Raw};
 
 /// Says to a worker that it is this one, and in which way; an honest one has no such variable.
@@ -46,12 +46,13 @@ impl Handler<Count> for Impostor {
 /// A worker whose topology says so; it never returns.
 pub(crate) fn play() {
     let Ok(role) = std::env::var(ROLE) else { return };
-    let bare = Bare::new();
+    let mut bare = Bare::new();
     match role.as_str() {
         "consumer" => consume(&bare),
         "guesser" => guess(&bare),
         "hoarder" => hoard(&bare),
         "producer" => produce(&bare),
+        "stuck" => stick(&mut bare),
         other => panic!("{other}"),
     }
     bare.leave(FAILED);
@@ -188,7 +189,9 @@ fn guess(bare: &Bare) {
     tickets.extend((0..20).map(|number| ReplyTicket::Kept { number, key: stream.key }));
     tickets.extend((0..4).flat_map(|process| (0..20).map(move |correlation| call(process, correlation))));
     for ticket in tickets {
-        victim.tell("Hold", &Hold { ticket, hand: u32::MAX });
+        victim.tell("Hold", &Hold { ticket, hand: u32::MAX, life: Incarnation::FIRST });
+        let failure = Failure::failed(Cause::NoReply);
+        victim.tell("Lost", &Lost { ticket, hand: u32::MAX, holder: None, failure });
         let result = Ok(codec::encode(&666_u64, 100).unwrap().into());
         victim.tell("Answer", &Answer { ticket, result, descriptors: Vec::new() });
     }
@@ -264,6 +267,23 @@ fn produce(bare: &Bare) {
             _ => {}
         }
     }
+}
+
+/// How much the one asks that lets nobody answer.
+pub(crate) const STUCK_ASKS: usize = 500;
+
+/// It asks, and never lets in who answers in the place of who was asked.
+fn stick(bare: &mut Bare) {
+    let own = Capability::mint(&bare.welcome.key, bare.welcome.process, Slot(1));
+    bare.desk = codec::encode(&own, 1000).unwrap();
+    let target = bare.wired("a");
+    let mut pipe = bare.connect(target);
+    let actor = pipe.open(target);
+    for value in 0..STUCK_ASKS {
+        let ask = Ponder(value as u64);
+        pipe.submit(actor, spring("Ponder"), &ask, Mode::Call).expect("room");
+    }
+    while !matches!(pipe.next(), Heard::Gone) {}
 }
 
 /// It lies in another way in each stream of a lower number; the pulls of this one fail, though it has the stream still.

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use tokio::task::AbortHandle;
 
-use super::{Desk, clerk, desk};
+use super::{Desk, State, clerk, desk};
 use crate::address::target::Target;
 use crate::codec::descriptor::Carried;
 use crate::codec::{self, Encoded};
 use crate::id::{Incarnation, ProcessId};
 use crate::process::routing::{Handed, Outcome, Router, reading};
-use crate::protocol::responders::{Answer, Hold, Place, Released, ReplyTicket};
+use crate::protocol::responders::{Answer, Hold, Lost, Place, Released, ReplyTicket};
 use crate::protocol::streams::Consumer;
 use crate::protocol::wire::{Cause, Failure};
 
@@ -105,12 +105,26 @@ pub(in crate::address) fn extend(ticket: ReplyTicket, deadline: Instant) {
     }
 }
 
+impl State {
+    /// Takes out an ask that is to fail. If its handler has not returned, who waits will hear so then.
+    pub(super) fn end(&mut self, ticket: ReplyTicket, why: &Failure) -> Option<Ask> {
+        let ask = self.asks.get_mut(&ticket)?;
+        if ask.outcome.is_some() {
+            return self.asks.remove(&ticket);
+        }
+        let answer = Answer { ticket, result: Err(why.clone()), descriptors: Vec::new() };
+        ask.early.get_or_insert((answer, None));
+        None
+    }
+}
+
 impl Desk {
     /// That process, or, with none, this one, has the responder.
     pub(in crate::address) fn hold(self: &Arc<Desk>, hold: Hold, process: Option<ProcessId>) {
-        let Hold { ticket, hand } = hold;
+        let Hold { ticket, hand, life } = hold;
         let Some(router) = self.router.upgrade() else { return };
-        let Ok(holder) = self.consumer(process) else { return };
+        // That life, which may be over, and its connection with it: then its end is told at once.
+        let holder = process.map(|process| (process, life));
         self.take_over(&router, ticket);
         let mut state = self.lock();
         let Some(ask) = state.asks.get_mut(&ticket) else {
@@ -125,6 +139,32 @@ impl Desk {
         drop(state);
         if let Some((process, life)) = holder {
             self.watch(&router, process, life);
+        }
+    }
+
+    /// Who was given the responder has ended. If it had said that it has it, or somebody after it did, that counts.
+    pub(in crate::address) fn lost(self: &Arc<Desk>, lost: Lost) {
+        let Lost { ticket, hand, holder, failure } = lost;
+        let Some(router) = self.router.upgrade() else { return };
+        self.take_over(&router, ticket);
+        let mut state = self.lock();
+        let Some(ask) = state.asks.get_mut(&ticket) else { return };
+        if ask.holder.is_some_and(|(last, _)| last >= hand) {
+            return;
+        }
+        if let Some((process, life)) = holder {
+            // What it has sent, perhaps the answer, is read first, if it is connected with this process.
+            ask.holder = Some((hand, holder));
+            drop(state);
+            if self.try_watch(&router, process, life).is_ok() {
+                return;
+            }
+            state = self.lock();
+        }
+        let ended = state.end(ticket, &failure);
+        drop(state);
+        if let Some(ask) = ended {
+            ask.fail(&failure);
         }
     }
 
@@ -239,6 +279,12 @@ impl Desk {
                 tracing::debug!(target: "procession", "an answer to an ask that nobody waits for");
             }
         }
+    }
+
+    /// The runtime has ended: so has every ask.
+    pub(super) fn end_asks(&self, why: &Failure) {
+        let all = std::mem::take(&mut self.lock().asks);
+        all.into_values().for_each(|ask| ask.fail(why));
     }
 
     /// Whether an honest process may show that ticket. Of a call it may: its connection, and what proved it, may be gone.

@@ -17,7 +17,7 @@ use crate::id::ProcessId;
 use crate::process::handling;
 use crate::process::routing::Router;
 use crate::protocol::connection::Mode;
-use crate::protocol::responders::{Answer, Hold, MOST_DESK_BYTES, Released, ReplyTicket};
+use crate::protocol::responders::{Answer, Hold, Lost, MOST_DESK_BYTES, Released, ReplyTicket};
 use crate::protocol::streams::{Batch, Cancel, Claim, Passed, Pull, Wrong};
 
 impl Message for Claim {
@@ -40,6 +40,10 @@ impl Message for Hold {
     type Result = ();
 }
 
+impl Message for Lost {
+    type Result = ();
+}
+
 impl Message for Answer {
     type Result = ();
 }
@@ -50,7 +54,7 @@ impl Message for Released {
 
 /// See [`Desk`].
 #[derive(ProcActor)]
-#[proc_actor(messages(Claim, Pull, Cancel, Passed, Hold, Answer, Released), name = "procession::Clerk")]
+#[proc_actor(messages(Claim, Pull, Cancel, Passed, Hold, Lost, Answer, Released), name = "procession::Clerk")]
 pub(in crate::address) struct Clerk {
     desk: Arc<Desk>,
 }
@@ -90,10 +94,21 @@ where
 {
     let Some(router) = context::current() else { return };
     let Ok(id) = target.resolve(&router) else { return };
-    if !router.is_local(id.process()) {
-        dispatch::tell_and_forget(&router, &id, which::<Clerk, M>(), &message);
-    } else if let Some(desk) = super::desk() {
-        here(&desk, message);
+    match (router.is_local(id.process()), super::desk()) {
+        (false, Some(desk)) => desk.owe_small(&router, &id, (which::<Clerk, M>(), &message)),
+        (false, None) => dispatch::tell_and_forget(&router, &id, which::<Clerk, M>(), &message),
+        (true, Some(desk)) => here(&desk, message),
+        (true, None) => {}
+    }
+}
+
+/// Gives a desk an answer; one that can't go there is told as a failure.
+pub(in crate::address) fn tell_answer(target: &Target, answer: Answer) {
+    let (Some(router), Some(desk)) = (context::current(), super::desk()) else { return };
+    let Ok(id) = target.resolve(&router) else { return };
+    match router.is_local(id.process()) {
+        true => desk.answer(answer, None),
+        false => desk.owe_answer(&router, &id, &answer),
     }
 }
 
@@ -168,6 +183,16 @@ impl Handler<Hold> for Clerk {
     fn handle(&mut self, hold: Hold, _: &mut Context<Self>) {
         if self.knows(hold.ticket) {
             self.desk.hold(hold, handling::sender());
+        }
+    }
+}
+
+impl Handler<Lost> for Clerk {
+    type Result = ();
+
+    fn handle(&mut self, lost: Lost, _: &mut Context<Self>) {
+        if self.knows(lost.ticket) {
+            self.desk.lost(lost);
         }
     }
 }

@@ -1,18 +1,18 @@
 //! Responders that came from other processes and wait here to be used.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-
-use rustc_hash::FxHashMap;
 
 use super::{Desk, desk, tell};
 use crate::address::context;
 use crate::address::target::Target;
 use crate::codec::{self, DecodeError};
+use crate::id::Incarnation;
 use crate::protocol::responders::{Hold, Place, ReplyTicket};
 
-/// Who must hear that nobody waits any more.
-pub(super) type Holding = FxHashMap<ReplyTicket, Weak<AtomicBool>>;
+/// Who must hear that nobody waits any more. By a hash that nobody can foresee: others make up tickets.
+pub(super) type Holding = HashMap<ReplyTicket, Weak<AtomicBool>>;
 
 /// As long as it lives, this process has the responder.
 pub(in crate::address) struct Held {
@@ -30,7 +30,8 @@ pub(in crate::address) fn hold(place: &Place) -> Result<Held, DecodeError> {
     let target: Target = codec::decode(&place.desk)?;
     // First, so that what comes of `Hold` finds it.
     let is_released = desk().map(|desk| desk.keep(place.ticket)).unwrap_or_default();
-    let hold = Hold { ticket: place.ticket, hand: place.hand };
+    let life = context::current().map_or(Incarnation::ANY, |router| router.identity().incarnation);
+    let hold = Hold { ticket: place.ticket, hand: place.hand, life };
     tell(&target, hold, |desk, hold| desk.hold(hold, None));
     let connection = context::current().and_then(|router| {
         let asker = target.resolve(&router).ok()?.process();

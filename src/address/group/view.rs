@@ -294,6 +294,11 @@ impl View {
         is_idle
     }
 
+    /// Whether nothing waits.
+    pub(in crate::address) fn is_idle(&self) -> bool {
+        self.is_open() || self.lock_parked().waiting.is_empty()
+    }
+
     fn lock_parked(&self) -> MutexGuard<'_, Parking> {
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,10 +3,8 @@
 //! A connection that is not yet introduced may wait for several addresses of its process. One of them is asked with; if the
 //! root says that it is no right, only what was sent by that one fails, and the next is asked with.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-
-use rustc_hash::FxHashSet;
 
 use super::peer::Peer;
 use super::router::Router;
@@ -19,7 +17,8 @@ use crate::protocol::wire::Cause;
 #[derive(Debug, Default)]
 pub(super) struct Asking {
     line: VecDeque<Capability>,
-    known: FxHashSet<Capability>,
+    /// Others make up what is in them, so by a hash that nobody can foresee.
+    known: HashSet<Capability>,
     broken: Option<Incarnation>,
 }
 

@@ -16,6 +16,7 @@ mod asking;
 mod bell;
 mod dead_letters;
 mod delivering;
+mod encoding;
 mod ends;
 mod gate;
 mod handover;
@@ -37,6 +38,7 @@ mod watching;
 
 pub use aside::Return;
 pub use dead_letters::{DeadLetter, DeadLetters, KEEP_BODY_BYTES, LetterReport, MessageName};
+pub use encoding::{afterwards, encoding_for};
 pub use ends::{Ends, Observer};
 pub use gate::{Gate, Pass};
 pub use handover::{HANDOVER_WAIT, reading, sender};

@@ -1,5 +1,6 @@
 //! One connection with one life of another process, shared by those who send on it and the task that drives it.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -69,7 +70,8 @@ struct Way {
     uses: u32,
     /// Right 0.
     first: Capability,
-    others: Option<Box<FxHashMap<Capability, u32>>>,
+    /// By a hash that nobody can foresee: others make up addresses.
+    others: Option<Box<HashMap<Capability, u32>>>,
 }
 
 /// A connection, its driver and those who send on it meet here.
@@ -392,7 +394,7 @@ impl Peer {
     pub fn name(&self) -> ProcessName {
         match self.introduced.get() {
             Some((_, name)) => name.clone(),
-            None => ProcessName::new(&self.process.to_string()).expect("a number is a name"),
+            None => ProcessName::of_number(self.process),
         }
     }
 

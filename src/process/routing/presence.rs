@@ -27,6 +27,9 @@ pub trait NamesDesk: Send + Sync {
 
     /// Everything that was said is void: the topology has ended.
     fn clear(&self);
+
+    /// Whether no message waits for the members of a group to be known.
+    fn is_idle(&self) -> bool;
 }
 
 /// The actors that are attended.

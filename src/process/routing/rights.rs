@@ -3,7 +3,7 @@
 //! Whoever holds an address proves by its seal that it was given. The seal is computed once for each connection and
 //! address; then a [`Right`] stands for it, and a message looks at that alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -62,12 +62,13 @@ pub struct Rights {
     revoked: RwLock<FxHashSet<Seal>>,
     edges: RwLock<FxHashMap<(ProcessId, u32), Messages>>,
     counts: Mutex<Counts>,
-    local: Mutex<FxHashMap<Capability, Right>>,
+    /// By a hash that nobody can foresee, as all that others make up.
+    local: Mutex<HashMap<Capability, Right>>,
 }
 
 #[derive(Default)]
 struct Counts {
-    by_seal: FxHashMap<Seal, Arc<Count>>,
+    by_seal: HashMap<Seal, Arc<Count>>,
     by_process: BTreeMap<ProcessId, usize>,
 }
 
@@ -201,7 +202,7 @@ impl Rights {
         Ok(right)
     }
 
-    fn lock_local(&self) -> MutexGuard<'_, FxHashMap<Capability, Right>> {
+    fn lock_local(&self) -> MutexGuard<'_, HashMap<Capability, Right>> {
         self.local.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

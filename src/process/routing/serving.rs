@@ -174,10 +174,8 @@ impl Router {
         for peer in self.peers() {
             peer.revoke(capability);
         }
-        // What is for this life alone needs no remembering beyond it.
-        if capability.life().is_none() {
-            self.say(ToRoot::Revoke(capability.seal()));
-        }
+        let (seal, is_of_this_life) = (capability.seal(), capability.life().is_some());
+        self.say(ToRoot::Revoke { seal, is_of_this_life });
         Ok(())
     }
 }

@@ -373,7 +373,7 @@ impl Ticket {
         if self.as_json {
             return self.send_json(correlation, value);
         }
-        self.peer.with(|connection| connection.reply(correlation, value));
+        self.peer.encode::<R, _>(|connection| connection.reply(correlation, value));
     }
 
     #[cold]

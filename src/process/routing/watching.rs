@@ -87,10 +87,18 @@ struct Observed {
 /// How often a connection may end between being found and being used.
 const TRIES: usize = 3;
 
-/// Watches the process itself; none if its watchers are being told.
+/// Watches the process itself; none if the connection is over, which a later life is not.
 fn watch_peer(peer: &Peer, watcher: &Arc<dyn Watcher>) -> Option<u64> {
+    match peer.with_silently(|connection| connection.is_over()) {
+        true => None,
+        false => watch_this(peer, watcher),
+    }
+}
+
+/// Watches this very life of a process; none if its watchers were told.
+fn watch_this(peer: &Peer, watcher: &Arc<dyn Watcher>) -> Option<u64> {
     let mut watches = peer.watches.lock().unwrap_or_else(PoisonError::into_inner);
-    if watches.over || peer.with_silently(|connection| connection.is_over()) {
+    if watches.over {
         return None;
     }
     watches.last_process += 1;
@@ -144,7 +152,12 @@ impl Router {
 
     /// Tells `watcher` of the end of that life of a process, with which this one is connected. False if it is not.
     pub fn watch_life(&self, process: ProcessId, life: Incarnation, watcher: &Arc<dyn Watcher>) -> bool {
-        self.connection_with(process, life).is_some_and(|peer| watch_peer(&peer, watcher).is_some())
+        self.connection_with(process, life).is_some_and(|peer| watch_this(&peer, watcher).is_some())
+    }
+
+    /// Tells `watcher` of the end of the process at the other end of this connection. False if that was told.
+    pub fn watch_connection(&self, number: u64, watcher: &Arc<dyn Watcher>) -> bool {
+        self.connection(number).is_some_and(|peer| watch_this(&peer, watcher).is_some())
     }
 
     fn watch_there(

@@ -343,6 +343,13 @@ impl<T> Connection<T> {
         true
     }
 
+    /// Takes back a message of which nothing has left yet. There will be no event for it then.
+    pub fn withdraw(&mut self, key: u64) -> bool {
+        let waits =
+            self.index_of(key).is_some_and(|index| matches!(self.outgoing[index].stage, Stage::Waiting(_)));
+        waits && self.cancel(key)
+    }
+
     /// Takes out a call that somebody else answers than who was asked, with the deadline that it has. As with a reply, there
     /// will be no event for it. None if it has its outcome, or was not sent yet.
     pub fn take_out(&mut self, key: u64) -> Option<(T, Option<Instant>)> {

@@ -23,7 +23,7 @@ impl Deployment {
         let (known, programs) = ((&*plan, &self.keys), &self.programs);
         let mut launch = launching::launch(known, planned, incarnation, last_exit, states, programs);
         launch.welcome.names.extend(self.started_by(planned.id));
-        launch.welcome.revoked = self.revoked.of(planned.id);
+        launch.welcome.revoked = self.revoked.for_next_life(planned.id);
         let process = planned.name.clone();
         match launcher::launch(launch, self.reports.clone()) {
             Ok(worker) => {

@@ -24,8 +24,8 @@ impl Deployment {
             // The launcher keeps it as the failure of the death that follows.
             ToRoot::Refused(_) => {}
             ToRoot::Introduce { target, broken } => self.introduction(life, &target, broken),
-            ToRoot::Revoke(seal) => {
-                self.revoked.add(process, seal);
+            ToRoot::Revoke { seal, is_of_this_life } => {
+                self.revoked.add(process, seal, is_of_this_life);
                 self.names_revoked(process);
             }
             ToRoot::Blame { process, incarnation, reason } => {

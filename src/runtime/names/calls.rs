@@ -83,8 +83,8 @@ impl Runtime {
     ///
     /// Returns when the actor lives, or is between two lives. A name that the actor holds already is none the worse for it: if
     /// this process gave it, or has the actor, others get the address that is given now from then on.
-    /// A name that a declared actor was given by a revocable address is free when that is revoked. By one whose time is over,
-    /// or that is used up, and by a revoked one of an exported actor, it stays, and who looks it up gets an address of no use.
+    /// A name that an actor was given by a revocable address is free when that is revoked. By one whose time is over, or that is
+    /// used up, it stays, and who looks it up gets an address of no use.
     /// The name vanishes with a life of the actor and is back with the next; it is free when there will be no next.
     ///
     /// # Errors
@@ -180,7 +180,7 @@ impl Runtime {
     /// Makes an actor a member of a group: of this process, or any other whose address this one has.
     ///
     /// The first that joins decides of what type the members are. It is a member while it lives, and again with its next life,
-    /// until it leaves, or, a declared actor, until the address by which it joined is revoked. Returns when it lives, or is between two lives. One that is
+    /// until it leaves, or until the address by which it joined is revoked. Returns when it lives, or is between two lives. One that is
     /// a member already gets messages by the address that is given now, if this process let it join or has it.
     ///
     /// # Errors

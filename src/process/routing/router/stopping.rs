@@ -55,6 +55,7 @@ impl Router {
         self.tickets.load(Ordering::Acquire) == 0
             && self.registry.is_idle()
             && self.series.is_idle()
+            && self.names_desk().is_none_or(|desk| desk.is_idle())
             && self
                 .lock()
                 .all
