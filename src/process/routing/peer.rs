@@ -71,7 +71,7 @@ struct Way {
     /// Right 0.
     first: Capability,
     /// By a hash that nobody can foresee: others make up addresses.
-    others: Option<Box<HashMap<Capability, u32>>>,
+    others: Option<HashMap<Capability, u32>>,
 }
 
 /// A connection, its driver and those who send on it meet here.
