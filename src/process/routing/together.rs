@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::peer::Peer;
 use super::ticket::Ticket;
 
-/// See the [module](self). Dropped, it says how many were handled.
+/// Messages that leave their mailbox together. Dropped, it says how many were handled.
 #[derive(Debug)]
 pub struct Together {
     peer: Arc<Peer>,
