@@ -12,17 +12,20 @@ use crate::part::{Failure, Part, Reading};
 use crate::processes;
 use crate::subjects::actors::{Receiver, Who};
 
-/// One more worker until its first reply. A topology of one, each time: there is no other way yet to add a worker.
+/// One more worker, of a topology that has one, until its first reply.
 pub(super) async fn spawn(root: &Root, part: &Part, setting: Setting) -> Result<Reading, Failure> {
+    let place = setting.place(None);
+    let running = root.deploy(setting.topology().process(receiver("first", place))).await?;
+    running.addr::<Receiver>("first")?.send(Who).await?;
     let mut times = Vec::new();
     for _ in 0..part.lives() {
-        let topology = setting.topology().process(receiver("far", setting.place(None)));
         let before = Instant::now();
-        let running = root.deploy(topology).await?;
-        running.addr::<Receiver>("far")?.send(Who).await?;
+        let started = running.start(receiver("far", place)).await?;
+        started.addr::<Receiver>("far")?.send(Who).await?;
         times.push(before.elapsed());
-        running.shutdown().await?;
+        running.stop("process-far").await?;
     }
+    running.shutdown().await?;
     Ok(drive::milliseconds(times))
 }
 
