@@ -319,13 +319,49 @@ impl Handler<Pass> for Desk {
     }
 }
 
+/// Told how much it holds, by one name or another.
+#[derive(ProcActor)]
+#[proc_actor(messages(Most), name = "shop::Till")]
+pub(crate) struct Till(u32);
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    #[serde(alias = "at_most")]
+    most: u32,
+}
+
+/// Answered with how much it holds.
+#[derive(Message, Serialize, Deserialize)]
+#[rtype(result = "u32")]
+pub(crate) struct Most;
+
+impl Actor for Till {
+    type Context = Context<Self>;
+}
+
+impl Spawn for Till {
+    type Args = Limits;
+    fn spawn(limits: Limits, _: &Birth) -> Result<Self, SpawnError> {
+        Ok(Till(limits.most))
+    }
+}
+
+impl Handler<Most> for Till {
+    type Result = u32;
+    fn handle(&mut self, _: Most, _: &mut Context<Self>) -> u32 {
+        self.0
+    }
+}
+
 /// What is hosted in a role.
 pub(crate) fn program(role: &str) -> Program {
     let program = Program::new();
     match role {
         "nothing" => program,
         "same" => {
-            program.actor::<same::Counter>().actor::<same::Buyer>().actor::<same::Looker>().actor::<Desk>()
+            let program = program.actor::<same::Counter>().actor::<same::Buyer>().actor::<same::Looker>();
+            program.actor::<Desk>().actor::<Till>()
         }
         "renamed" => program.actor::<renamed::Counter>(),
         "retyped" => program.actor::<retyped::Counter>(),

@@ -8,6 +8,7 @@ use procession::Error;
 use procession::prelude::*;
 use serde_json::Value;
 
+use crate::actors::{Most, Till};
 use crate::stage::{copy, story};
 
 pub(crate) fn stories() -> Vec<Trial> {
@@ -19,6 +20,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("h55_a_message_that_can_not_travel_is_a_finding", "same", unfit),
         story("t1_arguments_in_a_file_are_checked_before_anything_starts", "same", arguments),
         story("t1_arguments_of_another_program_are_checked_too", "nothing", others),
+        story("t1_arguments_are_taken_by_any_name_of_a_field", "same", by_any_name),
     ]
 }
 
@@ -67,6 +69,29 @@ async fn arguments(root: Root) -> procession::Result<()> {
         let topology = Topology::from_toml(&text, Path::new("demo.toml")).unwrap();
         let told = told(&root.deploy(topology).await.expect_err("it does not fit"));
         assert!(told.starts_with(&format!("demo.toml:{place}: error: {message}")), "{told}");
+    }
+    Ok(())
+}
+
+async fn by_any_name(root: Root) -> procession::Result<()> {
+    let till = |args: &str| {
+        let text = format!(
+            "name = \"demo\"\n[process.left]\nactor.till = {{ type = \"shop::Till\", args = {args} }}\n"
+        );
+        Topology::from_toml(&text, Path::new("demo.toml")).unwrap()
+    };
+    for (args, message) in [
+        ("{}", "`most` is missing"),
+        ("{ at_mots = 3 }", "the type has no `at_mots`"),
+        ("{ at_most = \"3\" }", "this is a string, and should be a whole number"),
+    ] {
+        let told = told(&root.deploy(till(args)).await.expect_err("it does not fit"));
+        assert!(told.contains(&format!("error: {message}")), "{told}");
+    }
+    for (args, most) in [("{ most = 3 }", 3), ("{ at_most = 4 }", 4)] {
+        let running = root.deploy(till(args)).await?;
+        assert_eq!(running.addr::<Till>("till")?.send(Most).await?, most);
+        running.shutdown().await?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde::de::{
 
 use super::form::{Form, Shape};
 use super::look::{Notes, Part, Place, Site, VARIANT};
+use super::names::Names;
 use super::spot::{MAX_TUPLE, Refused, Spot, struct_of};
 
 impl Notes {
@@ -29,12 +30,12 @@ impl Notes {
         self.news += usize::from(before != *form);
     }
 
-    fn part(&mut self, (place, variant): (u32, u32)) -> &mut Part {
+    pub(super) fn part(&mut self, (place, variant): (u32, u32)) -> &mut Part {
         &mut self.types[place as usize].parts[variant as usize]
     }
 
     /// The struct in that place, as a part of the table.
-    fn fields(&mut self, (place, variant): (u32, u32)) -> Option<&mut Form> {
+    pub(super) fn fields(&mut self, (place, variant): (u32, u32)) -> Option<&mut Form> {
         match &mut self.types[place as usize].shape.form {
             Form::Enum(variants) => variants[variant as usize].form.as_mut(),
             form => Some(form),
@@ -156,7 +157,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Refused> {
-        let Some(of) = &mut self.of else { return Err(Refused) };
+        let Some(of) = &mut self.of else { return Err(Refused::SAMPLE) };
         let site = site(self.notes, None, 1);
         self.notes.step(site, seed, &mut of.1)
     }
@@ -171,6 +172,8 @@ pub(super) struct Fields<'n> {
     /// Which are given, in this order; the number after the last field is a name that there is not.
     order: Vec<usize>,
     next: usize,
+    /// The last step was a name, and its value was not asked for so far.
+    is_named: bool,
 }
 
 impl<'n> Fields<'n> {
@@ -182,26 +185,15 @@ impl<'n> Fields<'n> {
     ) -> Result<V::Value, Refused> {
         let left = notes.left;
         let probe = notes.next_probe(place, names.len());
-        let is_last = |at: usize| notes.last.contains(&(Some(place), u32::try_from(at).unwrap_or(u32::MAX)));
-        let (mut order, mut last): (Vec<usize>, Vec<usize>) = (0..names.len()).partition(|at| !is_last(*at));
-        let any_last = !last.is_empty();
-        // Those that can't be made come last, and each of them has its turn.
-        let turn = notes.idle % last.len().max(1);
-        last.rotate_left(turn);
-        order.extend(last);
-        match probe {
-            Some(at) if at == names.len() => order.push(at),
-            Some(at) => order.retain(|other| *other != at),
-            None => {}
-        }
+        let (by_name, order) = notes.order(place, names.len(), probe);
         notes.probing |= probe.is_some();
-        let by_name = notes.readable || any_last;
         let seen = vec![Shape::Unseen; names.len()];
-        let mut fields = Fields { notes, place, names, seen, order, next: 0 };
+        let mut fields = Fields { notes, place, names, seen, order, next: 0, is_named: false };
         let value = match by_name {
             true => visitor.visit_map(&mut fields),
             false => visitor.visit_seq(&mut fields),
         };
+        fields.learn_names(by_name, &value);
         let Fields { notes, seen, .. } = fields;
         notes.saw_fields(place, seen);
         match probe {
@@ -223,14 +215,57 @@ impl<'n> Fields<'n> {
     }
 }
 
+impl Fields<'_> {
+    /// What the way of a value says of names.
+    fn learn_names<V>(&mut self, by_name: bool, value: &Result<V, Refused>) {
+        let at = self.order.get(self.next).copied();
+        match (value, at) {
+            (Ok(_), Some(_)) if !by_name => self.notes.may_have_more_names(self.place),
+            (Err(Refused { twice: Some(own) }), Some(at)) if self.is_named => {
+                let own = self.names.iter().position(|name| name == own);
+                own.into_iter().for_each(|own| self.notes.given_twice(self.place, at, own));
+            }
+            (Err(_), Some(_)) if by_name && self.next == 0 && !self.is_named => {
+                self.notes.has_no_names(self.place);
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Notes {
+    /// Which fields are given, in this order, and whether by their names.
+    fn order(&self, place: (u32, u32), count: usize, probe: Option<usize>) -> (bool, Vec<usize>) {
+        let Names { aliases, own, by_name } = &self.types[place.0 as usize].parts[place.1 as usize].names;
+        let is_last = |at: &usize| self.last.contains(&(Some(place), u32::try_from(*at).unwrap_or(u32::MAX)));
+        let by_name = self.readable || by_name.unwrap_or_else(|| (0..count).any(|at| is_last(&at)));
+        if !by_name {
+            return (false, (0..count).filter(|at| !aliases.contains_key(at)).collect());
+        }
+        let others = (0..count).filter(|at| !own.contains(at) && !aliases.contains_key(at));
+        let (mut last, mut order): (Vec<_>, Vec<_>) = own.iter().copied().chain(others).partition(is_last);
+        // Those that can't be made come last, and each of them has its turn.
+        let turn = self.idle % last.len().max(1);
+        last.rotate_left(turn);
+        order.extend(last);
+        match probe {
+            Some(at) if at == count => order.push(at),
+            Some(at) => order.retain(|other| *other != at),
+            None => {}
+        }
+        (true, order)
+    }
+
     /// Which field is to be left out this time.
     fn next_probe(&mut self, place: (u32, u32), fields: usize) -> Option<usize> {
         if !self.readable || self.probing || !self.notes() {
             return None;
         }
-        let Part { done, probed } = *self.part(place);
-        (done && probed <= fields).then_some(probed)
+        let part = self.part(place);
+        while part.names.aliases.contains_key(&part.probed) {
+            part.probed += 1;
+        }
+        (part.done && part.probed <= fields).then_some(part.probed)
     }
 
     fn probed(&mut self, place: (u32, u32), at: usize, made: bool) {
@@ -280,13 +315,15 @@ impl<'de> MapAccess<'de> for &mut Fields<'_> {
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Refused> {
         let Some(at) = self.order.get(self.next) else { return Ok(None) };
         let name = self.names.get(*at).copied().unwrap_or(NOBODY);
+        self.is_named = true;
         let name: StrDeserializer<'_, Refused> = name.into_deserializer();
         seed.deserialize(name).map(Some)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Refused> {
-        let at = self.order.get(self.next).copied().ok_or(Refused)?;
+        let at = self.order.get(self.next).copied().ok_or(Refused::SAMPLE)?;
         self.next += 1;
+        self.is_named = false;
         self.notes.field(self.place, at, seed, &mut self.seen)
     }
 }
@@ -316,7 +353,7 @@ impl<'n> Variants<'n> {
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        let variant = notes.next_variant(place).ok_or(Refused)?;
+        let variant = notes.next_variant(place).ok_or(Refused::SAMPLE)?;
         let left = notes.left;
         let access = Variants { notes: &mut *notes, place, variant, name: names[variant] };
         let value = visitor.visit_enum(access);

@@ -118,9 +118,12 @@ pub enum Form {
 pub struct Field {
     /// Its name.
     pub name: String,
+    /// By which other names it is read in a format that has names. They don't travel: bytes have no names.
+    #[serde(skip)]
+    pub aliases: Vec<String>,
     /// Its shape.
     pub shape: Shape,
-    /// Whether it must be there in a format that has names.
+    /// Whether it must be there in a format that has names, by one of them.
     pub required: bool,
 }
 

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::form::{Form, Shape, Shapes, TypeShape};
 use super::mention::Looking;
+use super::names::{Names, settled};
 use super::protocol::{ActorKey, Collect};
 use super::samples;
 use super::spot::Spot;
@@ -61,7 +62,7 @@ fn look<T: DeserializeOwned>(readable: bool) -> Looked {
     if root == Shape::Unseen {
         root = Shape::Opaque(type_name::<T>().to_owned());
     }
-    let types = notes.types.into_iter().map(|entry| entry.shape).collect();
+    let types = notes.types.into_iter().map(|entry| settled(entry, readable)).collect();
     Looked { shapes: Shapes { root, types }, actors: notes.actors }
 }
 
@@ -89,7 +90,7 @@ pub(super) struct Notes {
     /// From the outermost to the value that is made just now.
     pub(super) way: Vec<Site>,
     /// The way to the last plain value, and how many samples there are for it.
-    leaf: (Vec<Site>, usize),
+    pub(super) leaf: (Vec<Site>, usize),
     /// Inside a type that is within itself: values are made, nothing is noted.
     pub(super) closing: u32,
     /// A field is left out: nobody else leaves out one.
@@ -124,6 +125,8 @@ pub(super) struct Part {
     pub(super) done: bool,
     /// Of each field whether it was found out that it must be there, and then of whatever else is there.
     pub(super) probed: usize,
+    /// Which of its names is another name of which.
+    pub(super) names: Names,
 }
 
 impl Notes {

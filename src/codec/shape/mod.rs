@@ -7,6 +7,7 @@
 //! - `form`: the notes.
 //! - `look`: looks at a type as often as there is something new to see.
 //! - `spot`, `access`: the deserializer.
+//! - `names`: which names are one field's.
 //! - `samples`: the values that it gives.
 //! - `mention`: what addresses say of whom they lead to.
 //! - `compare`, `words`: the first difference of two shapes, and how people call it.
@@ -18,6 +19,7 @@ mod compare;
 mod form;
 mod look;
 mod mention;
+mod names;
 mod protocol;
 mod samples;
 mod schema;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::form::{Form, Shape, Shapes, TypeShape, Variant};
+use super::form::{Field, Form, Shape, Shapes, TypeShape, Variant};
 
 /// Says of an address whose it is: the stable name of an actor type.
 pub const ACTOR_KEYWORD: &str = "x-procession-actor";
@@ -94,17 +94,7 @@ impl Writer {
             Form::Unit => json!({ "type": "null" }),
             Form::Wrapper(of) => self.shape(of),
             Form::Tuple(elements) => self.tuple(elements),
-            Form::Struct { fields, open } => {
-                let properties = fields.iter().map(|field| (field.name.clone(), self.shape(&field.shape)));
-                let properties: Map<String, Value> = properties.collect();
-                let required = fields.iter().filter(|field| field.required).map(|field| field.name.as_str());
-                let required: Vec<&str> = required.collect();
-                let mut object = json!({ "type": "object", "properties": properties, "required": required });
-                if !open {
-                    object["additionalProperties"] = false.into();
-                }
-                object
-            }
+            Form::Struct { fields, open } => self.object(fields, *open),
             Form::Enum(variants) => {
                 let plain = |variant: &Variant| variant.form == Some(Form::Unit);
                 if !variants.is_empty() && variants.iter().all(plain) {
@@ -119,6 +109,30 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// Each field by one of its names.
+    fn object(&self, fields: &[Field], open: bool) -> Value {
+        let names = |field: &Field| [std::slice::from_ref(&field.name), &field.aliases].concat();
+        let properties = fields.iter().flat_map(|field| {
+            let shape = self.shape(&field.shape);
+            names(field).into_iter().map(move |name| (name, shape.clone()))
+        });
+        let properties: Map<String, Value> = properties.collect();
+        let required = fields.iter().filter(|field| field.required);
+        let (named, either): (Vec<&Field>, Vec<&Field>) =
+            required.partition(|field| field.aliases.is_empty());
+        let named: Vec<&str> = named.into_iter().map(|field| field.name.as_str()).collect();
+        let mut object = json!({ "type": "object", "properties": properties, "required": named });
+        if !either.is_empty() {
+            let one = |name: String| json!({ "required": [name] });
+            let one_of = |field: &Field| names(field).into_iter().map(one).collect::<Vec<_>>();
+            object["allOf"] = either.into_iter().map(|field| json!({ "oneOf": one_of(field) })).collect();
+        }
+        if !open {
+            object["additionalProperties"] = false.into();
+        }
+        object
     }
 
     fn variant(&self, Variant { name, form }: &Variant) -> Value {

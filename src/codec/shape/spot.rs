@@ -17,9 +17,15 @@ pub(super) struct Spot<'n> {
     pub(super) shape: &'n mut Shape,
 }
 
-/// Why a value could not be made: the type refused a sample, or there were too many.
+/// Why a value could not be made: the type refused a sample, or there were too many, or this field was given twice.
 #[derive(Debug)]
-pub(super) struct Refused;
+pub(super) struct Refused {
+    pub(super) twice: Option<&'static str>,
+}
+
+impl Refused {
+    pub(super) const SAMPLE: Refused = Refused { twice: None };
+}
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,7 +37,11 @@ impl std::error::Error for Refused {}
 
 impl de::Error for Refused {
     fn custom<T: fmt::Display>(_: T) -> Self {
-        Refused
+        Refused::SAMPLE
+    }
+
+    fn duplicate_field(name: &'static str) -> Self {
+        Refused { twice: Some(name) }
     }
 }
 
@@ -39,7 +49,7 @@ impl<'n> Spot<'n> {
     /// Notes a plain value, and says which sample to give.
     fn plain(&mut self, shape: Shape) -> Result<usize, Refused> {
         if !self.notes.count() {
-            return Err(Refused);
+            return Err(Refused::SAMPLE);
         }
         let sample = self.notes.sample(&shape);
         *self.shape = shape;
@@ -47,7 +57,7 @@ impl<'n> Spot<'n> {
     }
 
     fn counted(&mut self) -> Result<(), Refused> {
-        if self.notes.count() { Ok(()) } else { Err(Refused) }
+        if self.notes.count() { Ok(()) } else { Err(Refused::SAMPLE) }
     }
 
     /// A struct or enum: notes that it is here, and goes into it.
@@ -59,7 +69,7 @@ impl<'n> Spot<'n> {
     ) -> Result<V, Refused> {
         let Spot { notes, shape } = self;
         if !notes.count() {
-            return Err(Refused);
+            return Err(Refused::SAMPLE);
         }
         let place = notes.entry(rust, name, inside, form);
         *shape = Shape::Named(place);
@@ -305,7 +315,12 @@ impl<'de> Deserializer<'de> for Spot<'_> {
 
 /// The fields, none of which was seen so far.
 pub(super) fn struct_of(fields: &[&str]) -> Form {
-    let field = |name: &&str| Field { name: (*name).to_owned(), shape: Shape::Unseen, required: true };
+    let field = |name: &&str| Field {
+        name: (*name).to_owned(),
+        aliases: Vec::new(),
+        shape: Shape::Unseen,
+        required: true,
+    };
     Form::Struct { fields: fields.iter().map(field).collect(), open: true }
 }
 

@@ -272,3 +272,117 @@ fn a_schema_says_what_must_be_there_and_what_may() {
     assert_eq!(mode[1]["properties"]["loud"]["required"], json!(["volume"]), "{schema:#}");
     assert_eq!(mode[2]["properties"]["both"], json!({ "$ref": "#/$defs/Mode" }));
 }
+
+mod once {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    pub(super) struct Limits {
+        pub(super) most: u32,
+        pub(super) name: String,
+        pub(super) kind: Kind,
+    }
+    #[derive(serde::Serialize, serde::Deserialize)]
+    pub(super) enum Kind {
+        Plain,
+        Named { title: String, least: u8 },
+    }
+}
+
+/// Read by other names as well, that come before and after their own in the alphabet.
+mod now {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Limits {
+        #[serde(alias = "at_most", alias = "upper", alias = "zenith")]
+        pub(super) most: u32,
+        #[serde(default, alias = "called")]
+        pub(super) name: String,
+        pub(super) kind: Kind,
+    }
+    #[derive(serde::Serialize, serde::Deserialize)]
+    pub(super) enum Kind {
+        Plain,
+        Named {
+            #[serde(alias = "a_title")]
+            title: String,
+            least: u8,
+        },
+    }
+}
+
+#[test]
+fn another_name_of_a_field_is_no_difference() {
+    assert_eq!(differ::<once::Limits, now::Limits>(), None);
+    assert_eq!(differ::<Vec<now::Limits>, Vec<once::Limits>>(), None);
+    for shapes in [wire::<once::Limits>().shapes, wire::<now::Limits>().shapes] {
+        assert!(!format!("{shapes:?}").contains("Unseen"), "{shapes:?}");
+        let Form::Struct { fields, .. } = &shapes.types[0].form else { panic!("{shapes:?}") };
+        let seen = fields.iter().map(|field| (field.name.as_str(), shapes.words(&field.shape)));
+        let expected = [("most", "u32"), ("name", "String"), ("kind", "enum Kind")];
+        assert!(seen.eq(expected.map(|(name, words)| (name, words.to_owned()))), "{fields:?}");
+    }
+}
+
+#[test]
+fn a_schema_takes_a_field_by_one_of_its_names() {
+    let schema = schema(&readable::<now::Limits>().shapes, "demo:limits");
+    let limits = &schema["$defs"]["Limits"];
+    assert_eq!(limits["required"], json!(["kind"]), "{schema:#}");
+    let names = ["most", "at_most", "upper", "zenith"];
+    assert_eq!(limits["allOf"], json!([{ "oneOf": names.map(|name| json!({ "required": [name] })) }]));
+    assert_eq!(limits["additionalProperties"], json!(false));
+    let number = json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX });
+    assert!(names.iter().all(|name| limits["properties"][name] == number), "{schema:#}");
+    assert_eq!(limits["properties"]["called"], json!({ "type": "string" }));
+    assert_eq!(limits["properties"].as_object().map(|all| all.len()), Some(7));
+    let named = &schema["$defs"]["Kind"]["oneOf"][1]["properties"]["Named"];
+    assert_eq!(named["required"], json!(["least"]), "{schema:#}");
+    let either = json!([{ "required": ["title"] }, { "required": ["a_title"] }]);
+    assert_eq!(named["allOf"], json!([{ "oneOf": either }]), "{schema:#}");
+}
+
+#[test]
+fn a_schema_takes_a_variant_by_each_of_its_names() {
+    #[derive(Serialize, Deserialize)]
+    enum Speed {
+        #[serde(alias = "idle")]
+        Slow,
+        #[serde(alias = "brisk")]
+        Fast { limit: u8 },
+    }
+    let schema = schema(&readable::<Speed>().shapes, "demo:speed");
+    let limit = &schema["$defs"]["Speed"]["oneOf"];
+    assert_eq!(limit.as_array().map(Vec::len), Some(4), "{schema:#}");
+    assert_eq!((&limit[0], &limit[1]), (&json!({ "const": "Slow" }), &json!({ "const": "idle" })));
+    for (at, name) in [(2, "Fast"), (3, "brisk")] {
+        assert_eq!(limit[at]["properties"][name]["required"], json!(["limit"]), "{schema:#}");
+    }
+}
+
+/// Names are a matter of the type alone, where it reads itself; this one takes places, and fewer than it says.
+#[derive(Debug)]
+struct Placed;
+
+impl<'de> Deserialize<'de> for Placed {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Placed;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("places")
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut places: A) -> Result<Placed, A::Error> {
+                places.next_element::<u8>()?;
+                Ok(Placed)
+            }
+        }
+        deserializer.deserialize_struct("Placed", &["first", "second"], Visitor)
+    }
+}
+
+#[test]
+fn who_takes_places_alone_is_seen_by_them() {
+    let shapes = wire::<(Placed, u64)>().shapes;
+    assert_eq!(shapes.root, Shape::Tuple(vec![Shape::Named(0), Shape::U64]));
+    let Form::Struct { fields, .. } = &shapes.types[0].form else { panic!("{shapes:?}") };
+    assert_eq!((fields[0].name.as_str(), &fields[0].shape), ("first", &Shape::U8));
+}

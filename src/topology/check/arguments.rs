@@ -1,8 +1,8 @@
 //! Whether the arguments of actors are what their types take, by the JSON Schema with which a program describes them.
 //!
 //! Of JSON Schema this knows what Procession's own programs say: `type`, `const`, `enum`, `minimum`, `maximum`, the lengths of
-//! texts and lists, `items`, `prefixItems`, `properties`, `required`, `additionalProperties`, `anyOf`, `oneOf`, `not`, and `$ref`
-//! into `$defs`. What it does not know forbids nothing.
+//! texts and lists, `items`, `prefixItems`, `properties`, `required`, `additionalProperties`, `allOf`, `anyOf`, `oneOf`,
+//! `not`, and `$ref` into `$defs`. What it does not know forbids nothing.
 
 use serde_json::{Map, Value};
 
@@ -90,6 +90,9 @@ impl<'s> Checker<'s> {
             return Err(Fault { path: path.clone(), message, help, is_absent: false });
         }
         self.plain(schema, value, path)?;
+        for all in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            self.value(all, value, path, depth + 1)?;
+        }
         for alternatives in ["anyOf", "oneOf"] {
             if let Some(branches) = schema.get(alternatives).and_then(Value::as_array) {
                 self.one_of(branches, value, path, depth)?;
