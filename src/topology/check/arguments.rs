@@ -90,19 +90,19 @@ impl<'s> Checker<'s> {
             return Err(Fault { path: path.clone(), message, help, is_absent: false });
         }
         self.plain(schema, value, path)?;
-        for all in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
-            self.value(all, value, path, depth + 1)?;
-        }
         for alternatives in ["anyOf", "oneOf"] {
             if let Some(branches) = schema.get(alternatives).and_then(Value::as_array) {
                 self.one_of(branches, value, path, depth)?;
             }
         }
         match value {
-            Value::Array(elements) => self.elements(schema, elements, path, depth),
-            Value::Object(members) => self.members(schema, members, path, depth),
-            _ => Ok(()),
+            Value::Array(elements) => self.elements(schema, elements, path, depth)?,
+            Value::Object(members) => self.members(schema, members, path, depth)?,
+            _ => {}
         }
+        // A name that nobody has is told before the one that is missing: it may be meant.
+        let mut all = schema.get("allOf").and_then(Value::as_array).into_iter().flatten();
+        all.try_for_each(|all| self.value(all, value, path, depth + 1))
     }
 
     fn target(&self, reference: &str) -> Option<&'s Value> {
