@@ -117,9 +117,7 @@ pub fn encode_with_descriptors<T: Serialize + ?Sized>(
     limit_bytes: usize,
     most: usize,
 ) -> Result<Vec<Carried>, EncodeError> {
-    let (encoded, descriptors) =
-        descriptor::sending(most, Sent::Once, || encode_into(value, out, limit_bytes));
-    encoded.map(|()| descriptors)
+    encode_to_send((value, Sent::Once), out, limit_bytes, most)
 }
 
 /// As [`encode_with_descriptors`], for bytes that may be sent again and again: what can be had once only is not in them.
@@ -129,8 +127,17 @@ pub(crate) fn encode_to_keep<T: Serialize + ?Sized>(
     limit_bytes: usize,
     most: usize,
 ) -> Result<Vec<Carried>, EncodeError> {
-    let (encoded, descriptors) =
-        descriptor::sending(most, Sent::Again, || encode_into(value, out, limit_bytes));
+    encode_to_send((value, Sent::Again), out, limit_bytes, most)
+}
+
+#[inline]
+fn encode_to_send<T: Serialize + ?Sized>(
+    (value, sent): (&T, Sent),
+    out: &mut Vec<u8>,
+    limit_bytes: usize,
+    most: usize,
+) -> Result<Vec<Carried>, EncodeError> {
+    let (encoded, descriptors) = descriptor::sending(most, sent, || encode_into(value, out, limit_bytes));
     encoded.map(|()| descriptors)
 }
 

@@ -11,7 +11,7 @@ use super::inbox::Inbox;
 use crate::codec::Encoded;
 use crate::id::ActorId;
 use crate::process::handling;
-use crate::process::routing::{Behind, Ends, Export, Refused, SMALL_BYTES, Ticket};
+use crate::process::routing::{Behind, Ends, Export, Refused, SMALL_BYTES, Ticket, deliver_each};
 use crate::protocol::json::{JsonCall, JsonFault, MAX_KNOWN};
 use crate::protocol::watching::EndReason;
 use crate::protocol::wire::{Cause, Failure, MessageId};
@@ -267,11 +267,7 @@ impl<A: ProcActor> Export for ActorExport<A> {
             }
             return;
         }
-        for (body, ticket) in run {
-            if let Err(why) = self.deliver(message, body, ticket) {
-                refused(why);
-            }
-        }
+        deliver_each(self, message, run, refused);
     }
 
     fn deliver_local(&self, message: MessageId, envelope: &mut dyn Any) -> bool {

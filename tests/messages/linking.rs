@@ -103,21 +103,7 @@ impl Spawn for Trap {
     }
 }
 
-macro_rules! handle {
-    ($actor:ident: $($message:ident -> $result:ty: |$this:ident, $what:pat_param, $context:pat_param| $body:expr;)*) => {$(
-        impl Handler<$message> for $actor {
-            type Result = $result;
-
-            #[allow(unused_variables)]
-            fn handle(&mut self, $what: $message, $context: &mut Context<Self>) -> Self::Result {
-                let $this = self;
-                $body
-            }
-        }
-    )*};
-}
-
-handle! { Chained:
+handle! { for Chained;
     LinkWith -> (): |this, LinkWith(other), _| this.links.push(this.me.link(&other).unwrap());
     LinkWithTrap -> (): |this, LinkWithTrap(other), _| this.links.push(this.me.link(&other).unwrap());
     Unlink -> (): |this, _, _| this.links.drain(..).for_each(Link::unlink);
@@ -147,7 +133,7 @@ impl Chained {
     }
 }
 
-handle! { Trap:
+handle! { for Trap;
     LinkWith -> (): |this, LinkWith(other), _| drop(this.me.link(&other).unwrap());
     Settle -> ResponseFuture<()>: |this, Settle(other), _| Box::pin(async move { drop(other.send(Lived).await) });
     Note -> (): |this, Note(note), _| this.seen.push(Sight::Note(note));

@@ -89,28 +89,13 @@ impl Spawn for Watchman {
     }
 }
 
-/// A handler of so much of an expression.
-macro_rules! handle {
-    ($actor:ident: $($message:ident -> $result:ty: |$this:ident, $what:pat_param, $context:pat_param| $body:expr;)*) => {$(
-        impl Handler<$message> for $actor {
-            type Result = $result;
-
-            #[allow(unused_variables)]
-            fn handle(&mut self, $what: $message, $context: &mut Context<Self>) -> Self::Result {
-                let $this = self;
-                $body
-            }
-        }
-    )*};
-}
-
 impl Watchman {
     fn address(&self, context: &Context<Self>) -> ProcAddr<Watchman> {
         self.me.clone().unwrap_or_else(|| ProcAddr::export(context.address()).unwrap())
     }
 }
 
-handle! { Watchman:
+handle! { for Watchman;
     Watch -> (): |this, Watch(whom), context| {
         let me = this.address(context);
         this.monitors.push(whom.monitor(me).unwrap());
@@ -171,7 +156,7 @@ fn die(how: Death, context: &mut Context<Mortal>) {
     }
 }
 
-handle! { Mortal:
+handle! { for Mortal;
     Die -> ResponseActFuture<Self, ()>: |this, Die { to, notes, large, how }, _| {
         for note in 0..notes {
             if large && note + 1 == notes {

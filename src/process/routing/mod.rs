@@ -44,7 +44,7 @@ pub use gate::{Gate, Pass};
 pub use handover::{HANDOVER_WAIT, reading, sender};
 pub use peer::{Handed, Outcome, Peer, Waiter};
 pub use presence::NamesDesk;
-pub use registry::{Export, Exported, Refused, Registry, SMALL_BYTES};
+pub use registry::{Export, Exported, Refused, Registry, SMALL_BYTES, deliver_each};
 pub use rights::Rights;
 pub use route::{Route, forget_routes, known_route};
 pub use router::{Broker, Identity, Router, Subscribing};

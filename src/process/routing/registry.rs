@@ -38,11 +38,7 @@ pub trait Export: Send + Sync {
         run: &mut dyn Iterator<Item = (Encoded<'_>, Ticket)>,
         refused: &mut dyn FnMut(Refused),
     ) {
-        for (body, ticket) in run {
-            if let Err(why) = self.deliver(message, body, ticket) {
-                refused(why);
-            }
-        }
+        deliver_each(self, message, run, refused);
     }
 
     /// Puts a message of this process into the mailbox, as it is: `envelope` is an `Option` of the address floor's
@@ -80,6 +76,20 @@ pub trait Export: Send + Sync {
 
     /// Whether it handles one message after the other, in the order in which they arrive. A pool does not.
     fn keeps_order(&self) -> bool;
+}
+
+/// Delivers the messages of a run one by one.
+pub fn deliver_each<E: Export + ?Sized>(
+    export: &E,
+    message: MessageId,
+    run: &mut dyn Iterator<Item = (Encoded<'_>, Ticket)>,
+    refused: &mut dyn FnMut(Refused),
+) {
+    for (body, ticket) in run {
+        if let Err(why) = export.deliver(message, body, ticket) {
+            refused(why);
+        }
+    }
 }
 
 /// A message that did not get into the mailbox.
