@@ -18,7 +18,8 @@ const QUICK_ROUNDS: usize = 3;
 
 pub(crate) fn run(comparison: &Comparison, options: Options) -> Outcome {
     let rounds = options.rounds.unwrap_or(if options.quick { QUICK_ROUNDS } else { ROUNDS });
-    let peers = options.peers.for_task(comparison.task).map(|peer| (peer.name, peer.subject));
+    let peers = options.peers.for_task(comparison.task, comparison.placement);
+    let peers = peers.map(|peer| (peer.name, peer.subject));
     let subjects: Vec<(&str, Subject)> = comparison.subjects.iter().copied().chain(peers).collect();
     let mut readings: BTreeMap<&str, Vec<Reading>> = BTreeMap::new();
     let mut failed: BTreeMap<&str, String> = BTreeMap::new();

@@ -48,7 +48,7 @@ pub(crate) fn run(options: Options) -> Outcome {
         ("procession", Subject::Procession(Setting::Defaults), trials),
         ("limit", Subject::Bare, trials),
     ];
-    let peers = options.peers.for_task(Task::RootKilled(count));
+    let peers = options.peers.for_task(Task::RootKilled(count), Placement::Anywhere);
     subjects.extend(peers.map(|peer| (peer.name, peer.subject, trials.min(PYTHON_TRIALS))));
     let (mut told, mut spread, mut details) = (Map::new(), Map::new(), Map::new());
     let mut verdict = String::new();

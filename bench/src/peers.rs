@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use procession_bench_clock::peer::Errand;
 use serde::{Deserialize, Serialize};
 
+use crate::cores::Placement;
 use crate::part::{Failure, Part, Reading, Task};
 use crate::subjects::Subject;
 use crate::workloads::STOPPED;
@@ -15,6 +16,10 @@ use crate::workloads::STOPPED;
 /// A peer in a program of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Program {
+    /// Shared memory; both ends look for messages and never sleep.
+    Iceoryx2,
+    /// The same, woken by its events.
+    Iceoryx2Events,
     /// Channels over a socket.
     Remoc,
     /// Requests over a socket.
@@ -50,6 +55,8 @@ pub(crate) const PEERS: &[Peer] = &[
             Task::RootKilled(0),
         ],
     },
+    program("iceoryx2", Program::Iceoryx2),
+    program("iceoryx2_events", Program::Iceoryx2Events),
     program("remoc", Program::Remoc),
     program("tarpc", Program::Tarpc),
 ];
@@ -63,6 +70,11 @@ impl Peer {
     pub(crate) fn can(&self, task: Task) -> bool {
         self.tasks.iter().any(|can| std::mem::discriminant(can) == std::mem::discriminant(&task))
     }
+
+    /// Nobody answers on a core on which somebody polls and never sleeps.
+    fn fits(&self, placement: Placement) -> bool {
+        placement != Placement::OneCore || self.subject != Subject::Program(Program::Iceoryx2)
+    }
 }
 
 impl Program {
@@ -75,6 +87,7 @@ impl Program {
     /// Its folder in `bench/peers`.
     fn folder(self) -> &'static str {
         match self {
+            Program::Iceoryx2 | Program::Iceoryx2Events => "iceoryx2",
             Program::Remoc => "remoc",
             Program::Tarpc => "tarpc",
         }
@@ -110,9 +123,10 @@ fn home() -> &'static Path {
 pub(crate) struct Present([bool; PEERS.len()]);
 
 impl Present {
-    /// Those who can do this task.
-    pub(crate) fn for_task(self, task: Task) -> impl Iterator<Item = &'static Peer> {
-        PEERS.iter().zip(self.0).filter(move |(peer, here)| *here && peer.can(task)).map(|(peer, _)| peer)
+    /// Those who can do this task there.
+    pub(crate) fn for_task(self, task: Task, placement: Placement) -> impl Iterator<Item = &'static Peer> {
+        let all = PEERS.iter().zip(self.0);
+        all.filter(move |(peer, here)| *here && peer.can(task) && peer.fits(placement)).map(|(peer, _)| peer)
     }
 }
 
@@ -171,7 +185,7 @@ mod tests {
     #[test]
     fn peers_have_the_names_that_the_json_promises() {
         let names: Vec<_> = PEERS.iter().map(|peer| peer.name).collect();
-        assert_eq!(names, ["python", "remoc", "tarpc"]);
+        assert_eq!(names, ["python", "iceoryx2", "iceoryx2_events", "remoc", "tarpc"]);
     }
 
     #[test]
@@ -200,11 +214,12 @@ mod tests {
     #[test]
     fn only_who_can_do_a_task_takes_part_in_it() {
         let all = Present([true; PEERS.len()]);
-        let can = |task| all.for_task(task).map(|peer| peer.name).collect::<Vec<_>>();
+        let can = |task| all.for_task(task, Placement::TwoCores).map(|peer| peer.name).collect::<Vec<_>>();
         assert_eq!(can(Task::Spawn), ["python"]);
         assert_eq!(can(Task::Stop(7)), ["python"]);
         assert!(can(Task::Ask).len() == PEERS.len() && can(Task::Idle).is_empty());
-        assert_eq!(Present::default().for_task(Task::Ask).count(), 0);
+        assert_eq!(all.for_task(Task::Ask, Placement::OneCore).count(), PEERS.len() - 1);
+        assert_eq!(Present::default().for_task(Task::Ask, Placement::TwoCores).count(), 0);
     }
 
     #[test]
