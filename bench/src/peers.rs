@@ -24,6 +24,8 @@ pub(crate) enum Program {
     Remoc,
     /// Requests over a socket.
     Tarpc,
+    /// Actors of two nodes over a socket.
+    RactorCluster,
 }
 
 /// Somebody to be measured beside.
@@ -59,6 +61,7 @@ pub(crate) const PEERS: &[Peer] = &[
     program("iceoryx2_events", Program::Iceoryx2Events),
     program("remoc", Program::Remoc),
     program("tarpc", Program::Tarpc),
+    program("ractor_cluster", Program::RactorCluster),
 ];
 
 const fn program(name: &'static str, program: Program) -> Peer {
@@ -90,6 +93,7 @@ impl Program {
             Program::Iceoryx2 | Program::Iceoryx2Events => "iceoryx2",
             Program::Remoc => "remoc",
             Program::Tarpc => "tarpc",
+            Program::RactorCluster => "ractor",
         }
     }
 
@@ -185,7 +189,7 @@ mod tests {
     #[test]
     fn peers_have_the_names_that_the_json_promises() {
         let names: Vec<_> = PEERS.iter().map(|peer| peer.name).collect();
-        assert_eq!(names, ["python", "iceoryx2", "iceoryx2_events", "remoc", "tarpc"]);
+        assert_eq!(names, ["python", "iceoryx2", "iceoryx2_events", "remoc", "tarpc", "ractor_cluster"]);
     }
 
     #[test]

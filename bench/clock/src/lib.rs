@@ -6,4 +6,5 @@ pub mod drive;
 pub mod peer;
 #[cfg(feature = "tokio")]
 pub mod tasks;
+pub mod traces;
 pub mod work;

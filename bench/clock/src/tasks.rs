@@ -43,3 +43,28 @@ where
     }
     Ok(Reading::new(millions_a_second(answered.get(), begin.elapsed().saturating_sub(warm))))
 }
+
+/// So many requests, sixty-four tasks with one under way each: for those whose one-way messages are requests with an
+/// empty answer.
+pub async fn many<F>(count: u64, request: impl Fn() -> F + Clone + 'static) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>> + 'static,
+{
+    let left = Rc::new(Cell::new(count));
+    let tasks: Vec<_> = (0..OUTSTANDING)
+        .map(|_| {
+            let (request, left) = (request.clone(), Rc::clone(&left));
+            spawn_local(async move {
+                while left.get() > 0 {
+                    left.set(left.get() - 1);
+                    request().await?;
+                }
+                Ok::<(), Failure>(())
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await??;
+    }
+    Ok(())
+}

@@ -1,8 +1,6 @@
 //! iceoryx2: publications in shared memory. By its name it polls and never sleeps; as `iceoryx2_events` each end
 //! sleeps until the other's event wakes it.
 
-mod traces;
-
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -15,13 +13,15 @@ use iceoryx2::port::notifier::Notifier;
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::*;
-use procession_bench_clock::cores;
 use procession_bench_clock::drive::{self, OUTSTANDING, PAYLOAD, WORDS, Words, at_once};
 use procession_bench_clock::peer::{Errand, play};
 use procession_bench_clock::work::{Failure, Reading, Task, Work};
-use traces::Traces;
+use procession_bench_clock::{cores, traces};
 
 type Ipc = ipc::Service;
+
+/// How the names of all files and memory begin.
+const PREFIX: &str = "procession-iox2-";
 
 /// As many messages wait for a receiver as in a window of Procession.
 const WAITING: usize = 1024;
@@ -54,6 +54,16 @@ struct End {
     _node: Node<Ipc>,
 }
 
+/// Where ends meet that the process with this number has started.
+fn config(meeting: &str) -> Result<Config, Failure> {
+    let mut config = Config::default();
+    let folder = traces::folder(PREFIX, meeting);
+    let folder = folder.to_str().ok_or("a path that is no text")?;
+    config.global.set_root_path(&Path::new(folder.as_bytes())?);
+    config.global.prefix = FileName::new(format!("{PREFIX}{meeting}_").as_bytes())?;
+    Ok(config)
+}
+
 /// Messages to one end, and the event that wakes it.
 fn way(node: &Node<Ipc>, to: &str) -> Result<Way, Failure> {
     let name = |what: &str| ServiceName::new(&format!("procession-bench/{to}/{what}"));
@@ -81,7 +91,7 @@ struct Way {
 
 impl End {
     fn new(meeting: &str, this: &str, other: &str, sleeps: bool) -> Result<End, Failure> {
-        let node = NodeBuilder::new().config(&traces::config(meeting)?).create::<Ipc>()?;
+        let node = NodeBuilder::new().config(&config(meeting)?).create::<Ipc>()?;
         let (here, there) = (way(&node, this)?, way(&node, other)?);
         let waits = BackpressureStrategy::RetryUntilDelivered;
         let events = match sleeps {
@@ -152,7 +162,7 @@ fn sleeps(errand: &Errand) -> bool {
 
 fn measure(errand: &Errand) -> Result<Reading, Failure> {
     // Dropped last, when nothing is in use any more.
-    let _traces = Traces::new();
+    let _traces = traces::Traces::new(PREFIX);
     let meeting = std::process::id().to_string();
     let end = End::new(&meeting, "near", "far", sleeps(errand))?;
     let (near, far) = UnixStream::pair()?;
@@ -181,7 +191,7 @@ impl Watched {
             let _ = near.read(&mut [0]);
             if !may_end.load(Ordering::Relaxed) {
                 eprintln!("iceoryx2: the other end has ended");
-                traces::sweep();
+                traces::sweep(PREFIX);
                 std::process::exit(1);
             }
         });

@@ -1,13 +1,11 @@
 //! tarpc: requests over a socketpair. It has no one-way messages: what is told is a request with an empty answer,
 //! sixty-four under way.
 
-use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::rc::Rc;
 
 use futures::StreamExt;
-use procession_bench_clock::drive::{self, OUTSTANDING, PAYLOAD, WORDS, Words};
+use procession_bench_clock::drive::{self, PAYLOAD, WORDS, Words};
 use procession_bench_clock::peer::{Errand, play};
 use procession_bench_clock::work::{Failure, Reading, Task, Work};
 use procession_bench_clock::{cores, tasks};
@@ -87,39 +85,20 @@ async fn drive(work: Work, client: ReceiverClient) -> Result<Reading, Failure> {
         Task::Ask => drive::asks(&work, echo).await,
         Task::Ask64 => tasks::asks64(&work, echo).await,
         Task::Tell => {
-            let note = async |client: ReceiverClient| client.note(context::current(), WORDS).await;
-            drive::tells(&work, async || many(&client, work.batch(), note).await).await
+            let note = move || {
+                let client = client.clone();
+                async move { Ok(client.note(context::current(), WORDS).await?) }
+            };
+            drive::tells(&work, async || tasks::many(work.batch(), note.clone()).await).await
         }
         Task::Payload => {
-            let payload = async |client: ReceiverClient| {
-                client.payload(context::current(), ByteBuf::from(vec![1; PAYLOAD])).await
+            let payload = move || {
+                let client = client.clone();
+                async move { Ok(client.payload(context::current(), ByteBuf::from(vec![1; PAYLOAD])).await?) }
             };
             let count = u64::try_from(work.payloads())?;
-            drive::payloads(&work, async || many(&client, count, payload).await).await
+            drive::payloads(&work, async || tasks::many(count, payload.clone()).await).await
         }
         other => Err(format!("{other:?} is no task for tarpc").into()),
     }
-}
-
-/// So many requests, of which sixty-four are under way.
-async fn many(
-    client: &ReceiverClient,
-    count: u64,
-    request: impl AsyncFn(ReceiverClient) -> Result<(), client::RpcError> + Clone + 'static,
-) -> Result<(), Failure> {
-    let left = Rc::new(Cell::new(count));
-    let requests = (0..OUTSTANDING).map(|_| {
-        let (client, left, request) = (client.clone(), Rc::clone(&left), request.clone());
-        tokio::task::spawn_local(async move {
-            while left.get() > 0 {
-                left.set(left.get() - 1);
-                request(client.clone()).await?;
-            }
-            Ok::<(), client::RpcError>(())
-        })
-    });
-    for request in requests.collect::<Vec<_>>() {
-        request.await??;
-    }
-    Ok(())
 }
