@@ -20,8 +20,8 @@ pub(crate) struct Arguments {
     /// One JSON object instead of tables
     #[arg(long)]
     pub(crate) json: bool,
-    /// Others, too, where they can do the task: Python's multiprocessing, iceoryx2, remoc, tarpc and
-    /// ractor_cluster, which are compiled then
+    /// Others, too, where they can do the task: Python's multiprocessing, iceoryx2, remoc, tarpc,
+    /// ractor_cluster and kameo, which are compiled then
     #[arg(long)]
     pub(crate) peers: bool,
     /// Draws the figures into this folder, an SVG for each workload

@@ -26,6 +26,8 @@ pub(crate) enum Program {
     Tarpc,
     /// Actors of two nodes over a socket.
     RactorCluster,
+    /// Actors of two swarms of libp2p over TCP.
+    Kameo,
 }
 
 /// Somebody to be measured beside.
@@ -62,6 +64,7 @@ pub(crate) const PEERS: &[Peer] = &[
     program("remoc", Program::Remoc),
     program("tarpc", Program::Tarpc),
     program("ractor_cluster", Program::RactorCluster),
+    program("kameo", Program::Kameo),
 ];
 
 const fn program(name: &'static str, program: Program) -> Peer {
@@ -94,6 +97,7 @@ impl Program {
             Program::Remoc => "remoc",
             Program::Tarpc => "tarpc",
             Program::RactorCluster => "ractor",
+            Program::Kameo => "kameo",
         }
     }
 
@@ -189,7 +193,7 @@ mod tests {
     #[test]
     fn peers_have_the_names_that_the_json_promises() {
         let names: Vec<_> = PEERS.iter().map(|peer| peer.name).collect();
-        assert_eq!(names, ["python", "iceoryx2", "iceoryx2_events", "remoc", "tarpc", "ractor_cluster"]);
+        assert_eq!(names, ["python", "iceoryx2", "iceoryx2_events", "remoc", "tarpc", "ractor_cluster", "kameo"]);
     }
 
     #[test]
