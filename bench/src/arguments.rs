@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) json: bool,
     /// Others, too, where they can do the task: Python's multiprocessing, iceoryx2, remoc, tarpc,
-    /// ractor_cluster and kameo, which are compiled then
+    /// ractor_cluster, kameo and zenoh, which are compiled then
     #[arg(long)]
     pub(crate) peers: bool,
     /// Draws the figures into this folder, an SVG for each workload

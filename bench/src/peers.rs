@@ -28,6 +28,8 @@ pub(crate) enum Program {
     RactorCluster,
     /// Actors of two swarms of libp2p over TCP.
     Kameo,
+    /// Queries and publications over a socket.
+    Zenoh,
 }
 
 /// Somebody to be measured beside.
@@ -65,6 +67,7 @@ pub(crate) const PEERS: &[Peer] = &[
     program("tarpc", Program::Tarpc),
     program("ractor_cluster", Program::RactorCluster),
     program("kameo", Program::Kameo),
+    program("zenoh", Program::Zenoh),
 ];
 
 const fn program(name: &'static str, program: Program) -> Peer {
@@ -98,6 +101,7 @@ impl Program {
             Program::Tarpc => "tarpc",
             Program::RactorCluster => "ractor",
             Program::Kameo => "kameo",
+            Program::Zenoh => "zenoh",
         }
     }
 
@@ -193,7 +197,7 @@ mod tests {
     #[test]
     fn peers_have_the_names_that_the_json_promises() {
         let names: Vec<_> = PEERS.iter().map(|peer| peer.name).collect();
-        assert_eq!(names, ["python", "iceoryx2", "iceoryx2_events", "remoc", "tarpc", "ractor_cluster", "kameo"]);
+        assert_eq!(names, ["python", "iceoryx2", "iceoryx2_events", "remoc", "tarpc", "ractor_cluster", "kameo", "zenoh"]);
     }
 
     #[test]
