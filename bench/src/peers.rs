@@ -197,7 +197,10 @@ mod tests {
     #[test]
     fn peers_have_the_names_that_the_json_promises() {
         let names: Vec<_> = PEERS.iter().map(|peer| peer.name).collect();
-        assert_eq!(names, ["python", "iceoryx2", "iceoryx2_events", "remoc", "tarpc", "ractor_cluster", "kameo", "zenoh"]);
+        assert_eq!(
+            names,
+            ["python", "iceoryx2", "iceoryx2_events", "remoc", "tarpc", "ractor_cluster", "kameo", "zenoh"]
+        );
     }
 
     #[test]
