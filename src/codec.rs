@@ -9,6 +9,7 @@
 
 pub mod descriptor;
 pub mod shape;
+pub mod spare;
 
 use std::borrow::Cow;
 
@@ -43,7 +44,11 @@ impl Encoded<'_> {
     /// # Errors
     /// As [`decode`].
     pub fn decode<T: DeserializeOwned>(self) -> Result<T, DecodeError> {
-        descriptor::receiving(self.descriptors, || decode(&self.bytes))
+        let decoded = descriptor::receiving(self.descriptors, || decode(&self.bytes));
+        if let Cow::Owned(buffer) = self.bytes {
+            spare::give(buffer);
+        }
+        decoded
     }
 }
 
@@ -96,16 +101,30 @@ pub fn encode_into<T: Serialize + ?Sized>(
     out: &mut Vec<u8>,
     limit_bytes: usize,
 ) -> Result<(), EncodeError> {
+    let apart = encode_near(value, out, (limit_bytes, usize::MAX))?;
+    debug_assert!(apart.is_none(), "everything is near");
+    Ok(())
+}
+
+/// As [`encode_into`], but what becomes more than `near_bytes` is put into a spare buffer and `out` is as it was.
+#[inline]
+fn encode_near<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Vec<u8>,
+    (limit_bytes, near_bytes): (usize, usize),
+) -> Result<Option<Vec<u8>>, EncodeError> {
     let start = out.len();
-    let mut writer = Bounded { end: start.saturating_add(limit_bytes), out, full: false };
+    let end = start.saturating_add(limit_bytes.min(near_bytes));
+    let mut writer = Near { end, out, start, limit_bytes, apart: None, full: false };
     let encode =
         || bincode::serde::encode_into_writer(value, &mut writer, BASE).map_err(|error| error.to_string());
     let reason = match catch_unwind(AssertUnwindSafe(encode)) {
-        Ok(Ok(())) => return Ok(()),
+        Ok(Ok(())) => return Ok(writer.apart),
         Ok(Err(reason)) => reason,
         Err(_) => "its Serialize panicked".to_owned(),
     };
     let full = writer.full;
+    writer.apart.map(spare::give);
     out.truncate(start);
     Err(if full { EncodeError::TooLarge { limit: limit_bytes } } else { EncodeError::Value(cut(reason)) })
 }
@@ -118,6 +137,19 @@ pub fn encode_with_descriptors<T: Serialize + ?Sized>(
     most: usize,
 ) -> Result<Vec<Carried>, EncodeError> {
     encode_to_send((value, Sent::Once), out, limit_bytes, most)
+}
+
+/// As [`encode_with_descriptors`], but what becomes more than `near_bytes` is returned in a buffer of its own, and `out` is
+/// as it was.
+pub(crate) fn encode_or_apart<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Vec<u8>,
+    (limit_bytes, near_bytes): (usize, usize),
+    most: usize,
+) -> Result<(Option<Vec<u8>>, Vec<Carried>), EncodeError> {
+    let encode = || encode_near(value, out, (limit_bytes, near_bytes));
+    let (encoded, descriptors) = descriptor::sending(most, Sent::Once, encode);
+    encoded.map(|apart| (apart, descriptors))
 }
 
 /// As [`encode_with_descriptors`], for bytes that may be sent again and again: what can be had once only is not in them.
@@ -206,21 +238,45 @@ const LARGE: usize = 16 << 20;
 /// Larger than any limit that a message can be given.
 const HUGE: usize = 4 << 30;
 
-/// Writes to a vector up to a mark.
-struct Bounded<'a> {
+/// Writes to a vector up to a mark, and goes on from there in a spare buffer.
+struct Near<'a> {
     out: &'a mut Vec<u8>,
+    /// Where the value begins in it.
+    start: usize,
+    /// The mark.
     end: usize,
+    limit_bytes: usize,
+    /// Everything, once it is beyond the mark.
+    apart: Option<Vec<u8>>,
     full: bool,
 }
 
-impl Writer for Bounded<'_> {
+impl Writer for Near<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
-        if self.end - self.out.len() < bytes.len() {
+        if self.apart.is_some() || self.end - self.out.len() < bytes.len() {
+            return self.write_apart(bytes);
+        }
+        self.out.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl Near<'_> {
+    fn write_apart(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        let held = self.apart.as_ref().map_or(self.out.len() - self.start, Vec::len);
+        if self.limit_bytes - held < bytes.len() {
             self.full = true;
             return Err(bincode::error::EncodeError::Other("too large"));
         }
-        self.out.extend_from_slice(bytes);
+        let (out, start) = (&mut *self.out, self.start);
+        let apart = self.apart.get_or_insert_with(|| {
+            let mut apart = spare::take(held + bytes.len());
+            apart.extend_from_slice(&out[start..]);
+            out.truncate(start);
+            apart
+        });
+        apart.extend_from_slice(bytes);
         Ok(())
     }
 }
@@ -240,6 +296,30 @@ mod tests {
         let mut out = vec![1, 2, 3];
         let error = encode_into(&[0_u64; 4], &mut out, 31).expect_err("32 bytes");
         assert_eq!((error, out), (EncodeError::TooLarge { limit: 31 }, vec![1, 2, 3]));
+    }
+
+    #[test]
+    fn what_is_too_large_to_be_near_is_whole_elsewhere() {
+        let mut out = vec![1, 2, 3];
+        let mut encode =
+            |value: &[u16], limits| encode_or_apart(value, &mut out, limits, 0).map(|(apart, _)| apart);
+        let value: Vec<u16> = (0..500).collect();
+        let whole = encode_with(&value);
+        for near in [0, 7, 8, 500, whole.len() - 1] {
+            assert_eq!(encode(&value, (whole.len(), near)), Ok(Some(whole.clone())), "{near} bytes near");
+        }
+        let error = encode(&value, (whole.len() - 1, 500)).expect_err("a byte too many, apart");
+        assert_eq!(error, EncodeError::TooLarge { limit: whole.len() - 1 });
+        assert_eq!(encode(&value, (whole.len(), whole.len())), Ok(None));
+        assert_eq!(
+            (&out[..3], &out[3..]),
+            (&[1, 2, 3][..], &whole[..]),
+            "once, near, and nothing of the others"
+        );
+    }
+
+    fn encode_with(value: &[u16]) -> Vec<u8> {
+        encode(value, HUGE).expect("numbers encode")
     }
 
     #[test]

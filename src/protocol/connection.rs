@@ -355,22 +355,29 @@ impl<T> Connection<T> {
     /// The bytes to write next; empty if there are none now.
     pub fn poll_transmit(&mut self, now: Instant) -> Transmit<'_> {
         self.pump(now);
-        self.out.offer()
+        if self.out.is_empty() {
+            self.large.begin_chunk();
+        }
+        match &self.large.under_way {
+            Some(chunk) => chunk.offer(),
+            None => self.out.offer(),
+        }
     }
 
     /// Says how many of the bytes of `poll_transmit` were written.
     pub fn handle_transmitted(&mut self, bytes: usize) {
-        self.out.written(bytes);
+        if self.large.under_way.is_none() {
+            self.out.written(bytes);
+        } else if let Some(large) = self.large.written(bytes) {
+            self.chunk_is_out(large, self.out.left_position());
+        }
         self.settle();
         self.check();
     }
 
     /// Whether `poll_transmit` or `poll_event` may have something: ask before sleeping.
     pub fn has_pending(&self) -> bool {
-        !self.out.is_empty()
-            || !self.large.turn.is_empty()
-            || !self.ready.is_empty()
-            || !self.events.is_empty()
+        !self.out.is_empty() || !self.large.is_empty() || !self.ready.is_empty() || !self.events.is_empty()
     }
 
     /// Whether small messages leave beside large bodies, so that the kernel should hold little of these (M-4).
@@ -408,7 +415,7 @@ impl<T> Connection<T> {
     pub fn has_casts_waiting(&self) -> bool {
         !self.is_over()
             && (!self.out.is_empty() && self.theirs.is_some()
-                || !self.large.turn.is_empty()
+                || !self.large.is_empty()
                 || self.outgoing.iter().any(|(_, outgoing)| outgoing.kind == Kind::Cast))
     }
 

@@ -220,6 +220,12 @@ const FIRST_READ_BYTES: usize = 8 << 10;
 /// One read takes at most this much: large enough to make system calls cheap, small enough that a turn is short.
 pub const READ_BYTES: usize = 128 << 10;
 
+/// To read less of a body than this apart costs more than to copy it.
+const WORTH_BYTES: usize = 4 << 10;
+
+/// Behind a body that is read where it belongs mostly begins the next one, which then is copied so far.
+const BESIDE_BYTES: usize = 2 << 10;
+
 impl Default for FrameReader {
     fn default() -> Self {
         FrameReader { buffer: Vec::new(), start: 0, end: 0, wanted: FIRST_READ_BYTES }
@@ -246,6 +252,29 @@ impl FrameReader {
             self.wanted = (self.wanted * 2).min(READ_BYTES);
         }
         self.end += bytes;
+    }
+
+    /// If what is held begins with a frame of which much is still to come, and nothing beside the bytes: its header, and
+    /// those bytes of its body that are held.
+    pub fn unfinished(&self) -> Option<(Header, &[u8])> {
+        let held = &self.buffer[self.start..self.end];
+        let (header, body) = held.split_first_chunk::<{ Header::LEN }>()?;
+        let header = Header::from_bytes(header).ok()?;
+        let length = header.length as usize;
+        let is_worth = header.length <= MAX_FRAME_BYTES && length >= body.len() + WORTH_BYTES;
+        (is_worth && header.descriptors == 0).then_some((header, body))
+    }
+
+    /// The frame that is held in part is read elsewhere.
+    pub fn hand_over(&mut self) {
+        (self.start, self.end) = (0, 0);
+    }
+
+    /// A little room for what comes behind a body that is read elsewhere.
+    pub fn room_beside(&mut self) -> &mut [u8] {
+        let room = self.room();
+        let length = room.len().min(BESIDE_BYTES);
+        &mut room[..length]
     }
 
     /// Takes the preamble, which comes before the first frame; false while it is not whole.
@@ -350,6 +379,40 @@ mod tests {
         reader.room()[..bytes.len()].copy_from_slice(&bytes);
         reader.advance(bytes.len());
         assert!(matches!(reader.next(), Err(FrameError::TooLong { length: u32::MAX, .. })));
+    }
+
+    #[test]
+    fn a_frame_is_read_elsewhere_only_if_much_of_it_is_to_come() {
+        let bytes = frame(Kind::Chunk, &vec![7; 20_000]);
+        for held in [
+            0,
+            5,
+            Header::LEN - 1,
+            Header::LEN,
+            1000,
+            bytes.len() - WORTH_BYTES - 1,
+            bytes.len() - 1,
+            bytes.len(),
+        ] {
+            let mut reader = FrameReader::default();
+            for piece in bytes[..held].chunks(1000) {
+                reader.room()[..piece.len()].copy_from_slice(piece);
+                reader.advance(piece.len());
+            }
+            let unfinished = reader.unfinished().map(|(header, body)| (header.length, body.len()));
+            let much = held >= Header::LEN && bytes.len() - held >= WORTH_BYTES;
+            assert_eq!(unfinished, much.then(|| (20_000, held - Header::LEN)), "{held} are held");
+        }
+        let mut reader = FrameReader::default();
+        let too_long = Header { length: MAX_FRAME_BYTES + 1, ..Header::new(Kind::Chunk) }.to_bytes();
+        let with_more = Header { length: 20_000, descriptors: 1, ..Header::new(Kind::Chunk) }.to_bytes();
+        for header in [too_long, with_more] {
+            reader.room()[..Header::LEN].copy_from_slice(&header);
+            reader.advance(Header::LEN);
+            assert!(reader.unfinished().is_none(), "judged as a frame");
+            reader.hand_over();
+            assert!(!reader.is_mid_frame());
+        }
     }
 
     #[test]

@@ -29,18 +29,30 @@ impl Room<'_> {
     /// Takes as many of the bytes as there is room for, and says how many. The room is smaller afterwards.
     pub fn put(&mut self, bytes: &[u8]) -> usize {
         let taken = &bytes[..bytes.len().min(self.bytes())];
+        self.write_with(taken.len(), |place| place.copy_from_slice(taken));
+        taken.len()
+    }
+
+    /// Has the next so many bytes written, for which there must be room, by whoever wants a slice. The room is smaller
+    /// afterwards.
+    ///
+    /// # Panics
+    /// Without that much room.
+    pub fn write_with(&mut self, bytes: usize, write: impl FnOnce(&mut [u8])) {
+        assert!(bytes <= self.bytes(), "no more than there is room for");
         match self {
             Room::Append(vector, most) => {
-                vector.extend_from_slice(taken);
-                *most -= taken.len();
+                let start = vector.len();
+                vector.resize(start + bytes, 0);
+                write(&mut vector[start..]);
+                *most -= bytes;
             }
             Room::Fill(slice) => {
-                let (now, later) = std::mem::take(slice).split_at_mut(taken.len());
-                now.copy_from_slice(taken);
+                let (now, later) = std::mem::take(slice).split_at_mut(bytes);
+                write(now);
                 *slice = later;
             }
         }
-        taken.len()
     }
 
     /// The place and the length for the kernel to write to. The bytes there need not be initialised.

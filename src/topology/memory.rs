@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::plan::{Mailbox, MessageLimits, Plan, PlannedActor, PlannedProcess};
+use crate::codec::spare::SPARE_BYTES;
 use crate::id::ProcessId;
 use crate::protocol::{Delivery, Limits};
 
@@ -33,7 +34,7 @@ pub struct MemoryBound {
     /// Replies that were not read yet: the budget for each process that may ask it, and the reply that passes it, as it
     /// is and encoded.
     pub replies: u64,
-    /// Buffers of its pipes: [`PIPE_BYTES`] for each.
+    /// Buffers of its pipes: [`PIPE_BYTES`] for each, and [`SPARE_BYTES`] for the process, which wait for the next large body.
     pub pipes: u64,
     /// State of actors: `snapshot_limit` for each in the root, which keeps it, and once more for each process that may
     /// just be sending one; twice that for each actor in its own process.
@@ -126,7 +127,8 @@ impl Reached {
 
 impl MemoryBound {
     fn nothing(name: &str) -> MemoryBound {
-        let (peers, mailboxes, outboxes, replies, pipes, snapshots) = Default::default();
+        let (peers, mailboxes, outboxes, replies, snapshots) = Default::default();
+        let pipes = SPARE_BYTES as u64;
         MemoryBound { process: name.to_owned(), peers, mailboxes, outboxes, replies, pipes, snapshots }
     }
 
@@ -228,7 +230,10 @@ mod tests {
         const WINDOW: u64 = 10 * MESSAGE_BYTES + 2 * (4 << 10);
         const LOCAL: u64 = 2 * 10 * MESSAGE_BYTES;
         // Two actors for the root, one for each source.
-        assert_eq!((sink.process.as_str(), sink.peers, sink.pipes), ("sink", 4, 4 * PIPE_BYTES));
+        assert_eq!(
+            (sink.process.as_str(), sink.peers, sink.pipes),
+            ("sink", 4, 4 * PIPE_BYTES + SPARE_BYTES as u64)
+        );
         assert_eq!((sink.mailboxes, sink.outboxes), (5 * WINDOW + 2 * LOCAL, 0));
         let of_root = u64::from(Limits::default().max_message_bytes);
         assert_eq!(sink.replies, 4 * (16 << 10) + 3 * (2 << 10) + 2 * of_root);
@@ -236,7 +241,7 @@ mod tests {
         assert_eq!(source.mailboxes, WINDOW + LOCAL);
         assert_eq!(source.outboxes, 2 * (4 << 10) + (1 << 10) + 2 * 10 * MESSAGE_BYTES);
         assert_eq!((root.process.as_str(), root.peers, root.mailboxes, root.replies), ("root", 4, 0, 0));
-        assert_eq!(root.total(), root.outboxes + root.snapshots + 4 * PIPE_BYTES);
+        assert_eq!(root.total(), root.outboxes + root.snapshots + root.pipes);
     }
 
     #[test]

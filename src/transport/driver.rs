@@ -14,6 +14,7 @@ use super::wire::{Arrivals, Wire};
 use crate::codec::descriptor::Carried;
 use crate::protocol::connection::{Connection, Event, ProtocolError};
 use crate::protocol::frame::{FrameReader, Frames};
+use crate::sys::room::Room;
 use crate::sys::socket;
 
 /// Whose connection it is.
@@ -65,8 +66,17 @@ pub async fn drive<L: Lane, W: Wire + 'static>(lane: &L, wire: W) -> Ended {
     let watch = polling::watch(move || polled.has_news(), move || sleeping.before_sleep());
     let reader = FrameReader::default();
     let arrivals = Arrivals::default();
-    let mut driver =
-        Driver { lane, wire, watch, reader, arrivals, greeted: false, untaken: false, is_shallow: false };
+    let mut driver = Driver {
+        lane,
+        wire,
+        watch,
+        reader,
+        arrivals,
+        greeted: false,
+        chunk: None,
+        untaken: false,
+        is_shallow: false,
+    };
     match driver.run().await {
         Ok(()) => Ended::Done,
         Err(ended) => ended,
@@ -85,6 +95,15 @@ enum Written {
     Enough,
 }
 
+/// A chunk of a large body that has come in part.
+#[derive(Clone, Copy, Debug)]
+struct OpenChunk {
+    /// Of which body.
+    stream: u32,
+    /// How much of it is still to come: never nothing.
+    left: usize,
+}
+
 struct Driver<'a, L: Lane, W: Wire> {
     lane: &'a L,
     wire: Rc<W>,
@@ -94,6 +113,8 @@ struct Driver<'a, L: Lane, W: Wire> {
     /// Where a read puts those that arrive.
     arrivals: Arrivals,
     greeted: bool,
+    /// What is read into its place.
+    chunk: Option<OpenChunk>,
     /// Whether the reader may hold frames that were not taken.
     untaken: bool,
     /// Whether the pipe holds less, since large bodies pass.
@@ -144,30 +165,65 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         }
     }
 
-    /// Reads once, and takes the frames that are whole.
+    /// Reads once, and takes what is whole.
     fn read(&mut self) -> Result<(), Ended> {
-        match self.wire.recv(self.reader.room(), &mut self.arrivals) {
+        if let Some(chunk) = self.chunk {
+            return self.read_chunk(chunk);
+        }
+        let read = self.wire.recv(self.reader.room(), &mut self.arrivals);
+        let Some(bytes) = self.judge(read)? else { return Ok(()) };
+        self.reader.advance(bytes);
+        self.take_descriptors()?;
+        self.take_frames()
+    }
+
+    /// Reads more of a chunk, into its place, and a little of what is behind it.
+    fn read_chunk(&mut self, OpenChunk { stream, left }: OpenChunk) -> Result<(), Ended> {
+        let (wire, reader, arrivals) = (&self.wire, &mut self.reader, &mut self.arrivals);
+        let read = self.lane.with(|connection| {
+            let place = connection.chunk_place(stream, left).map_err(Ended::Violation)?;
+            let mut rooms = [Room::Append(place, left), Room::Fill(reader.room_beside())];
+            Ok(wire.recv_into(&mut rooms, arrivals))
+        })?;
+        let Some(bytes) = self.judge(read)? else { return Ok(()) };
+        let in_place = bytes.min(left);
+        self.chunk = (in_place < left).then_some(OpenChunk { stream, left: left - in_place });
+        self.reader.advance(bytes - in_place);
+        self.take_descriptors()?;
+        let now = Instant::now();
+        let whole = self.lane.with(|connection| connection.chunk_arrived(stream, in_place, now));
+        if let Some(event) = whole.map_err(Ended::Violation)? {
+            self.lane.on_event(event).map_err(Ended::Violation)?;
+        }
+        if self.chunk.is_none() { self.take_frames() } else { Ok(()) }
+    }
+
+    /// How many bytes a read gave; none for now if it would block.
+    fn judge(&self, read: io::Result<usize>) -> Result<Option<usize>, Ended> {
+        match read {
             Ok(0) => Err(self.end_of_file()),
             Ok(bytes) => {
                 self.watch.note_traffic();
-                self.reader.advance(bytes);
-                if self.arrivals.lost || !self.arrivals.descriptors.is_empty() {
-                    let Arrivals { descriptors, lost } = std::mem::take(&mut self.arrivals);
-                    let arrived = descriptors.into_iter().map(Carried::from);
-                    self.lane
-                        .with(|connection| connection.handle_descriptors(arrived, lost))
-                        .map_err(Ended::Violation)?;
-                }
-                self.take_frames()
+                Ok(Some(bytes))
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) if socket::is_peer_gone(&error) => Err(self.end_of_file()),
             Err(error) => Err(failed(error)),
         }
     }
 
+    /// Hands on what came beside the bytes.
+    fn take_descriptors(&mut self) -> Result<(), Ended> {
+        if self.arrivals.is_empty() {
+            return Ok(());
+        }
+        let Arrivals { descriptors, lost } = std::mem::take(&mut self.arrivals);
+        let arrived = descriptors.into_iter().map(Carried::from);
+        self.lane.with(|connection| connection.handle_descriptors(arrived, lost)).map_err(Ended::Violation)
+    }
+
     fn end_of_file(&self) -> Ended {
-        match self.reader.is_mid_frame() {
+        match self.reader.is_mid_frame() || self.chunk.is_some() {
             true => Ended::Violation(ProtocolError::Cut),
             false => Ended::PeerGone,
         }
@@ -190,10 +246,10 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
                     self.wire.set_shallow(shallow);
                 }
                 let sent = match transmit.descriptors {
-                    [] => self.wire.send(transmit.bytes, &[])?,
+                    [] => self.wire.send_with_tail(transmit.bytes, transmit.tail, &[])?,
                     descriptors => {
                         let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-                        self.wire.send(transmit.bytes, &borrowed)?
+                        self.wire.send_with_tail(transmit.bytes, transmit.tail, &borrowed)?
                     }
                 };
                 connection.handle_transmitted(sent);
@@ -232,6 +288,18 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         let taken = self.lane.with(|connection| take_some(connection, &mut frames, &mut events, now));
         self.lane.on_events(events).map_err(Ended::Violation)?;
         self.untaken = taken.map_err(Ended::Violation)? == FRAMES_AT_ONCE;
+        if self.untaken { Ok(()) } else { self.open_chunk() }
+    }
+
+    /// If what is left is the beginning of a chunk, the rest is read into its place.
+    fn open_chunk(&mut self) -> Result<(), Ended> {
+        let Some((header, held)) = self.reader.unfinished() else { return Ok(()) };
+        let left = header.length as usize - held.len();
+        let begun = self.lane.with(|connection| connection.begin_chunk(header, held));
+        if begun.map_err(Ended::Violation)? {
+            self.chunk = Some(OpenChunk { stream: header.channel, left });
+            self.reader.hand_over();
+        }
         Ok(())
     }
 
@@ -271,3 +339,6 @@ fn failed(error: io::Error) -> Ended {
         _ => Ended::Failed(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

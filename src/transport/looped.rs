@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::wire::{Arrivals, Wire};
+use crate::sys::room::Room;
 
 /// See the [module](self).
 #[derive(Debug, Default)]
@@ -38,14 +39,15 @@ impl Wire for LoopWire {
         Ok(taken)
     }
 
-    fn recv(&self, room: &mut [u8], arrivals: &mut Arrivals) -> io::Result<usize> {
+    fn recv_into(&self, rooms: &mut [Room<'_>; 2], arrivals: &mut Arrivals) -> io::Result<usize> {
         let mut held = self.0.borrow_mut();
         let Some((bytes, descriptors)) = held.sent.front_mut() else {
             return Err(io::ErrorKind::WouldBlock.into());
         };
         arrivals.descriptors.append(descriptors);
-        let taken = bytes.len().min(room.len());
-        room[..taken].copy_from_slice(&bytes[..taken]);
+        let [first, second] = rooms;
+        let mut taken = first.put(bytes);
+        taken += second.put(&bytes[taken..]);
         bytes.drain(..taken);
         let is_read = bytes.is_empty();
         if is_read {

@@ -20,6 +20,7 @@ pub use self::violation::Violation;
 use super::turn;
 use super::wire::{Arrivals, Wire};
 use crate::sys::ring::{Consumer, Producer};
+use crate::sys::room::Room;
 
 /// One end of a pipe in shared memory. Dropping it closes it.
 #[derive(Debug)]
@@ -152,7 +153,7 @@ impl Wire for SharedWire {
         }
     }
 
-    fn recv(&self, room: &mut [u8], arrivals: &mut Arrivals) -> io::Result<usize> {
+    fn recv_into(&self, rooms: &mut [Room<'_>; 2], arrivals: &mut Arrivals) -> io::Result<usize> {
         self.wake_up();
         // Asked before looking, since a peer that is gone writes no more.
         let gone = self.bell.is_gone();
@@ -168,11 +169,18 @@ impl Wire for SharedWire {
             arrivals.append(arrived);
         }
         let until = self.bell.next_batch_at().map_or(known, |next| next.min(known));
-        let read = incoming.read(room, until, |incoming| {
-            if incoming.must_ring() {
-                self.bell.ring();
-            }
-        });
+        let mut read = 0;
+        for room in rooms {
+            let there = usize::try_from(until.saturating_sub(incoming.position())).unwrap_or(usize::MAX);
+            let bytes = there.min(room.bytes());
+            room.write_with(bytes, |place| {
+                read += incoming.read(place, until, |incoming| {
+                    if incoming.must_ring() {
+                        self.bell.ring();
+                    }
+                });
+            });
+        }
         if read == 0 {
             let passed = self.bell.next_batch_at().unwrap_or_default();
             return Err(Violation::Position(passed).into());

@@ -1,6 +1,6 @@
 //! The bytes of a connection over a socket.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use tokio::io::Interest;
@@ -8,6 +8,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::wire::{Arrivals, Wire};
 use crate::sys::readiness;
+use crate::sys::room::Room;
 use crate::sys::socket::{self, MAX_DESCRIPTORS, Wait};
 
 /// One end of a socketpair. Dropping it closes it.
@@ -73,9 +74,19 @@ impl Wire for SocketWire {
         })
     }
 
-    fn recv(&self, room: &mut [u8], arrivals: &mut Arrivals) -> io::Result<usize> {
+    fn send_with_tail(&self, bytes: &[u8], tail: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
+        if tail.is_empty() {
+            return self.send(bytes, descriptors);
+        }
+        let parts = [IoSlice::new(bytes), IoSlice::new(tail)];
+        self.attempt(Interest::WRITABLE, |socket| {
+            Ok((socket::send_parts(socket, &parts, descriptors, Wait::No)?, More::Maybe))
+        })
+    }
+
+    fn recv_into(&self, rooms: &mut [Room<'_>; 2], arrivals: &mut Arrivals) -> io::Result<usize> {
         self.attempt(Interest::READABLE, |socket| {
-            let received = socket::recv_with_descriptors(socket, room, MAX_DESCRIPTORS, Wait::No)?;
+            let received = socket::recv_into(socket, rooms, MAX_DESCRIPTORS, Wait::No)?;
             let beside = received.truncated || !received.descriptors.is_empty();
             arrivals.descriptors.extend(received.descriptors);
             arrivals.lost |= received.truncated;
@@ -84,7 +95,7 @@ impl Wire for SocketWire {
                 0 => More::Maybe,
                 // The kernel ends a read where descriptors begin, so a short one proves nothing then.
                 _ if beside => More::Maybe,
-                bytes if bytes < room.len() => More::No,
+                _ if rooms.iter().any(|room| room.bytes() > 0) => More::No,
                 _ => More::Maybe,
             };
             Ok((received.bytes, more))

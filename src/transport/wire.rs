@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use crate::sys::room::Room;
+
 /// One end of a duplex byte stream that carries descriptors, used from one thread.
 ///
 /// Nothing here blocks: what can't be done now is [`io::ErrorKind::WouldBlock`], and [`readable`](Wire::readable) or
@@ -16,12 +18,29 @@ pub trait Wire {
     /// `WouldBlock`; the peer is gone, or, as `InvalidData`, to blame; what the system says.
     fn send(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize>;
 
-    /// Reads what is there; 0 is end-of-file. Descriptors that came with the bytes, or before, are appended in the
+    /// As [`send`](Wire::send), with more bytes behind the first. Who can't gather takes of the first alone.
+    ///
+    /// # Errors
+    /// As there.
+    fn send_with_tail(&self, bytes: &[u8], tail: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
+        let _ = tail;
+        self.send(bytes, descriptors)
+    }
+
+    /// Reads what is there, into the first room and, when that is full, the second, which have some; 0 is end-of-file. Descriptors that came with the bytes, or before, are appended in the
     /// order in which they were sent, and never later than the bytes they were sent with.
     ///
     /// # Errors
     /// `WouldBlock`; the peer is gone, or, as `InvalidData`, to blame; what the system says.
-    fn recv(&self, room: &mut [u8], arrivals: &mut Arrivals) -> io::Result<usize>;
+    fn recv_into(&self, rooms: &mut [Room<'_>; 2], arrivals: &mut Arrivals) -> io::Result<usize>;
+
+    /// As [`recv_into`](Wire::recv_into), into one place.
+    ///
+    /// # Errors
+    /// As there.
+    fn recv(&self, room: &mut [u8], arrivals: &mut Arrivals) -> io::Result<usize> {
+        self.recv_into(&mut [Room::Fill(room), Room::none()], arrivals)
+    }
 
     /// Whether [`recv`](Wire::recv) would find something now, end-of-file and errors included, or `send`, after it had
     /// said `WouldBlock`, would take something. Called many times before a thread sleeps, so it must cost little.

@@ -9,6 +9,7 @@ use super::shared::SharedWire;
 use super::socket::SocketWire;
 use super::wire::{Arrivals, Wire};
 use crate::sys::ring::{self, MIN_CAPACITY, Side};
+use crate::sys::room::Room;
 use crate::sys::socket as sys_socket;
 
 /// Long enough for any machine; what takes longer hangs.
@@ -87,22 +88,40 @@ impl<W: Wire + 'static> Watched<W> {
     /// The next bytes, at most `room`; none at end-of-file.
     async fn recv(&self, room: usize, arrivals: &mut Arrivals) -> Vec<u8> {
         let mut buffer = vec![0; room];
+        let read = self.read(|wire| wire.recv(&mut buffer, arrivals)).await;
+        buffer.truncate(read.unwrap_or(0));
+        buffer
+    }
+
+    /// How many bytes came into the rooms; none at end-of-file.
+    async fn recv_into(&self, rooms: &mut [Room<'_>; 2]) -> Option<usize> {
+        self.read(|wire| wire.recv_into(rooms, &mut Arrivals::default())).await
+    }
+
+    async fn read(&self, mut read: impl FnMut(&W) -> io::Result<usize>) -> Option<usize> {
         loop {
             tokio::select! {
                 biased;
                 () = self.watch.poked() => {}
                 ready = self.wire.readable() => ready.expect("readable"),
             }
-            match self.wire.recv(&mut buffer, arrivals) {
+            match read(&self.wire) {
                 Ok(length) => {
                     self.watch.note_traffic();
-                    buffer.truncate(length);
-                    return buffer;
+                    return Some(length).filter(|length| *length > 0);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if sys_socket::is_peer_gone(&error) => return Vec::new(),
+                Err(error) if sys_socket::is_peer_gone(&error) => return None,
                 Err(error) => panic!("{error}"),
             }
+        }
+    }
+
+    async fn writable(&self) {
+        tokio::select! {
+            biased;
+            () = self.watch.poked() => {}
+            ready = self.wire.writable() => ready.expect("writable"),
         }
     }
 
@@ -127,13 +146,7 @@ impl<W: Wire + 'static> Watched<W> {
                     along.clear();
                     bytes = &bytes[sent..];
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    tokio::select! {
-                        biased;
-                        () = self.watch.poked() => {}
-                        ready = self.wire.writable() => ready.expect("writable"),
-                    }
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable().await,
                 Err(error) => return Err(error),
             }
         }
@@ -164,6 +177,42 @@ async fn any_split_of_writes_and_reads_gives_the_same_bytes<W: Wire + 'static>((
         right.recv_all(&[1, 100, 28, 8192, 3, 131_072]).await == bytes,
         "the same bytes in the same order"
     );
+    writing.await.expect("written");
+}
+
+async fn what_is_gathered_and_scattered_keeps_its_order<W: Wire + 'static>((left, right): (W, W)) {
+    let (left, right) = (Watched::new(left), Watched::new(right));
+    let bytes = pattern(300_000);
+    let written = bytes.clone();
+    let writing = tokio::task::spawn_local(async move {
+        let mut rest = &written[..];
+        for (head, tail) in [(28, 32_768), (1, 0), (28, 1), (5000, 70_000)].into_iter().cycle() {
+            let (first, later) = rest.split_at(rest.len().min(head));
+            let tail = &later[..later.len().min(tail)];
+            match left.wire.send_with_tail(first, tail, &[]) {
+                Ok(sent) => {
+                    assert!(sent > 0 && sent <= first.len() + tail.len());
+                    rest = &rest[sent..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => left.writable().await,
+                Err(error) => panic!("{error}"),
+            }
+            if rest.is_empty() {
+                return;
+            }
+        }
+    });
+    let mut seen = Vec::new();
+    for (first, second) in [(100, 2000), (32_768, 64), (1, 1), (40_000, 0)].into_iter().cycle() {
+        let (mut body, mut beside) = (Vec::with_capacity(first), vec![0; second]);
+        let rooms = |body, beside| [Room::Append(body, first), Room::Fill(beside)];
+        let Some(read) = right.recv_into(&mut rooms(&mut body, &mut beside)).await else { break };
+        let in_body = read.min(first);
+        assert_eq!(body.len(), in_body, "the first room is filled before the second");
+        seen.extend_from_slice(&body);
+        seen.extend_from_slice(&beside[..read - in_body]);
+    }
+    assert!(seen == bytes, "the same bytes in the same order");
     writing.await.expect("written");
 }
 
@@ -303,6 +352,7 @@ macro_rules! over_every_wire {
 
 over_every_wire![
     any_split_of_writes_and_reads_gives_the_same_bytes,
+    what_is_gathered_and_scattered_keeps_its_order,
     h02_two_that_flood_one_another_both_end,
     h09_what_was_written_comes_before_the_end,
     the_end_is_heard_while_asleep_and_by_a_blocked_writer,

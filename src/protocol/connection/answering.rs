@@ -5,7 +5,6 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::Connection;
-use super::large::CHUNK_BYTES;
 use super::outbound::Rank;
 use crate::protocol::frame::{FAILED, Header, Kind};
 use crate::protocol::wire::{Cause, Failure, Opened};
@@ -162,14 +161,11 @@ impl<T> Connection<T> {
         let limits = self.send_limits();
         let header = Header { correlation, ..Header::new(Kind::Reply) };
         match self.out.begin(Rank::Replies, value, limits) {
-            Ok(begun) if begun.length <= CHUNK_BYTES => {
+            Ok(Ok(begun)) => {
                 self.large.note_small();
                 self.out.finish(begun, header);
             }
-            Ok(begun) => {
-                let body = self.out.take_back(begun);
-                self.start_large(header, body, None, None);
-            }
+            Ok(Err(body)) => self.start_large(header, body, None, None),
             Err(error) => {
                 let failure = Failure::failed(self.cause_of(error));
                 self.send_failure(correlation, &failure);

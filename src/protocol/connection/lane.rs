@@ -49,12 +49,12 @@ impl Lane {
     /// first byte.
     pub(super) fn until(&self, end: usize) -> Transmit<'_> {
         let (now, next) = match self.attached.front() {
-            None => return Transmit { bytes: &self.buffer[self.head..end], descriptors: &[] },
+            None => return Transmit { bytes: &self.buffer[self.head..end], tail: &[], descriptors: &[] },
             Some((at, descriptors)) if *at == self.head => (descriptors.as_slice(), self.attached.get(1)),
             first => (&[][..], first),
         };
         let end = next.map_or(end, |(at, _)| end.min(*at));
-        Transmit { bytes: &self.buffer[self.head..end], descriptors: now }
+        Transmit { bytes: &self.buffer[self.head..end], tail: &[], descriptors: now }
     }
 
     /// The frame that begins here has these descriptors. Frames are given theirs in order.

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::error::ProtocolError;
-use crate::codec::Encoded;
+use super::transmit::Transmit;
 use crate::codec::descriptor::Carried;
-use crate::protocol::frame::Header;
+use crate::codec::{Encoded, spare};
+use crate::protocol::frame::{Header, Kind};
 
 /// Bodies up to this size travel in one frame; larger ones in chunks of it. A chunk is on the wire for some
 /// 10 microseconds, which is what a small message may have to wait.
@@ -17,7 +18,7 @@ pub(super) const CHUNK_BYTES: usize = 32 << 10;
 /// as much as it takes, little enough that a small message which comes now leaves soon (M-4).
 pub(super) const LARGE_AHEAD_BYTES: usize = CHUNK_BYTES;
 
-/// A large body on its way out.
+/// A large body on its way out. Its buffer is spare then.
 #[derive(Debug)]
 pub(super) struct LargeSend {
     pub(super) stream: u32,
@@ -32,10 +33,57 @@ pub(super) struct LargeSend {
 /// Where no small message has left for so many bytes of large ones, these are alone: some ten milliseconds.
 const ALONE_BYTES: usize = 16 << 20;
 
+impl Drop for LargeSend {
+    fn drop(&mut self) {
+        spare::give(std::mem::take(&mut self.body));
+    }
+}
+
+/// A chunk that leaves from where the body lies, without a copy, since nothing waits before it.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    header: [u8; Header::LEN],
+    /// How much of the header and then of the chunk has left.
+    sent: usize,
+    /// Where the chunk ends in the body.
+    end: usize,
+    large: LargeSend,
+}
+
+impl UnderWay {
+    fn new(large: LargeSend) -> UnderWay {
+        let end = large.chunk_end();
+        let length = u32::try_from(end - large.offset).expect("at most CHUNK_BYTES");
+        UnderWay { header: Header { length, ..large.chunk_header() }.to_bytes(), sent: 0, end, large }
+    }
+
+    /// What is left of it.
+    pub(super) fn offer(&self) -> Transmit<'_> {
+        let chunk = &self.large.body[self.large.offset..self.end];
+        match self.header.get(self.sent..) {
+            Some(header) if !header.is_empty() => Transmit { bytes: header, tail: chunk, descriptors: &[] },
+            _ => Transmit { bytes: &chunk[self.sent - Header::LEN..], tail: &[], descriptors: &[] },
+        }
+    }
+}
+
+impl LargeSend {
+    pub(super) fn chunk_end(&self) -> usize {
+        (self.offset + CHUNK_BYTES).min(self.body.len())
+    }
+
+    /// But for its length.
+    pub(super) fn chunk_header(&self) -> Header {
+        Header { channel: self.stream, ..Header::new(Kind::Chunk) }
+    }
+}
+
 /// The large bodies on their way out, one chunk of each in turn.
 #[derive(Debug, Default)]
 pub(super) struct LargeSends {
     pub(super) turn: VecDeque<LargeSend>,
+    /// A chunk of another that has begun to leave: everything else waits until it has.
+    pub(super) under_way: Option<UnderWay>,
     /// Bytes of replies among them that are still to be put into the outgoing bytes.
     pub(super) reply_bytes: u64,
     next_stream: u32,
@@ -50,14 +98,47 @@ impl LargeSends {
         self.accompanied = ALONE_BYTES;
     }
 
-    /// So many bytes of a large one leave.
-    pub(super) fn note_chunk(&mut self, bytes: usize) {
+    /// The next chunk of this one leaves.
+    pub(super) fn note_chunk(&mut self, large: &LargeSend) {
+        let bytes = large.chunk_end() - large.offset;
         self.accompanied = self.accompanied.saturating_sub(bytes);
+        if large.channel.is_none() {
+            self.reply_bytes -= bytes as u64;
+        }
     }
 
     /// Whether small messages leave beside large ones.
     pub(super) fn are_accompanied(&self) -> bool {
-        !self.turn.is_empty() && self.accompanied > 0
+        !self.is_empty() && self.accompanied > 0
+    }
+
+    /// Whether none is on its way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.turn.is_empty() && self.under_way.is_none()
+    }
+
+    /// Nothing waits to be written: the next chunk leaves from where it lies.
+    pub(super) fn begin_chunk(&mut self) {
+        if self.under_way.is_none()
+            && let Some(large) = self.turn.pop_front()
+        {
+            self.note_chunk(&large);
+            self.under_way = Some(UnderWay::new(large));
+        }
+    }
+
+    /// So many bytes of the chunk under way were written. Returns its body when the chunk has left.
+    pub(super) fn written(&mut self, bytes: usize) -> Option<LargeSend> {
+        let under_way = self.under_way.as_mut()?;
+        under_way.sent += bytes;
+        let length = Header::LEN + under_way.end - under_way.large.offset;
+        assert!(under_way.sent <= length, "more was written than was pending");
+        if under_way.sent < length {
+            return None;
+        }
+        let UnderWay { mut large, end, .. } = self.under_way.take()?;
+        large.offset = end;
+        Some(large)
     }
 
     pub(super) fn stream(&mut self) -> u32 {
@@ -94,7 +175,8 @@ impl Assemblies {
         descriptors: Vec<Carried>,
     ) -> Result<(), ProtocolError> {
         let descriptors = if wanted { descriptors } else { Vec::new() };
-        let assembly = Assembly { header, left: total, body: wanted.then(Vec::new), descriptors };
+        let assembly =
+            Assembly { header, left: total, body: wanted.then(|| spare::take(total)), descriptors };
         let previous = self.0.insert(stream, assembly);
         match previous.is_none() && self.0.len() <= MAX_STREAMS {
             true => Ok(()),
@@ -112,17 +194,44 @@ impl Assemblies {
         if bytes.is_empty() || bytes.len() > assembly.left {
             return Err(ProtocolError::Stream { stream });
         }
-        assembly.left -= bytes.len();
-        if let Some(body) = &mut assembly.body {
+        if let Some(body) = assembly.body_for(bytes.len()) {
             body.extend_from_slice(bytes);
         }
-        if assembly.left > 0 {
-            return Ok(None);
+        Ok(self.arrived(stream, bytes.len()))
+    }
+
+    /// Where the next bytes of a body go, `length` of them. None if nobody waits for it.
+    pub(super) fn place(
+        &mut self,
+        stream: u32,
+        length: usize,
+    ) -> Result<Option<&mut Vec<u8>>, ProtocolError> {
+        match self.0.get_mut(&stream) {
+            Some(assembly) if length <= assembly.left => Ok(assembly.body_for(length)),
+            _ => Err(ProtocolError::Stream { stream }),
         }
-        let whole = self.0.remove(&stream);
-        Ok(whole.and_then(|whole| {
-            let body = Encoded { bytes: whole.body?.into(), descriptors: whole.descriptors };
-            Some((whole.header, body))
-        }))
+    }
+
+    /// So many bytes more of a body are in their place. At most as many as were left.
+    pub(super) fn arrived(&mut self, stream: u32, length: usize) -> Option<(Header, Encoded<'static>)> {
+        let assembly = self.0.get_mut(&stream)?;
+        assembly.left -= length;
+        if assembly.left > 0 {
+            return None;
+        }
+        let whole = self.0.remove(&stream)?;
+        let body = Encoded { bytes: whole.body?.into(), descriptors: whole.descriptors };
+        Some((whole.header, body))
+    }
+}
+
+impl Assembly {
+    /// With room for so many bytes more, and never for more than was announced (H6).
+    fn body_for(&mut self, length: usize) -> Option<&mut Vec<u8>> {
+        let body = self.body.as_mut()?;
+        if body.capacity() - body.len() < length {
+            body.reserve_exact(length.max(body.len()).min(self.left));
+        }
+        Some(body)
     }
 }

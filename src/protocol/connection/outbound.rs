@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::lane::Lane;
+use super::large::CHUNK_BYTES;
 use super::transmit::Transmit;
 use crate::codec::descriptor::Carried;
 use crate::codec::{self, Encoded};
@@ -143,9 +144,14 @@ impl Outbound {
         self.base + self.messages.end() as u64
     }
 
+    /// Where what has not left begins.
+    pub(super) fn left_position(&self) -> u64 {
+        self.base + self.messages.head() as u64
+    }
+
     /// Whether the kernel has taken every message before this position.
     pub(super) fn has_left(&self, position: u64) -> bool {
-        position <= self.base + self.messages.head() as u64
+        position <= self.left_position()
     }
 
     /// Appends bytes that are no frame: the preamble, before everything else.
@@ -189,25 +195,29 @@ impl Outbound {
         self.bare(rank, Header { correlation: key, ..Header::new(Kind::Cancel) });
     }
 
-    /// Encodes a message or reply behind a header and returns how long it is. On failure nothing was appended.
+    /// Encodes a message or reply behind a header, or apart if it is too large for a frame. On failure nothing was appended.
     ///
-    /// `limits` are bytes and descriptors. The frame must then be finished with [`finish`](Self::finish) or taken back with
-    /// [`take_back`](Self::take_back).
+    /// `limits` are bytes and descriptors. What has [`Begun`] must then be finished with [`finish`](Self::finish) or taken back
+    /// with [`take_back`](Self::take_back).
     pub(super) fn begin<M: Serialize + ?Sized>(
         &mut self,
         rank: Rank,
         value: &M,
         limits: (usize, usize),
-    ) -> Result<Begun, codec::EncodeError> {
+    ) -> Result<Result<Begun, Encoded<'static>>, codec::EncodeError> {
         let lane = self.lane_for(rank);
         let buffer = self.lane_mut(lane).buffer();
         let at = buffer.len();
         buffer.resize(at + Header::LEN, 0);
         let (limit_bytes, most) = limits;
-        match codec::encode_with_descriptors(value, buffer, limit_bytes, most) {
-            Ok(descriptors) => {
+        match codec::encode_or_apart(value, buffer, (limit_bytes, CHUNK_BYTES), most) {
+            Ok((None, descriptors)) => {
                 let length = buffer.len() - at - Header::LEN;
-                Ok(Begun { lane, at, length, descriptors })
+                Ok(Ok(Begun { lane, at, length, descriptors }))
+            }
+            Ok((Some(apart), descriptors)) => {
+                buffer.truncate(at);
+                Ok(Err(Encoded { bytes: apart.into(), descriptors }))
             }
             Err(error) => {
                 buffer.truncate(at);

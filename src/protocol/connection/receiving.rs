@@ -218,12 +218,65 @@ impl<T> Connection<T> {
         body: &[u8],
         now: Instant,
     ) -> Result<Option<Event<'a, T>>, ProtocolError> {
-        let Some((first, whole)) = self.assemblies.chunk(header.channel, body)? else { return Ok(None) };
+        let whole = self.assemblies.chunk(header.channel, body)?;
+        self.on_whole(whole, now)
+    }
+
+    /// A chunk has begun to come, and these bytes of it are here. Whether the rest should be read into its
+    /// [`chunk_place`](Self::chunk_place); if not, the frame should be handled when it is whole.
+    ///
+    /// # Errors
+    /// The peer broke the protocol.
+    pub fn begin_chunk(&mut self, header: Header, held: &[u8]) -> Result<bool, ProtocolError> {
+        if header.kind != Kind::Chunk || self.theirs.is_none() {
+            return Ok(false);
+        }
+        match self.assemblies.place(header.channel, header.length as usize)? {
+            Some(place) => place.extend_from_slice(held),
+            None => return Ok(false),
+        }
+        let left = header.length as usize - held.len();
+        debug_assert!(left > 0, "a chunk that is whole is a frame");
+        let whole = self.assemblies.arrived(header.channel, held.len());
+        debug_assert!(whole.is_none(), "there is more of it");
+        Ok(true)
+    }
+
+    /// Where the rest of a chunk goes that has begun, so many bytes.
+    ///
+    /// # Errors
+    /// There is none that has.
+    pub fn chunk_place(&mut self, stream: u32, left: usize) -> Result<&mut Vec<u8>, ProtocolError> {
+        self.assemblies.place(stream, left)?.ok_or(ProtocolError::Stream { stream })
+    }
+
+    /// So many bytes are in the place of a chunk that has begun.
+    ///
+    /// # Errors
+    /// The peer broke the protocol.
+    pub fn chunk_arrived<'a>(
+        &mut self,
+        stream: u32,
+        bytes: usize,
+        now: Instant,
+    ) -> Result<Option<Event<'a, T>>, ProtocolError> {
+        let whole = self.assemblies.arrived(stream, bytes);
+        let event = self.on_whole(whole, now)?;
+        self.check();
+        Ok(event)
+    }
+
+    fn on_whole<'a>(
+        &mut self,
+        whole: Option<(Header, Encoded<'static>)>,
+        now: Instant,
+    ) -> Result<Option<Event<'a, T>>, ProtocolError> {
+        let Some((first, body)) = whole else { return Ok(None) };
         if first.kind == Kind::Reply {
-            return self.on_reply(first, whole);
+            return self.on_reply(first, body);
         }
         self.served[first.channel as usize].streaming = false;
-        Ok(Some(self.deliver(first, whole, now)?))
+        Ok(Some(self.deliver(first, body, now)?))
     }
 
     fn receive(&mut self, header: Header, bytes: u64) -> Result<(), ProtocolError> {

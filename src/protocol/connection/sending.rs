@@ -126,11 +126,12 @@ impl<T> Connection<T> {
                 Mode::Outbox if !channel.has_outbox(self.own_window()) => return Err(Cause::Full),
                 _ => submit,
             };
-            let mut bytes = Vec::new();
+            let mut near = Vec::new();
             let (limit_bytes, most) = self.limits_with(submit.right);
-            return match codec::encode_with_descriptors(value, &mut bytes, limit_bytes, most) {
-                Ok(descriptors) => {
-                    self.queue((submit, traced), Encoded { bytes: bytes.into(), descriptors }, waiting)
+            return match codec::encode_or_apart(value, &mut near, (limit_bytes, CHUNK_BYTES), most) {
+                Ok((apart, descriptors)) => {
+                    let bytes = apart.unwrap_or(near).into();
+                    self.queue((submit, traced), Encoded { bytes, descriptors }, waiting)
                 }
                 Err(error) => Err(self.cause_of(error)),
             };
@@ -138,7 +139,8 @@ impl<T> Connection<T> {
         let limits = self.limits_with(submit.right);
         let begins = self.out.position();
         let mut begun = match self.out.begin(Rank::Messages, value, limits) {
-            Ok(begun) => begun,
+            Ok(Ok(begun)) => begun,
+            Ok(Err(large)) => return self.queue((submit, traced), large, waiting),
             Err(error) => return Err(self.cause_of(error)),
         };
         let mut flags = traced;

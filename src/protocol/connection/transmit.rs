@@ -12,6 +12,8 @@ use crate::codec::descriptor::Carried;
 pub struct Transmit<'a> {
     /// The bytes; empty if there is nothing to write.
     pub bytes: &'a [u8],
+    /// More bytes, which come behind those: for who can gather.
+    pub tail: &'a [u8],
     /// The descriptors, mostly none.
     pub descriptors: &'a [Carried],
 }
