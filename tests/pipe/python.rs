@@ -9,6 +9,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use procession::pipe::{
     self, AcceptError, Address, AuthError, AuthKey, ConnectError, Connector, Descriptor, End, Listener,
@@ -137,20 +138,22 @@ fn a_python_takes_descriptors() {
     }
 }
 
-/// A place to meet, as Rust and as an argument for Python.
+/// A place to meet, as Rust and as an argument for Python. Tests run beside one another, so each has a name of its own.
 fn places(directory: &tempfile::TempDir, version: u32) -> [(Address, String); 2] {
     let path = directory.path().join("meeting");
     let text = path.to_str().expect("text").to_string();
-    let name = format!("procession-python-{}-{version}", std::process::id());
+    static PLACES: AtomicU32 = AtomicU32::new(0);
+    let place = PLACES.fetch_add(1, Ordering::Relaxed);
+    let name = format!("procession-python-{}-{version}-{place}", std::process::id());
     [(Address::path(path), text), (Address::abstract_name(&name), format!("@{name}"))]
 }
 
 #[test]
 fn a_python_client_meets_our_listener() {
     for (version, program) in PYTHONS.iter() {
-        let directory = tempfile::tempdir().expect("directory");
-        for (address, text) in places(&directory, *version) {
-            for key in [None, Some("secret")] {
+        for key in [None, Some("secret")] {
+            let directory = tempfile::tempdir().expect("directory");
+            for (address, text) in places(&directory, *version) {
                 let settings = ListenerSettings::new();
                 let settings = key.map_or(settings.clone(), |key| settings.key(AuthKey::new(key)));
                 let listener = Listener::bind(address.clone(), settings).expect("bind");

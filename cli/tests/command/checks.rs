@@ -74,7 +74,7 @@ fn sound(stage: Stage) {
     let (summary, memory) = done.stdout.split_at(expected.len().min(done.stdout.len()));
     assert_eq!(summary, expected);
     // The root may send to all three; `left` hears from the root and both askers.
-    let left = "  left      230.5 MiB: mailboxes 62.5 MiB, outboxes 0.0 MiB, replies 163.0 MiB, pipes 3.0 MiB (3), state 2.0 MiB\n";
+    let left = "  left      234.5 MiB: mailboxes 62.5 MiB, outboxes 0.0 MiB, replies 163.0 MiB, pipes 7.0 MiB (3), state 2.0 MiB\n";
     assert!(memory.contains(left), "{memory}");
     assert_eq!(memory.lines().count(), 4, "{memory}");
 }
