@@ -124,7 +124,9 @@ fn encode_near<T: Serialize + ?Sized>(
         Err(_) => "its Serialize panicked".to_owned(),
     };
     let full = writer.full;
-    writer.apart.map(spare::give);
+    if let Some(apart) = writer.apart {
+        spare::give(apart);
+    }
     out.truncate(start);
     Err(if full { EncodeError::TooLarge { limit: limit_bytes } } else { EncodeError::Value(cut(reason)) })
 }

@@ -50,13 +50,34 @@ impl Model {
     /// The body that was delivered, if any, and its channel.
     fn give(&mut self, header: Header, body: &[u8]) -> Result<Option<(u32, Vec<u8>)>, ProtocolError> {
         let header = Header { length: u32::try_from(body.len()).expect("short"), ..header };
-        match self.connection.handle_frame(Frame { header, body }, self.now)? {
-            Some(Event::Deliver(Delivery { channel, body, weight, .. })) => {
-                self.connection.take(channel, weight);
-                Ok(Some((channel, body.bytes.into_owned())))
-            }
-            _ => Ok(None),
+        let event = self.connection.handle_frame(Frame { header, body }, self.now)?;
+        let delivered = delivered(event);
+        Ok(delivered.map(|(channel, body, weight)| {
+            self.connection.take(channel, weight);
+            (channel, body)
+        }))
+    }
+
+    /// A chunk of which half is held, and the rest is read into its place, in two parts.
+    fn give_in_place(&mut self, stream: u32, bytes: &[u8]) -> Result<Option<(u32, Vec<u8>)>, ProtocolError> {
+        let length = u32::try_from(bytes.len()).expect("short");
+        let header = Header { channel: stream, length, ..Header::new(Kind::Chunk) };
+        let (held, mut rest) = bytes.split_at(bytes.len() / 2);
+        if !self.connection.begin_chunk(header, held)? {
+            return self.give(header, bytes);
         }
+        let mut whole = None;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().div_ceil(2));
+            self.connection.chunk_place(stream, rest.len())?.extend_from_slice(now);
+            assert_eq!(whole, None, "not whole before its end");
+            whole = delivered(self.connection.chunk_arrived(stream, now.len(), self.now)?);
+            rest = later;
+        }
+        Ok(whole.map(|(channel, body, weight)| {
+            self.connection.take(channel, weight);
+            (channel, body)
+        }))
     }
 
     /// False once something was refused, as it had to be.
@@ -77,12 +98,16 @@ impl Model {
         allowed
     }
 
-    fn chunk(&mut self, stream: u32, length: usize) -> bool {
+    fn chunk(&mut self, stream: u32, length: usize, in_place: bool) -> bool {
         let left = self.streams.get(&stream).map_or(0, |(_, total, came)| *total as usize - came.len());
         let allowed = length > 0 && length <= left;
         self.next = self.next.wrapping_add(1);
         let bytes = vec![self.next; length];
-        let given = self.give(Header { channel: stream, ..Header::new(Kind::Chunk) }, &bytes);
+        // What is held whole is a frame.
+        let given = match in_place && length > 1 {
+            true => self.give_in_place(stream, &bytes),
+            false => self.give(Header { channel: stream, ..Header::new(Kind::Chunk) }, &bytes),
+        };
         assert_eq!(given.is_ok(), allowed, "{length} bytes of {stream}, of which {left} are left: {given:?}");
         if !allowed {
             return false;
@@ -96,6 +121,15 @@ impl Model {
     }
 }
 
+fn delivered(event: Option<Event<'_, ()>>) -> Option<(u32, Vec<u8>, u64)> {
+    match event {
+        Some(Event::Deliver(Delivery { channel, body, weight, .. })) => {
+            Some((channel, body.bytes.into_owned(), weight))
+        }
+        _ => None,
+    }
+}
+
 fn encoded<T: serde::Serialize>(value: &T) -> Vec<u8> {
     procession::codec::encode(value, 1000).expect("small")
 }
@@ -105,15 +139,16 @@ pub(crate) fn run(input: &[u8]) {
     let mut model = Model::new();
     for step in input.chunks_exact(4) {
         let (stream, length) = (u32::from(step[1] % 8), u32::from(u16::from_le_bytes([step[2], step[3]])));
+        let in_place = step[0] & 4 != 0;
         let goes_on = match step[0] % 4 {
             0 => model.announce(u32::from(step[0] / 4) % (CHANNELS + 1), stream, length),
             1 => model.announce(stream % CHANNELS, stream, length % 50),
             // As much as is left, which ends it.
             2 => match model.streams.get(&stream) {
-                Some((_, total, came)) => model.chunk(stream, *total as usize - came.len()),
+                Some((_, total, came)) => model.chunk(stream, *total as usize - came.len(), in_place),
                 None => true,
             },
-            _ => model.chunk(stream, length as usize % 60),
+            _ => model.chunk(stream, length as usize % 60, in_place),
         };
         if !goes_on {
             return;

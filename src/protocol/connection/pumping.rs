@@ -246,7 +246,7 @@ mod tests {
         for taken in [1, 27, 28, 29, 1000, CHUNK_BYTES + Header::LEN, usize::MAX] {
             let mut pair = Pair::new();
             let (large, small) = (pair.open(), pair.open());
-            let body: Vec<u8> = (0..3 * CHUNK_BYTES + 5).map(|at| (at * 7 % 251) as u8).collect();
+            let body: Vec<u8> = (0..=250).cycle().take(3 * CHUNK_BYTES + 5).collect();
             let key = pair.submit(large, Mode::Call, &body, 1).expect("queued").expect("a call");
             // The announcement, and the first chunk behind it; the second lies alone.
             let first = pair.left.poll_transmit(pair.now).len();
