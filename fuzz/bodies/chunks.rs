@@ -51,11 +51,12 @@ impl Model {
     fn give(&mut self, header: Header, body: &[u8]) -> Result<Option<(u32, Vec<u8>)>, ProtocolError> {
         let header = Header { length: u32::try_from(body.len()).expect("short"), ..header };
         let event = self.connection.handle_frame(Frame { header, body }, self.now)?;
-        let delivered = delivered(event);
-        Ok(delivered.map(|(channel, body, weight)| {
-            self.connection.take(channel, weight);
-            (channel, body)
-        }))
+        Ok(delivered(event).map(|delivered| self.take(delivered)))
+    }
+
+    fn take(&mut self, (channel, body, weight): (u32, Vec<u8>, u64)) -> (u32, Vec<u8>) {
+        self.connection.take(channel, weight);
+        (channel, body)
     }
 
     /// A chunk of which half is held, and the rest is read into its place, in two parts.
@@ -74,10 +75,7 @@ impl Model {
             whole = delivered(self.connection.chunk_arrived(stream, now.len(), self.now)?);
             rest = later;
         }
-        Ok(whole.map(|(channel, body, weight)| {
-            self.connection.take(channel, weight);
-            (channel, body)
-        }))
+        Ok(whole.map(|delivered| self.take(delivered)))
     }
 
     /// False once something was refused, as it had to be.

@@ -190,11 +190,10 @@ impl Assemblies {
         stream: u32,
         bytes: &[u8],
     ) -> Result<Option<(Header, Encoded<'static>)>, ProtocolError> {
-        let assembly = self.0.get_mut(&stream).ok_or(ProtocolError::Stream { stream })?;
-        if bytes.is_empty() || bytes.len() > assembly.left {
+        if bytes.is_empty() {
             return Err(ProtocolError::Stream { stream });
         }
-        if let Some(body) = assembly.body_for(bytes.len()) {
+        if let Some(body) = self.place(stream, bytes.len())? {
             body.extend_from_slice(bytes);
         }
         Ok(self.arrived(stream, bytes.len()))
