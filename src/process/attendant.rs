@@ -140,6 +140,10 @@ impl Attendant {
             let ((reaped, died), control) = tokio::join!(self.reap(child, exit), self.listen(&pipe));
             let cursor = status::read(self.process, &self.page).cursor;
             self.report(WorkerEvent::Died(reaped.exit, cursor)).await;
+            // Who watched it is told before this thread looks for what it has left: once for whoever decides who is told,
+            // once for those that write it.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
             (reaped, died, control, estate.sweep(self.pidfd.pid()).await)
         };
         let (dead, unsent_frames, stdout, stderr, ()) = tokio::join!(

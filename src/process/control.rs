@@ -24,6 +24,8 @@ pub use super::lane::{ControlLane, LaneError};
 use crate::protocol::control::ToWorker;
 use crate::protocol::control_frames::Decoder;
 use crate::sys::exit::exit_now;
+use crate::sys::room::Room;
+use crate::sys::slice;
 use crate::sys::socket::{self, Wait};
 
 /// What the control thread tells the rest of the worker. The callback runs on the control thread and must not
@@ -101,9 +103,12 @@ impl<F: FnMut(ControlEvent)> ControlThread<F> {
     pub(super) fn run(mut self) -> ! {
         // If the callback panics, no one serves this process any more: then it ends, visibly, at once.
         let _abort = AbortOnUnwind;
+        // Where that is forbidden, the root is heard later.
+        let _ = slice::shorten();
         // Frames that came together with the welcome.
         self.hand_on();
-        let mut buffer = vec![0; READ_BYTES];
+        // Not filled with zeroes: a page that nothing was read into is none.
+        let mut buffer = Vec::with_capacity(READ_BYTES);
         loop {
             self.write();
             self.end_in_time();
@@ -178,13 +183,13 @@ impl<F: FnMut(ControlEvent)> ControlThread<F> {
     }
 
     /// Takes what is there, so much a turn.
-    fn read(&mut self, buffer: &mut [u8]) {
+    fn read(&mut self, buffer: &mut Vec<u8>) {
         for _ in 0..READS_A_TURN {
-            let room = socket::MAX_DESCRIPTORS;
-            match socket::recv_with_descriptors(self.control.as_fd(), buffer, room, Wait::No) {
+            buffer.clear();
+            let mut rooms = [Room::Append(buffer, READ_BYTES), Room::none()];
+            match socket::recv_into(self.control.as_fd(), &mut rooms, socket::MAX_DESCRIPTORS, Wait::No) {
                 Ok(received) if received.bytes > 0 => {
-                    let bytes = &buffer[..received.bytes];
-                    self.decoder.handle_bytes(bytes, received.descriptors, received.truncated);
+                    self.decoder.handle_bytes(buffer, received.descriptors, received.truncated);
                     self.hand_on();
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,

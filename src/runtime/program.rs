@@ -15,6 +15,7 @@ use super::spawn::Spawn;
 use super::worker;
 use crate::address::ProcActor;
 use crate::process::bootstrap;
+use crate::sys::slice;
 
 /// A program whose processes host actors.
 ///
@@ -80,6 +81,8 @@ impl Program {
         crate::process::logs::init_if_none();
         crate::process::panics::remember();
         let thread = RootThread::start(self.registered(), self.uses)?;
+        // Where that is forbidden, actors of the root are woken later.
+        let _ = slice::shorten();
         let system = actix::System::with_tokio_rt(worker::tokio_runtime);
         let result = system.block_on(async {
             let entered = thread.enter()?;

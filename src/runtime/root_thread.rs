@@ -33,7 +33,7 @@ use crate::protocol::control::{ToRoot, ToWorker};
 use crate::protocol::letters::LetterReport;
 use crate::protocol::names::{NamesToRoot, NamesToWorker};
 use crate::protocol::requests::ChangeError;
-use crate::sys::executable;
+use crate::sys::{executable, slice};
 use crate::topology::{DEFAULT_ASK_TIMEOUT, Plan};
 
 /// What the thread is asked to do.
@@ -172,6 +172,8 @@ impl RootThread {
         let thread = std::thread::Builder::new()
             .name(crate::process::logs::ROOT_THREAD.to_owned())
             .spawn(move || {
+                // Where that is forbidden, ends are told later.
+                let _ = slice::shorten();
                 let runtime = super::worker::tokio_runtime();
                 let local = tokio::task::LocalSet::new();
                 let serve = async {

@@ -24,6 +24,7 @@ use crate::process::keeping::Keeper;
 use crate::process::routing::{Broker, Identity, Router};
 use crate::protocol::Delivery;
 use crate::protocol::control::{KnownActor, Ready, Refusal, ToRoot, ToWorker, Welcome};
+use crate::sys::slice;
 use crate::transport::polling;
 
 /// The runtime of every arbiter of ours.
@@ -264,6 +265,8 @@ async fn serve(
         Some(_) => {
             let (process, incarnation, limits) = (welcome.process, welcome.incarnation, welcome.limits);
             router.say(ToRoot::Ready(Ready { process, incarnation, build, limits }));
+            // Not sooner: the start of a process is work that others go before. Where it is forbidden, they wait longer.
+            let _ = slice::shorten();
         }
         // Asked to end before it was ready: nothing may be said before that.
         None => {}

@@ -18,6 +18,7 @@ pub mod ring;
 pub mod room;
 pub mod shared_memory;
 pub mod signals;
+pub mod slice;
 pub mod socket;
 pub mod spawn;
 pub mod status_page;

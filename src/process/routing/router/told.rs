@@ -70,8 +70,12 @@ impl Router {
         route::invalidate();
         let mut state = self.lock();
         state.reach.introduced(introduced.process);
-        match state.current.get(&introduced.process) {
-            Some(waiting) if waiting.incarnation().is_none() => waiting.introduce(introduced, pipe),
+        match state.current.get(&introduced.process).cloned() {
+            Some(waiting) if waiting.incarnation().is_none() => {
+                // It wakes an arbiter, which may want the lock at once.
+                drop(state);
+                waiting.introduce(introduced, pipe);
+            }
             _ => {
                 // The peer asked. A connection that we still have is to an earlier life, or was broken at its end.
                 let peer = Peer::new(introduced.process, self);
@@ -83,12 +87,16 @@ impl Router {
     }
 
     fn down(&self, process: ProcessId, incarnation: Incarnation, exit: Exit, cursor: Option<Cursor>) {
-        let mut state = self.lock();
-        state.reach.down(process, incarnation);
-        for peer in &state.all {
-            if peer.process == process && peer.incarnation() == Some(incarnation) {
-                peer.set_exit(exit, cursor.clone());
-            }
+        let connections: Vec<Arc<Peer>> = {
+            let mut state = self.lock();
+            state.reach.down(process, incarnation);
+            let of_it =
+                |peer: &&Arc<Peer>| peer.process == process && peer.incarnation() == Some(incarnation);
+            state.all.iter().filter(of_it).cloned().collect()
+        };
+        // It wakes an arbiter, which takes the lock at once.
+        for peer in connections {
+            peer.set_exit(exit, cursor.clone());
         }
     }
 
