@@ -144,6 +144,8 @@ impl Attendant {
             // once for those that write it.
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
+            // The kernel may have put whom that woke behind this thread.
+            std::thread::yield_now();
             (reaped, died, control, estate.sweep(self.pidfd.pid()).await)
         };
         let (dead, unsent_frames, stdout, stderr, ()) = tokio::join!(

@@ -28,14 +28,14 @@ const HOUR: Duration = Duration::from_secs(3600);
 async fn stalled(root: Root) -> procession::Result<()> {
     let (running, [left]) = deploy(&root, ["left"]).await?;
     let rampage = Chaos::new(1).every(ms(5)..=ms(5)).stall(1, HOUR..=HOUR).start(&running, HOUR).await?;
-    // Until the pipe is there, which the first answer proves, stalls find none.
-    let error = loop {
+    // Until the pipe is there, which the first answer proves, stalls find none. On a machine without time for us, the time
+    // of a message may be over before it is written.
+    loop {
         match left.send(Add(1)).timeout(ms(100)).await {
-            Ok(_) => {}
-            Err(error) => break error,
+            Err(error) if error.verdict() == Verdict::Unknown => break,
+            Ok(_) | Err(_) => {}
         }
-    };
-    assert_eq!(error.verdict(), Verdict::Unknown);
+    }
     let waiting = left.send(Add(1_000_000));
     let report = rampage.enough().await;
     assert!(report.stalls >= 1 && report.deaths == 0 && report.is_survived(), "{report}");
