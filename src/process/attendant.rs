@@ -30,6 +30,7 @@ use super::event::{Death, Killed, Report, Stream, Violation, WorkerEvent};
 use super::launcher::{Outgoing, Worker};
 use super::orphans::Estate;
 use super::programs::{Programs, Unfit};
+use super::scratch;
 use super::status::{self, Status};
 use super::stdio::{Lines, Rest};
 use crate::id::{Exit, Incarnation, ProcessId, Signal};
@@ -45,9 +46,6 @@ pub(super) const DRAIN_DEADLINE: Duration = Duration::from_millis(500);
 
 /// How long a worker may live without its control pipe: the time from closing descriptors to being dead.
 const CLOSED_GRACE: Duration = Duration::from_secs(1);
-
-/// What one read of the control pipe takes.
-const READ_BYTES: usize = 64 << 10;
 
 /// How many reads the last sweep makes: more than a socket's buffer can hold, so that only somebody who goes on
 /// writing to a dead worker's pipe is cut off.
@@ -217,20 +215,19 @@ impl Attendant {
     /// Reads the control pipe until its end, until a violation, or until its dead worker's last word.
     async fn listen(&self, control: &AsyncFd<OwnedFd>) -> ControlEnd {
         let mut decoder = Decoder::new();
-        let mut buffer = vec![0; READ_BYTES];
         let mut dead = std::pin::pin!(died(self.end.subscribe()));
         loop {
             let received = tokio::select! {
                 biased;
-                received = receive(control, &mut buffer) => received,
-                () = &mut dead => return self.sweep(control, &mut decoder, &mut buffer).await,
+                received = receive(control, &mut decoder) => received,
+                () = &mut dead => return self.sweep(control, &mut decoder).await,
             };
             match received {
                 Err(error) if socket::is_peer_gone(&error) => {} // What it had written comes next (H9).
                 Err(_) => return self.closed(&mut decoder).await,
-                Ok(received) if received.bytes == 0 => return self.closed(&mut decoder).await,
-                Ok(received) => {
-                    if self.take(&mut decoder, &buffer, received).await.is_err() {
+                Ok(0) => return self.closed(&mut decoder).await,
+                Ok(_) => {
+                    if self.hand_on(&mut decoder).await.is_err() {
                         return ControlEnd { torn: false };
                     }
                 }
@@ -240,18 +237,12 @@ impl Attendant {
 
     /// Takes what a dead worker had written. Asks the kernel itself, because the runtime may hear of the death
     /// before it hears of the bytes. A pipe that still does not end is held by somebody else, and given up.
-    async fn sweep(
-        &self,
-        control: &AsyncFd<OwnedFd>,
-        decoder: &mut Decoder<ToRoot, OwnedFd>,
-        buffer: &mut [u8],
-    ) -> ControlEnd {
+    async fn sweep(&self, control: &AsyncFd<OwnedFd>, decoder: &mut Decoder<ToRoot, OwnedFd>) -> ControlEnd {
         for _ in 0..SWEEP_READS {
-            let fd = control.get_ref().as_fd();
-            match socket::recv_with_descriptors(fd, buffer, socket::MAX_DESCRIPTORS, Wait::No) {
+            match read(control.get_ref(), decoder) {
                 Err(error) if socket::is_peer_gone(&error) => {}
-                Ok(received) if received.bytes > 0 => {
-                    if self.take(decoder, buffer, received).await.is_err() {
+                Ok(bytes) if bytes > 0 => {
+                    if self.hand_on(decoder).await.is_err() {
                         return ControlEnd { torn: false };
                     }
                 }
@@ -259,16 +250,6 @@ impl Attendant {
             }
         }
         ControlEnd { torn: decoder.handle_end().is_err() }
-    }
-
-    async fn take(
-        &self,
-        decoder: &mut Decoder<ToRoot, OwnedFd>,
-        buffer: &[u8],
-        received: socket::Received,
-    ) -> Result<(), ()> {
-        decoder.handle_bytes(&buffer[..received.bytes], received.descriptors, received.truncated);
-        self.hand_on(decoder).await
     }
 
     /// Hands on every message that is whole. An error ends the conversation.
@@ -430,10 +411,18 @@ async fn died(mut end: watch::Receiver<Option<Instant>>) {
     let _ = end.wait_for(Option::is_some).await;
 }
 
-async fn receive(control: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> io::Result<socket::Received> {
-    let read =
-        |fd: &OwnedFd| socket::recv_with_descriptors(fd.as_fd(), buffer, socket::MAX_DESCRIPTORS, Wait::No);
-    control.async_io(Interest::READABLE, read).await
+/// How many bytes; 0 is end-of-file.
+async fn receive(control: &AsyncFd<OwnedFd>, decoder: &mut Decoder<ToRoot, OwnedFd>) -> io::Result<usize> {
+    control.async_io(Interest::READABLE, |control: &OwnedFd| read(control, decoder)).await
+}
+
+fn read(control: &OwnedFd, decoder: &mut Decoder<ToRoot, OwnedFd>) -> io::Result<usize> {
+    scratch::with(|buffer| {
+        let room = socket::MAX_DESCRIPTORS;
+        let received = socket::recv_with_descriptors(control.as_fd(), buffer, room, Wait::No)?;
+        decoder.handle_bytes(&buffer[..received.bytes], received.descriptors, received.truncated);
+        Ok(received.bytes)
+    })
 }
 
 /// Writes all of it; the descriptors go with the first byte.

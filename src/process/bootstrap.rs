@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use super::control::{ControlEvent, ControlLane, ControlThread, End, Output, THREAD_NAME};
+use super::control::{ControlEvent, ControlLane, ControlThread, End, Output, READ_BYTES, THREAD_NAME};
 use super::{handling, logs, panics};
 use crate::codec::shape::Protocol;
 use crate::id::{BuildId, ProcessName};
@@ -16,6 +16,7 @@ use crate::protocol::control_frames::{self, ControlError, Decoder};
 use crate::protocol::keeping::KeptState;
 use crate::sys::environment::{self, BadMark, Mark};
 use crate::sys::exit::{exit_in_order, exit_now};
+use crate::sys::room::Room;
 use crate::sys::socket::{self, Wait};
 use crate::sys::wake::Wake;
 use crate::sys::{executable, signals};
@@ -140,16 +141,18 @@ fn read_frame(
     control: &OwnedFd,
     decoder: &mut Decoder<ToWorker, OwnedFd>,
 ) -> Result<(ToWorker, Vec<OwnedFd>), BootstrapError> {
-    let mut buffer = vec![0; 64 << 10];
+    // Not filled with zeroes: a page that nothing was read into is none.
+    let mut buffer = Vec::with_capacity(READ_BYTES);
     loop {
         if let Some(frame) = decoder.poll_message()? {
             return Ok(frame);
         }
-        let room = socket::MAX_DESCRIPTORS;
-        match socket::recv_with_descriptors(control.as_fd(), &mut buffer, room, Wait::Yes) {
+        buffer.clear();
+        let mut rooms = [Room::Append(&mut buffer, READ_BYTES), Room::none()];
+        match socket::recv_into(control.as_fd(), &mut rooms, socket::MAX_DESCRIPTORS, Wait::Yes) {
             Ok(received) if received.bytes == 0 => return Err(BootstrapError::RootGone),
             Ok(received) => {
-                decoder.handle_bytes(&buffer[..received.bytes], received.descriptors, received.truncated);
+                decoder.handle_bytes(&buffer, received.descriptors, received.truncated);
             }
             Err(error) if socket::is_peer_gone(&error) => return Err(BootstrapError::RootGone),
             Err(error) => return Err(io("read its control pipe")(error)),

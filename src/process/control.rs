@@ -59,7 +59,7 @@ pub const TERMINATED_CODE: i32 = 128 + libc::SIGTERM;
 pub(super) const THREAD_NAME: &str = "procession-ctl";
 
 /// What one read takes.
-const READ_BYTES: usize = 64 << 10;
+pub(super) const READ_BYTES: usize = 64 << 10;
 
 /// Reads of one turn, so that a root that floods does not keep the thread from SIGTERM.
 const READS_A_TURN: usize = 16;

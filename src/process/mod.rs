@@ -19,6 +19,7 @@ pub mod orphans;
 pub(crate) mod panics;
 pub mod programs;
 pub mod routing;
+mod scratch;
 pub mod status;
 pub mod stdio;
 pub(crate) mod text;

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::event::{Line, Report, Stream, WorkerEvent};
+use super::scratch::{self, READ_BYTES};
 use crate::id::{Incarnation, ProcessId};
 
 /// How many of the last lines are kept for the report of a death: what a person reads at a glance, and enough
@@ -28,9 +29,6 @@ pub const MAX_LINE_BYTES: usize = 8 << 10;
 
 /// Ends a piece of a line that goes on in the next.
 pub const SPLIT_MARK: &str = "…";
-
-/// What one read takes: as much as a pipe holds by default.
-const READ_BYTES: usize = 64 << 10;
 
 /// What the last sweep of a pipe takes whose writer is dead: the most that an unprivileged program can make a pipe
 /// hold.
@@ -71,17 +69,16 @@ impl Lines {
             lost: 0,
             patience: PATIENCE_TURNS,
         };
-        let mut buffer = vec![0; READ_BYTES];
         let mut over = std::pin::pin!(passed(until));
         let drained = loop {
             tokio::select! {
                 biased;
-                () = &mut over => break relay.sweep(&pipe, &mut buffer).await,
+                () = &mut over => break relay.sweep(&pipe).await,
                 ready = pipe.readable() => {
                     // Readiness of a registered descriptor fails only when the runtime shuts down.
                     let Ok(mut ready) = ready else { break false };
-                    match ready.try_io(|pipe| read(pipe, &mut buffer)) {
-                        Ok(Ok(count)) if count > 0 => relay.take(&buffer[..count]).await,
+                    match ready.try_io(|pipe| relay.splitter.read(pipe)) {
+                        Ok(Ok(Some(texts))) => relay.take(texts).await,
                         Ok(_) => break true,
                         Err(_would_block) => {}
                     }
@@ -115,9 +112,7 @@ struct Relay {
 }
 
 impl Relay {
-    async fn take(&mut self, bytes: &[u8]) {
-        let mut texts = Vec::new();
-        self.splitter.feed(bytes, |text| texts.push(text));
+    async fn take(&mut self, texts: Vec<String>) {
         for text in texts {
             self.hand_on(text).await;
         }
@@ -156,11 +151,11 @@ impl Relay {
     }
 
     /// Takes what is in the pipe of a dead process that somebody else still holds. Whether it ended after all.
-    async fn sweep(&mut self, pipe: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> bool {
+    async fn sweep(&mut self, pipe: &AsyncFd<OwnedFd>) -> bool {
         for _ in 0..SWEEP_BYTES / READ_BYTES {
-            match read(pipe, buffer) {
-                Ok(0) => return true,
-                Ok(count) => self.take(&buffer[..count]).await,
+            match self.splitter.read(pipe) {
+                Ok(None) => return true,
+                Ok(Some(texts)) => self.take(texts).await,
                 Err(_) => return false,
             }
         }
@@ -175,15 +170,6 @@ impl Relay {
     }
 }
 
-fn read(pipe: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match nix::unistd::read(pipe.get_ref(), buffer) {
-            Err(nix::errno::Errno::EINTR) => {}
-            other => return Ok(other?),
-        }
-    }
-}
-
 /// Cuts a stream of bytes into lines.
 #[derive(Debug, Default)]
 struct Splitter {
@@ -191,6 +177,21 @@ struct Splitter {
 }
 
 impl Splitter {
+    /// Reads once. The lines that are whole now; none at end-of-file.
+    fn read(&mut self, pipe: &AsyncFd<OwnedFd>) -> io::Result<Option<Vec<String>>> {
+        scratch::with(|buffer| {
+            let count = loop {
+                match nix::unistd::read(pipe.get_ref(), buffer) {
+                    Err(nix::errno::Errno::EINTR) => {}
+                    other => break other?,
+                }
+            };
+            let mut texts = Vec::new();
+            self.feed(&buffer[..count], |text| texts.push(text));
+            Ok((count > 0).then_some(texts))
+        })
+    }
+
     fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(String)) {
         while let ControlFlow::Continue(rest) = self.step(bytes, &mut each) {
             bytes = rest;
