@@ -101,11 +101,11 @@ impl Attendant {
         worker: &Worker,
         events: mpsc::Sender<Report>,
         programs: Programs,
+        kills: Kills,
     ) -> Attendant {
         let birth = RefCell::new(Birth::new(process, incarnation, path.clone()));
         let (pidfd, page) = (Arc::clone(&worker.pidfd), Arc::clone(&worker.page));
         let killed = Arc::clone(&worker.killed);
-        let kills = Kills::until_now(pidfd.pid());
         let last_panic = RefCell::default();
         Attendant {
             process,

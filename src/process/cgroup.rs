@@ -62,10 +62,8 @@ impl Cgroup {
     }
 
     /// Whether a process, dead perhaps and not reaped, belongs to it.
-    pub(super) fn holds(&self, pid: i32) -> bool {
-        let Some(mount) = unified() else { return false };
-        path_of(pid, "")
-            .is_some_and(|path| mount.folder_of(&path).is_some_and(|folder| folder.starts_with(&self.folder)))
+    pub(super) fn holds(&self, place: &Place) -> bool {
+        place.unified().is_some_and(|folder| folder.starts_with(&self.folder))
     }
 
     /// Whether somebody is in it.
@@ -217,7 +215,7 @@ pub(super) fn roots_folder() -> Option<&'static Path> {
 /// The folder of the group that this process is in.
 fn own_folder() -> Option<PathBuf> {
     let pid = i32::try_from(std::process::id()).ok()?;
-    unified()?.folder_of(&path_of(pid, "")?)
+    Place::of(pid).unified()
 }
 
 fn unified() -> Option<&'static Mount> {
@@ -257,9 +255,26 @@ fn parse_mounts(text: &str, kind: &str, controller: &str) -> Option<Mount> {
     })
 }
 
-/// Where a process is in the hierarchy of a controller; in the second hierarchy for none.
-fn path_of(pid: i32, controller: &str) -> Option<String> {
-    parse_path(&fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?, controller)
+/// In which groups a process is, as the kernel tells it: nowhere, if it is reaped.
+#[derive(Debug)]
+pub(super) struct Place(String);
+
+impl Place {
+    pub(super) fn of(pid: i32) -> Place {
+        Place(fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default())
+    }
+
+    /// Its folder in the second hierarchy.
+    fn unified(&self) -> Option<PathBuf> {
+        unified()?.folder_of(&parse_path(&self.0, "")?)
+    }
+
+    /// Its folder in the first hierarchy's memory controller.
+    fn memory(&self) -> Option<PathBuf> {
+        static MOUNT: OnceLock<Option<Mount>> = OnceLock::new();
+        let mount = MOUNT.get_or_init(|| mounted("cgroup", "memory")).as_ref()?;
+        mount.folder_of(&parse_path(&self.0, "memory")?)
+    }
 }
 
 /// `4:memory:/a/b` or `0::/a/b`
@@ -304,16 +319,10 @@ impl std::fmt::Display for OutOfMemory {
 }
 
 impl Kills {
-    /// How often that has happened until now where this process is.
-    pub(super) fn until_now(pid: i32) -> Kills {
-        let second = unified()
-            .and_then(|mount| Some(mount.folder_of(&path_of(pid, "")?)?.join("memory.events")))
-            .and_then(counted);
-        let first = || {
-            static MOUNT: OnceLock<Option<Mount>> = OnceLock::new();
-            let mount = MOUNT.get_or_init(|| mounted("cgroup", "memory")).as_ref()?;
-            counted(mount.folder_of(&path_of(pid, "memory")?)?.join("memory.oom_control"))
-        };
+    /// How often that has happened until now in this place.
+    pub(super) fn until_now(place: &Place) -> Kills {
+        let second = place.unified().and_then(|folder| counted(folder.join("memory.events")));
+        let first = || counted(place.memory()?.join("memory.oom_control"));
         let machine = counted(PathBuf::from("/proc/vmstat")).map(|(_, count)| count);
         Kills { group: second.or_else(first), machine }
     }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::attendant::{Attendant, Pipes, Start};
-use super::cgroup::{self, Cgroup};
+use super::cgroup::{self, Cgroup, Kills, Place};
 use super::event::{Killed, Report};
 use super::failure::{Errno, LaunchFailure};
 use super::orphans::{Adopting, Estate, LifeMark};
@@ -118,8 +118,10 @@ pub fn launch(launch: Launch, events: mpsc::Sender<Report>) -> Result<Worker, La
     let (outgoing, queue) = mpsc::channel(OUTGOING_FRAMES);
     let worker = Worker { pidfd: Arc::clone(child.pidfd()), page, killed: Arc::default(), outgoing };
     let start = Start { greeting, queue, at: started, deadline: start_deadline };
-    estate.begin(worker.pid());
-    let attendant = Attendant::new((process, incarnation), path, &worker, events, programs);
+    let place = Place::of(worker.pid());
+    estate.begin(worker.pid(), &place);
+    let kills = Kills::until_now(&place);
+    let attendant = Attendant::new((process, incarnation), path, &worker, events, programs, kills);
     tokio::task::spawn_local(attendant.attend(child, exit, pipes, start, estate));
     Ok(worker)
 }

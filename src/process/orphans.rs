@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::cgroup::Cgroup;
+use super::cgroup::{Cgroup, Place};
 use super::janitor;
 use crate::id::{Incarnation, ProcessId, Signal};
 use crate::sys::environment;
@@ -178,12 +178,12 @@ pub fn reap_dead() {
 }
 
 impl Estate {
-    /// It is that of this worker, which lives.
-    pub(super) fn begin(&mut self, worker: i32) {
+    /// It is that of this worker, which lives and is there.
+    pub(super) fn begin(&mut self, worker: i32, place: &Place) {
         LIVING.lock().unwrap_or_else(PoisonError::into_inner).insert(self.mark.number, worker);
         self.living = Some(Living(self.mark.number));
         // A group that did not take it knows nothing of what it starts.
-        self.cgroup = self.cgroup.take().filter(|cgroup| cgroup.holds(worker));
+        self.cgroup = self.cgroup.take().filter(|cgroup| cgroup.holds(place));
     }
 
     /// Kills and reaps everything that a dead and reaped worker has left.
@@ -279,8 +279,9 @@ async fn found(mark: &LifeMark, group: i32, cgroup: Option<&Cgroup>) -> Found {
     for (pid, stat) in children_after(Instant::now()).await.iter() {
         let Some((orphan, stat)) = open_seen(*pid, stat) else { continue };
         // The number of a process group is not used again while the group has members.
-        let is_left =
-            stat.group == group || mark.is_of(*pid) || cgroup.is_some_and(|cgroup| cgroup.holds(*pid));
+        let is_left = stat.group == group
+            || mark.is_of(*pid)
+            || cgroup.is_some_and(|cgroup| cgroup.holds(&Place::of(*pid)));
         match stat.state {
             State::Dead if is_left => found.dead.push(orphan),
             _ if is_left => found.alive.push(orphan),
