@@ -129,10 +129,11 @@ async fn terminated_loop(mut stage: Stage) {
     let worker = stage.launch(what);
     stage.ready().await;
     let started = Instant::now();
+    let mut life = std::pin::pin!(stage.life());
     // Signals of one kind merge while one is pending, so the second is sent until the worker is gone.
     let death = loop {
         worker.terminate().unwrap();
-        if let Ok(life) = tokio::time::timeout(Duration::from_millis(10), stage.life()).await {
+        if let Ok(life) = tokio::time::timeout(Duration::from_millis(10), &mut life).await {
             break life.death;
         }
     };
