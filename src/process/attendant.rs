@@ -12,7 +12,7 @@
 //!
 //! When it is reaped and its control pipe was read to the end, its peers may know (`Died`). What it had started may take longer.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -142,8 +142,7 @@ impl Attendant {
             // once for those that write it.
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
-            // The kernel may have put whom that woke behind this thread.
-            std::thread::yield_now();
+            let_woken_run();
             (reaped, died, control, estate.sweep(self.pidfd.pid()).await)
         };
         let (dead, unsent_frames, stdout, stderr, ()) = tokio::join!(
@@ -404,6 +403,21 @@ fn may_be_by_panic(exit: Exit) -> bool {
 
 /// With what Rust's own runtime ends a process that panicked.
 const PANIC_CODE: i32 = 101;
+
+/// How long the root keeps its processor at least after it has given it up.
+const BETWEEN_YIELDS: Duration = Duration::from_millis(5);
+
+/// Whom a death's word has woken, the kernel may have put behind this thread: it goes first. Not for each of many deaths,
+/// since on a busy machine that takes as long as a turn of all others.
+fn let_woken_run() {
+    thread_local! {
+        static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    if LAST.get().is_none_or(|last| last.elapsed() >= BETWEEN_YIELDS) {
+        std::thread::yield_now();
+        LAST.set(Some(Instant::now()));
+    }
+}
 
 /// Comes back when the worker is reaped.
 async fn died(mut end: watch::Receiver<Option<Instant>>) {

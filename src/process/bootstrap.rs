@@ -7,7 +7,8 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use super::control::{ControlEvent, ControlLane, ControlThread, End, Output, READ_BYTES, THREAD_NAME};
+use super::control::{ControlEvent, ControlLane, ControlThread, End, Output, THREAD_NAME};
+use super::scratch::READ_BYTES;
 use super::{handling, logs, panics};
 use crate::codec::shape::Protocol;
 use crate::id::{BuildId, ProcessName};

@@ -255,7 +255,7 @@ fn parse_mounts(text: &str, kind: &str, controller: &str) -> Option<Mount> {
     })
 }
 
-/// In which groups a process is, as the kernel tells it: nowhere, if it is reaped.
+/// In which groups a process is, as the kernel tells it: nowhere, if it is reaped or that can't be read.
 #[derive(Debug)]
 pub(super) struct Place(String);
 

@@ -21,6 +21,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::lane::Shared;
 pub use super::lane::{ControlLane, LaneError};
+use super::scratch::READ_BYTES;
 use crate::protocol::control::ToWorker;
 use crate::protocol::control_frames::Decoder;
 use crate::sys::exit::exit_now;
@@ -57,9 +58,6 @@ pub const TERMINATED_CODE: i32 = 128 + libc::SIGTERM;
 
 /// The thread's name, as `top -H` and panic messages show it.
 pub(super) const THREAD_NAME: &str = "procession-ctl";
-
-/// What one read takes.
-pub(super) const READ_BYTES: usize = 64 << 10;
 
 /// Reads of one turn, so that a root that floods does not keep the thread from SIGTERM.
 const READS_A_TURN: usize = 16;

@@ -178,7 +178,7 @@ pub fn reap_dead() {
 }
 
 impl Estate {
-    /// It is that of this worker, which lives and is there.
+    /// It is that of this worker, which is not reaped and is there.
     pub(super) fn begin(&mut self, worker: i32, place: &Place) {
         LIVING.lock().unwrap_or_else(PoisonError::into_inner).insert(self.mark.number, worker);
         self.living = Some(Living(self.mark.number));

@@ -10,7 +10,8 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Has [`READ_BYTES`] bytes written, which may be anything before, and taken. Not to be called within itself.
+/// Lends a buffer of [`READ_BYTES`] bytes, which hold anything: only those that were read are the reader's. Panics if it is
+/// called within itself.
 pub(super) fn with<T>(read: impl FnOnce(&mut [u8]) -> T) -> T {
     SCRATCH.with_borrow_mut(|buffer| {
         buffer.resize(READ_BYTES, 0);

@@ -1,45 +1,57 @@
 //! The slice of a thread: how long another may keep the processor from it once it is woken.
 //!
 //! A thread that sleeps most of the time and has something to do at once when it is woken, as an arbiter does, waits
-//! for whatever happens to run where it slept, until that has used up its slice: three or four milliseconds. Who asks
-//! for a shorter slice than the other has interrupts it instead. Linux 6.12 and newer have that; older kernels take the
-//! same call and change nothing.
+//! for whatever happens to run where it slept, until that has used up its slice, which is looked at once in a tick of the
+//! clock: up to four milliseconds. Who has a shorter slice than the other interrupts it instead. Linux 6.12 and newer
+//! have that.
 
 use std::io;
-use std::mem::size_of;
 
 use nix::errno::Errno;
 
-/// The shortest that the kernel takes, in nanoseconds. It is no promise of more processor time and costs none: who runs
-/// longer is interrupted by the clock's tick as before.
+/// The shortest that the kernel takes, in nanoseconds. It is no more processor time; a thread that computes for long is
+/// interrupted more often where others wait.
 const SHORTEST_NS: u64 = 100_000;
 
-/// Gives the calling thread the shortest slice, unless whoever started the process has given it a class or an urgency of
-/// its own. Threads and processes that it starts have the usual slice: what computes for long is no more urgent than
-/// what others compute.
+/// As the kernel takes it for the slice that it gives to all.
+const USUAL_NS: u64 = 0;
+
+/// Gives the calling thread the shortest slice, which threads that it starts inherit. Changes nothing where the thread was
+/// given a class of its own, by whoever started the process, or where the kernel has no slices.
 ///
 /// # Errors
 /// What the kernel says, where the call is forbidden. The thread then goes on as it was.
 pub fn shorten() -> io::Result<()> {
+    set(SHORTEST_NS)
+}
+
+/// Gives the calling thread the slice that all have, for what is no more urgent than others: the program of a new process.
+/// Allocates nothing and takes no lock.
+///
+/// # Errors
+/// As [`shorten`].
+pub(super) fn restore() -> io::Result<()> {
+    set(USUAL_NS)
+}
+
+fn set(slice_ns: u64) -> io::Result<()> {
     let mut attributes = read()?;
-    // A negative urgency would not be passed on to what the thread starts.
-    if attributes.sched_policy != libc::SCHED_OTHER.cast_unsigned() || attributes.sched_nice < 0 {
+    // The kernel tells the slice of this class, if it has one.
+    if attributes.sched_policy != libc::SCHED_OTHER.cast_unsigned() || attributes.sched_runtime == 0 {
         return Ok(());
     }
-    attributes.sched_flags |= u64::from(libc::SCHED_FLAG_RESET_ON_FORK.cast_unsigned());
-    attributes.sched_runtime = SHORTEST_NS;
+    attributes.sched_runtime = slice_ns;
     write(&attributes)
 }
 
 /// As many bytes as every kernel knows.
-fn size() -> u32 {
-    size_of::<libc::sched_attr>().try_into().expect("a small struct")
-}
+#[allow(clippy::cast_possible_truncation)] // 48.
+const BYTES: u32 = size_of::<libc::sched_attr>() as u32;
 
 #[allow(unsafe_code)]
 fn read() -> io::Result<libc::sched_attr> {
     let mut attributes = libc::sched_attr {
-        size: size(),
+        size: BYTES,
         sched_policy: 0,
         sched_flags: 0,
         sched_nice: 0,
@@ -48,9 +60,9 @@ fn read() -> io::Result<libc::sched_attr> {
         sched_deadline: 0,
         sched_period: 0,
     };
-    // SAFETY: thread 0 is the calling one. The kernel writes at most `size` bytes, which is what the struct of this frame
+    // SAFETY: thread 0 is the calling one. The kernel writes at most `BYTES` bytes, which is what the struct of this frame
     // has, and keeps no pointer.
-    let result = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, size(), 0) };
+    let result = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, BYTES, 0) };
     Errno::result(result)?;
     Ok(attributes)
 }
@@ -72,20 +84,34 @@ mod tests {
         std::thread::spawn(run).join().expect("the thread ends")
     }
 
+    /// Everything but the slice.
+    fn rest(attributes: &libc::sched_attr) -> (u32, u64, i32) {
+        (attributes.sched_policy, attributes.sched_flags, attributes.sched_nice)
+    }
+
+    /// A thread of the usual class, however urgent the tests are.
+    fn be_usual() -> libc::sched_attr {
+        let mut usual = read().expect("it is read");
+        usual.sched_policy = libc::SCHED_OTHER.cast_unsigned();
+        usual.sched_runtime = USUAL_NS;
+        write(&usual).expect("a thread may have the usual slice");
+        read().expect("it is read")
+    }
+
     #[test]
-    fn a_thread_shortens_its_slice_and_not_that_of_those_it_starts() {
-        let (before, after, child) = on_a_thread(|| {
-            let before = read().expect("it is read");
+    fn a_thread_shortens_its_slice_and_restores_it_and_changes_nothing_else() {
+        let [before, short, after] = on_a_thread(|| {
+            let before = be_usual();
             shorten().expect("nothing forbids it");
-            (before, read().expect("it is read"), on_a_thread(|| read().expect("it is read")))
+            let short = read().expect("it is read");
+            restore().expect("nothing forbids it");
+            [before, short, read().expect("it is read")]
         });
-        assert_eq!((before.sched_policy, before.sched_nice), (after.sched_policy, after.sched_nice));
-        assert_eq!((before.sched_policy, before.sched_nice), (child.sched_policy, child.sched_nice));
-        assert_eq!(before.sched_runtime, child.sched_runtime);
-        // Kernels before 6.12 have nothing to shorten, and say nothing about it.
-        if before.sched_runtime > 0 {
-            assert_eq!(after.sched_runtime, SHORTEST_NS);
-        }
+        assert_eq!((rest(&short), rest(&after)), (rest(&before), rest(&before)));
+        assert_eq!(after.sched_runtime, before.sched_runtime);
+        // Kernels before 6.12 tell none.
+        let expected = if before.sched_runtime == 0 { 0 } else { SHORTEST_NS };
+        assert_eq!(short.sched_runtime, expected);
     }
 
     #[test]
@@ -99,6 +125,6 @@ mod tests {
             (before, read().expect("it is read"))
         });
         assert_eq!(before.sched_policy, libc::SCHED_BATCH.cast_unsigned());
-        assert_eq!((before.sched_policy, before.sched_runtime), (after.sched_policy, after.sched_runtime));
+        assert_eq!((rest(&before), before.sched_runtime), (rest(&after), after.sched_runtime));
     }
 }

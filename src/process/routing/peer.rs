@@ -344,9 +344,14 @@ impl Peer {
         served.get(channel as usize)?.as_ref().map(|serving| serving.exported.clone())
     }
 
+    /// Its driver hears of it by [`Peer::announce`].
     pub(super) fn introduce(&self, peer: &control::Peer, pipe: Pipe) {
         let _ = self.introduced.set((peer.incarnation, peer.name.clone()));
         *self.pipe.lock().unwrap_or_else(PoisonError::into_inner) = Some(pipe);
+    }
+
+    /// Wakes the driver for what was set, which may take the router's lock at once: not to be called under it.
+    pub(super) fn announce(&self) {
         self.news.notify_one();
     }
 
@@ -370,11 +375,10 @@ impl Peer {
         self.news.notify_one();
     }
 
-    /// How the process ended, and how far it had come.
+    /// How the process ended, and how far it had come. Its driver hears of it by [`Peer::announce`].
     pub(super) fn set_exit(&self, exit: Exit, cursor: Option<Cursor>) {
         let _ = self.cursor.set(cursor);
         let _ = self.exit.set(exit);
-        self.news.notify_one();
     }
 
     pub(super) fn take_pipe(&self) -> Option<Pipe> {

@@ -10,6 +10,7 @@ use std::os::fd::RawFd;
 
 use super::super::exit::exit_now;
 use super::super::pidfd::Child;
+use super::super::slice;
 use super::{CONTROL_DESCRIPTOR, SpawnError};
 
 use sharing::Born;
@@ -140,6 +141,8 @@ fn prepare(plan: &Plan) -> Result<(), Stage> {
         check(libc::dup2(plan.stderr, 2), Stage::Descriptors)?;
         check(libc::dup2(plan.control, CONTROL_DESCRIPTOR), Stage::Descriptors)?;
     }
+    // Where that is forbidden, it could not be shortened either.
+    let _ = slice::restore();
     close_others_on_exec(plan.report);
     reset_signals().map_err(|()| Stage::Signals)
 }

@@ -72,9 +72,9 @@ impl Router {
         state.reach.introduced(introduced.process);
         match state.current.get(&introduced.process).cloned() {
             Some(waiting) if waiting.incarnation().is_none() => {
-                // It wakes an arbiter, which may want the lock at once.
-                drop(state);
                 waiting.introduce(introduced, pipe);
+                drop(state);
+                waiting.announce();
             }
             _ => {
                 // The peer asked. A connection that we still have is to an earlier life, or was broken at its end.
@@ -87,16 +87,18 @@ impl Router {
     }
 
     fn down(&self, process: ProcessId, incarnation: Incarnation, exit: Exit, cursor: Option<Cursor>) {
-        let connections: Vec<Arc<Peer>> = {
-            let mut state = self.lock();
-            state.reach.down(process, incarnation);
-            let of_it =
-                |peer: &&Arc<Peer>| peer.process == process && peer.incarnation() == Some(incarnation);
-            state.all.iter().filter(of_it).cloned().collect()
-        };
-        // It wakes an arbiter, which takes the lock at once.
+        let mut connections = Vec::new();
+        let mut state = self.lock();
+        state.reach.down(process, incarnation);
+        for peer in &state.all {
+            if peer.process == process && peer.incarnation() == Some(incarnation) {
+                peer.set_exit(exit, cursor.clone());
+                connections.push(Arc::clone(peer));
+            }
+        }
+        drop(state);
         for peer in connections {
-            peer.set_exit(exit, cursor.clone());
+            peer.announce();
         }
     }
 
