@@ -49,7 +49,8 @@ pub struct Orphan {
 /// What a worker had left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Orphans {
-    /// How many were killed. What a root within the worker had left to clean up after it is not counted.
+    /// How many were killed. What a root within the worker had left to clean up after it is not counted, nor what was ending
+    /// already with the worker's process group.
     pub killed: usize,
     /// Who could not be killed in time, or at all.
     pub left: Vec<Orphan>,
@@ -199,7 +200,7 @@ impl Estate {
             let is_populated = cgroup.is_populated();
             may_be_left |= is_populated;
             let members = if is_populated { cgroup.members() } else { Vec::new() };
-            let forgotten = members.iter().filter(|member| !janitor::is_one(**member)).count();
+            let forgotten = members.iter().filter(|member| is_forgotten(**member)).count();
             let members: Vec<Arc<Pidfd>> = members.into_iter().flat_map(open).collect();
             if is_populated {
                 cgroup.kill();
@@ -216,7 +217,7 @@ impl Estate {
                 break;
             }
             for orphan in alive {
-                let is_forgotten = !janitor::is_one(orphan.pid());
+                let is_forgotten = is_forgotten(orphan.pid());
                 // One that may not be killed is another user's.
                 let refused = orphan.signal(Signal(libc::SIGKILL)).is_err();
                 let rest = if refused { Some(orphan) } else { await_end(orphan, until).await };
@@ -235,6 +236,12 @@ impl Estate {
         drop(adopting);
         orphans
     }
+}
+
+/// Whether nobody has seen to its end: no janitor, which does nothing but clean up, and nothing that is ending, as whatever
+/// else was in the worker's process group. Asked in this order, since one that is ending may not tell any more what it was.
+fn is_forgotten(pid: i32) -> bool {
+    !janitor::is_one(pid) && proc::stat(pid).is_ok_and(|stat| !stat.is_ending)
 }
 
 fn open(pid: i32) -> Option<Arc<Pidfd>> {

@@ -30,6 +30,8 @@ pub struct Stat {
     pub parent: i32,
     /// Its process group.
     pub group: i32,
+    /// It is on its way out, and has perhaps no memory any more; of its first thread.
+    pub is_ending: bool,
     /// When it started, in ticks since the machine did: with its number, what tells it from all others.
     pub started: u64,
 }
@@ -52,6 +54,9 @@ pub fn stat(pid: i32) -> io::Result<Stat> {
     parse_stat(&String::from_utf8_lossy(&text)).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
+/// The kernel's flag of a thread that has begun to exit, which `proc(5)` shows as it is.
+const PF_EXITING: u64 = 0x4;
+
 fn parse_stat(text: &str) -> Option<Stat> {
     // The name may hold anything, closing parentheses too; nothing after it does.
     let mut fields = text[text.rfind(')')? + 1..].split_ascii_whitespace();
@@ -63,8 +68,10 @@ fn parse_stat(text: &str) -> Option<Stat> {
         _ => State::Waiting,
     };
     let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    // The 22nd field; the group was the 5th.
-    Some(Stat { state, parent, group, started: fields.nth(16)?.parse().ok()? })
+    // The 9th and the 22nd field; the group was the 5th.
+    let flags: u64 = fields.nth(3)?.parse().ok()?;
+    let started = fields.nth(12)?.parse().ok()?;
+    Some(Stat { state, parent, group, is_ending: flags & PF_EXITING != 0, started })
 }
 
 /// How long the first thread of a process ran and waited to run; nothing where the kernel does not count that.
@@ -138,8 +145,9 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_hides_nothing() {
         let text = "42 (a) R (b)) t 7 8 9 0 -1 4194304 101 0 0 0 0 0 0 0 20 0 1 0 417973 3133440";
-        let stat = Stat { state: State::Traced, parent: 7, group: 8, started: 417_973 };
+        let stat = Stat { state: State::Traced, parent: 7, group: 8, is_ending: false, started: 417_973 };
         assert_eq!(parse_stat(text), Some(stat));
+        assert_eq!(parse_stat(&text.replace("4194304", "4228100")), Some(Stat { is_ending: true, ..stat }));
         for end in 0..text.len() - 8 {
             parse_stat(&text[..end]);
         }
@@ -152,7 +160,13 @@ mod tests {
         assert!(stat(pid).expect("stat").state != State::Dead);
         let mut child = std::process::Command::new("/bin/sleep").arg("60").spawn().expect("sleep");
         assert!(children().iter().any(|(pid, _)| u32::try_from(*pid) == Ok(child.id())));
+        let pid = i32::try_from(child.id()).expect("a pid");
+        assert!(!stat(pid).expect("it lives").is_ending);
         child.kill().expect("kill");
+        while stat(pid).expect("it is not reaped").state != State::Dead {
+            std::thread::yield_now();
+        }
+        assert!(stat(pid).expect("it is not reaped").is_ending);
         child.wait().expect("wait");
     }
 }
