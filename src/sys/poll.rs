@@ -14,6 +14,8 @@ pub enum Interest {
     Readable,
     /// Room for bytes.
     Writable,
+    /// One of the two.
+    Either,
 }
 
 /// Waits until at least one of the descriptors is ready, and says for each whether it is.
@@ -40,6 +42,7 @@ fn entry(fd: BorrowedFd<'_>, interest: Interest) -> PollFd<'_> {
     let flags = match interest {
         Interest::Readable => PollFlags::POLLIN,
         Interest::Writable => PollFlags::POLLOUT,
+        Interest::Either => PollFlags::POLLIN | PollFlags::POLLOUT,
     };
     PollFd::new(fd, flags)
 }
@@ -80,6 +83,11 @@ mod tests {
         socket::send(left.as_fd(), b"x", socket::Wait::Yes).expect("send");
         assert_eq!(poll(&interests, None).expect("poll"), [false, true]);
         assert!(poll_one(left.as_fd(), Interest::Writable, None).expect("poll"));
+        let full = |socket| while socket::send(socket, &[0; 4096], socket::Wait::No).is_ok() {};
+        full(left.as_fd());
+        assert!(!poll_one(left.as_fd(), Interest::Either, Some(Duration::ZERO)).expect("poll"));
+        socket::send(right.as_fd(), b"x", socket::Wait::Yes).expect("send");
+        assert!(poll_one(left.as_fd(), Interest::Either, Some(Duration::ZERO)).expect("poll"));
     }
 
     #[test]

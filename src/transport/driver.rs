@@ -75,7 +75,8 @@ pub async fn drive<L: Lane, W: Wire + 'static>(lane: &L, wire: W) -> Ended {
         greeted: false,
         chunk: None,
         untaken: false,
-        is_shallow: false,
+        written: 0,
+        shallow_for: 0,
     };
     match driver.run().await {
         Ok(()) => Ended::Done,
@@ -86,6 +87,13 @@ pub async fn drive<L: Lane, W: Wire + 'static>(lane: &L, wire: W) -> Ended {
 /// What may be written before others of the thread have their turn: a peer that reads as fast as we write would
 /// otherwise keep a huge message going to its end while everything else waits (M-4).
 const TURN_BYTES: usize = 256 << 10;
+
+/// The same while small messages leave beside large ones.
+const SHALLOW_TURN_BYTES: usize = 64 << 10;
+
+/// So many writes without a large body, and the pipe is deep again: each change is a system call, and where bodies come one
+/// after another there would be two for each.
+const SHALLOW_WRITES: u32 = 64;
 
 /// Why writing ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,8 +125,10 @@ struct Driver<'a, L: Lane, W: Wire> {
     chunk: Option<OpenChunk>,
     /// Whether the reader may hold frames that were not taken.
     untaken: bool,
-    /// Whether the pipe holds less, since large bodies pass.
-    is_shallow: bool,
+    /// What was written since others had their turn.
+    written: usize,
+    /// The pipe holds less for so many more writes, since large bodies pass.
+    shallow_for: u32,
 }
 
 impl<L: Lane, W: Wire> Driver<'_, L, W> {
@@ -139,6 +149,11 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
             if self.lane.is_done() && !self.lane.with(|connection| connection.has_pending()) {
                 return Ok(());
             }
+            if written == Written::Enough {
+                // Others of this thread come first, the readers of what has arrived among them. Tokio's, since the runtime
+                // asks the kernel for events, and gives `main` its turn, only once in many turns of tasks with work.
+                tokio::task::yield_now().await;
+            }
             let timeout = self.lane.with(Connection::poll_timeout);
             // A timer that fires too early is cheaper than one that is set anew for each message.
             if timeout.is_some_and(|wanted| armed.is_none_or(|armed| wanted < armed)) {
@@ -153,14 +168,13 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
                     self.read()?;
                 }
                 () = self.lane.wanted() => {}
+                () = std::future::ready(()), if written == Written::Enough => {}
                 ready = self.wire.writable(), if written == Written::Blocked => ready.map_err(failed)?,
                 () = timer.as_mut(), if armed.is_some() => {
                     armed = None;
                     let now = Instant::now();
                     self.lane.with(|connection| connection.handle_timeout(now));
                 }
-                // Others of this thread come first, the readers of what has arrived among them.
-                () = tokio::task::yield_now(), if written == Written::Enough => {}
             }
         }
     }
@@ -232,9 +246,7 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
     /// Writes until nothing is pending, the kernel takes no more, or it is enough for one turn.
     fn write(&mut self) -> Result<Written, Ended> {
         let now = Instant::now();
-        let mut left = TURN_BYTES;
         loop {
-            let is_shallow = &mut self.is_shallow;
             let sent: io::Result<usize> = self.lane.with(|connection| {
                 let shallow = connection.wants_shallow();
                 let transmit = connection.poll_transmit(now);
@@ -242,8 +254,10 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
                     return Ok(0);
                 }
                 // What the kernel holds of a large body is before every small message that comes (M-4).
-                if shallow != std::mem::replace(is_shallow, shallow) {
-                    self.wire.set_shallow(shallow);
+                let was_for = self.shallow_for;
+                self.shallow_for = if shallow { SHALLOW_WRITES } else { was_for.saturating_sub(1) };
+                if (was_for > 0) != (self.shallow_for > 0) {
+                    self.wire.set_shallow(self.shallow_for > 0);
                 }
                 let sent = match transmit.descriptors {
                     [] => self.wire.send_with_tail(transmit.bytes, transmit.tail, &[])?,
@@ -259,8 +273,9 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
                 Ok(0) => return Ok(Written::All),
                 Ok(bytes) => {
                     self.watch.note_traffic();
-                    left = left.saturating_sub(bytes);
-                    if left == 0 {
+                    self.written += bytes;
+                    if self.written >= if self.shallow_for > 0 { SHALLOW_TURN_BYTES } else { TURN_BYTES } {
+                        self.written = 0;
                         return Ok(Written::Enough);
                     }
                 }

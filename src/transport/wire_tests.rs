@@ -270,13 +270,16 @@ async fn news_is_seen_by_looking<W: Wire + 'static>((left, right): (W, W)) {
     while let Ok(more) = left.send(&[0; 64], &[]) {
         taken += more;
     }
+    assert!(!left.has_news(), "full");
     let right = Watched::new(right);
     let mut seen = 0;
     while seen < taken {
         seen += right.recv(4096, &mut Arrivals::default()).await.len();
     }
+    assert!(left.has_news(), "there is room again");
     left.writable().await.expect("writable");
     left.send(b"x", &[]).expect("room");
+    assert!(!left.has_news(), "nothing waits for room");
 }
 
 fn inode(descriptor: &OwnedFd) -> u64 {

@@ -162,7 +162,7 @@ impl<T> Connection<T> {
         let header = Header { correlation, ..Header::new(Kind::Reply) };
         match self.out.begin(Rank::Replies, value, limits) {
             Ok(Ok(begun)) => {
-                self.large.note_small();
+                self.large.note_small(begun.length);
                 self.out.finish(begun, header);
             }
             Ok(Err(body)) => self.start_large(header, body, None, None),

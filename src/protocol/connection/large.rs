@@ -14,10 +14,6 @@ use crate::protocol::frame::{Header, Kind};
 /// 10 microseconds, which is what a small message may have to wait.
 pub(super) const CHUNK_BYTES: usize = 32 << 10;
 
-/// The next chunk is put into the outgoing bytes when fewer than this many wait there: enough that the kernel gets
-/// as much as it takes, little enough that a small message which comes now leaves soon (M-4).
-pub(super) const LARGE_AHEAD_BYTES: usize = CHUNK_BYTES;
-
 /// A large body on its way out. Its buffer is spare then.
 #[derive(Debug)]
 pub(super) struct LargeSend {
@@ -30,8 +26,8 @@ pub(super) struct LargeSend {
     pub(super) key: Option<u64>,
 }
 
-/// Where no small message has left for so many bytes of large ones, these are alone: some ten milliseconds.
-const ALONE_BYTES: usize = 16 << 20;
+/// Where no small message has left for so many bytes of large ones, these are alone: some five milliseconds.
+const ALONE_BYTES: usize = 4 << 20;
 
 impl Drop for LargeSend {
     fn drop(&mut self) {
@@ -51,8 +47,7 @@ pub(super) struct UnderWay {
 }
 
 impl UnderWay {
-    fn new(large: LargeSend) -> UnderWay {
-        let end = large.chunk_end();
+    fn new(large: LargeSend, end: usize) -> UnderWay {
         let length = u32::try_from(end - large.offset).expect("at most CHUNK_BYTES");
         UnderWay { header: Header { length, ..large.chunk_header() }.to_bytes(), sent: 0, end, large }
     }
@@ -68,10 +63,6 @@ impl UnderWay {
 }
 
 impl LargeSend {
-    pub(super) fn chunk_end(&self) -> usize {
-        (self.offset + CHUNK_BYTES).min(self.body.len())
-    }
-
     /// But for its length.
     pub(super) fn chunk_header(&self) -> Header {
         Header { channel: self.stream, ..Header::new(Kind::Chunk) }
@@ -89,22 +80,32 @@ pub(super) struct LargeSends {
     next_stream: u32,
     /// So many more bytes of large ones may leave before they count as alone.
     accompanied: usize,
+    /// So many bytes of small messages have gone before the next chunk.
+    gone_before: usize,
 }
 
 impl LargeSends {
-    /// A message that is not large leaves.
+    /// A message of so many bytes, which is not large, leaves.
     #[inline]
-    pub(super) fn note_small(&mut self) {
+    pub(super) fn note_small(&mut self, bytes: usize) {
         self.accompanied = ALONE_BYTES;
+        self.gone_before = self.gone_before.saturating_add(Header::LEN + bytes);
     }
 
-    /// The next chunk of this one leaves.
-    pub(super) fn note_chunk(&mut self, large: &LargeSend) {
-        let bytes = large.chunk_end() - large.offset;
+    /// Whether the next chunk leaves even if small messages wait: as many bytes of these as a chunk has went before it.
+    pub(super) fn is_due(&self) -> bool {
+        self.gone_before >= CHUNK_BYTES
+    }
+
+    /// The next chunk of this one leaves; says where it ends.
+    pub(super) fn next_chunk(&mut self, large: &LargeSend) -> usize {
+        let bytes = CHUNK_BYTES.min(large.body.len() - large.offset);
+        self.gone_before = 0;
         self.accompanied = self.accompanied.saturating_sub(bytes);
         if large.channel.is_none() {
             self.reply_bytes -= bytes as u64;
         }
+        large.offset + bytes
     }
 
     /// Whether small messages leave beside large ones.
@@ -122,8 +123,8 @@ impl LargeSends {
         if self.under_way.is_none()
             && let Some(large) = self.turn.pop_front()
         {
-            self.note_chunk(&large);
-            self.under_way = Some(UnderWay::new(large));
+            let end = self.next_chunk(&large);
+            self.under_way = Some(UnderWay::new(large, end));
         }
     }
 

@@ -155,7 +155,7 @@ impl<T> Connection<T> {
             body.bytes.to_mut().truncate(end);
             return self.queue((submit, traced), body, waiting);
         }
-        self.large.note_small();
+        self.large.note_small(begun.length);
         let sequence = self.channels[submit.channel as usize].send(bytes);
         if submit.mode != Mode::Call {
             let (message, channel) = (submit.message, submit.channel);
