@@ -355,8 +355,9 @@ impl<T> Connection<T> {
     /// The bytes to write next; empty if there are none now.
     pub fn poll_transmit(&mut self, now: Instant) -> Transmit<'_> {
         self.pump(now);
-        if self.out.is_empty() {
-            self.large.begin_chunk();
+        match self.out.is_empty() {
+            true => self.large.begin_chunk(),
+            false => self.large.put_back(),
         }
         match &self.large.under_way {
             Some(chunk) => chunk.offer(),
@@ -368,6 +369,7 @@ impl<T> Connection<T> {
     pub fn handle_transmitted(&mut self, bytes: usize) {
         if self.large.under_way.is_none() {
             self.out.written(bytes);
+            self.large.note_others(bytes, self.out.left_position());
         } else if let Some(large) = self.large.written(bytes) {
             self.chunk_is_out(large, self.out.left_position());
         }

@@ -140,19 +140,26 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
             let written = self.write()?;
             // After writing, since filling the outgoing bytes is what tells that a message has left its queue.
             self.drain_events()?;
-            if self.untaken {
+            if written == Written::Enough {
+                // Tokio's: the runtime asks the kernel for events, and gives `main` its turn, only once in many turns of
+                // tasks that have work.
+                tokio::task::yield_now().await;
+                let now = Instant::now();
+                self.lane.with(|connection| connection.handle_timeout(now));
+                if !self.untaken {
+                    self.read()?;
+                    continue;
+                }
+            } else if self.untaken {
                 // What came of those before is handled, and its replies leave, while the peer is still at the rest.
                 turn::yield_once().await;
+            }
+            if self.untaken {
                 self.take_frames()?;
                 continue;
             }
             if self.lane.is_done() && !self.lane.with(|connection| connection.has_pending()) {
                 return Ok(());
-            }
-            if written == Written::Enough {
-                // Others of this thread come first, the readers of what has arrived among them. Tokio's, since the runtime
-                // asks the kernel for events, and gives `main` its turn, only once in many turns of tasks with work.
-                tokio::task::yield_now().await;
             }
             let timeout = self.lane.with(Connection::poll_timeout);
             // A timer that fires too early is cheaper than one that is set anew for each message.
@@ -168,7 +175,6 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
                     self.read()?;
                 }
                 () = self.lane.wanted() => {}
-                () = std::future::ready(()), if written == Written::Enough => {}
                 ready = self.wire.writable(), if written == Written::Blocked => ready.map_err(failed)?,
                 () = timer.as_mut(), if armed.is_some() => {
                     armed = None;
@@ -254,10 +260,11 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
                     return Ok(0);
                 }
                 // What the kernel holds of a large body is before every small message that comes (M-4).
-                let was_for = self.shallow_for;
-                self.shallow_for = if shallow { SHALLOW_WRITES } else { was_for.saturating_sub(1) };
-                if (was_for > 0) != (self.shallow_for > 0) {
-                    self.wire.set_shallow(self.shallow_for > 0);
+                if shallow {
+                    if self.shallow_for == 0 {
+                        self.wire.set_shallow(true);
+                    }
+                    self.shallow_for = SHALLOW_WRITES;
                 }
                 let sent = match transmit.descriptors {
                     [] => self.wire.send_with_tail(transmit.bytes, transmit.tail, &[])?,
@@ -273,6 +280,12 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
                 Ok(0) => return Ok(Written::All),
                 Ok(bytes) => {
                     self.watch.note_traffic();
+                    if self.shallow_for > 0 {
+                        self.shallow_for -= 1;
+                        if self.shallow_for == 0 {
+                            self.wire.set_shallow(false);
+                        }
+                    }
                     self.written += bytes;
                     if self.written >= if self.shallow_for > 0 { SHALLOW_TURN_BYTES } else { TURN_BYTES } {
                         self.written = 0;

@@ -35,7 +35,7 @@ pub struct SharedWire {
     has_read: Cell<bool>,
 }
 
-/// What a shallow ring holds. With 64 KiB, as a shallow socket has, small requests needed ten times their idle time beside
+/// What a shallow ring holds, as much as a shallow socket. With 64 KiB small requests needed ten times their idle time beside
 /// large bodies, with 32 KiB sometimes more than three times, with this two.
 const SHALLOW_BYTES: usize = 16 << 10;
 

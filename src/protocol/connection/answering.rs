@@ -162,7 +162,7 @@ impl<T> Connection<T> {
         let header = Header { correlation, ..Header::new(Kind::Reply) };
         match self.out.begin(Rank::Replies, value, limits) {
             Ok(Ok(begun)) => {
-                self.large.note_small(begun.length);
+                self.large.note_small();
                 self.out.finish(begun, header);
             }
             Ok(Err(body)) => self.start_large(header, body, None, None),
@@ -194,6 +194,7 @@ impl<T> Connection<T> {
 
     fn send_failure(&mut self, correlation: u64, failure: &Failure) {
         let header = Header { correlation, flags: FAILED, ..Header::new(Kind::Reply) };
+        self.large.note_small();
         self.out.frame_of(Rank::Replies, header, failure);
     }
 }

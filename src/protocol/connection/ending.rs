@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::time::Instant;
 
-use super::large::Assemblies;
+use super::large::{Assemblies, LargeSends};
 use super::outbound::Rank;
 use super::{Connection, Event, Stage};
 use crate::protocol::frame::{Header, Kind};
@@ -129,6 +129,7 @@ impl<T> Connection<T> {
         self.out.drop_descriptors();
         self.arrived.clear();
         self.assemblies = Assemblies::default();
+        self.large = LargeSends::default();
         let under_way: u64 = self.channels.iter().map(|channel| channel.under_way()).sum();
         under_way.saturating_sub(calls)
     }

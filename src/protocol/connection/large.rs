@@ -47,7 +47,8 @@ pub(super) struct UnderWay {
 }
 
 impl UnderWay {
-    fn new(large: LargeSend, end: usize) -> UnderWay {
+    fn new(large: LargeSend) -> UnderWay {
+        let end = large.chunk_end();
         let length = u32::try_from(end - large.offset).expect("at most CHUNK_BYTES");
         UnderWay { header: Header { length, ..large.chunk_header() }.to_bytes(), sent: 0, end, large }
     }
@@ -63,6 +64,10 @@ impl UnderWay {
 }
 
 impl LargeSend {
+    pub(super) fn chunk_end(&self) -> usize {
+        (self.offset + CHUNK_BYTES).min(self.body.len())
+    }
+
     /// But for its length.
     pub(super) fn chunk_header(&self) -> Header {
         Header { channel: self.stream, ..Header::new(Kind::Chunk) }
@@ -80,32 +85,44 @@ pub(super) struct LargeSends {
     next_stream: u32,
     /// So many more bytes of large ones may leave before they count as alone.
     accompanied: usize,
-    /// So many bytes of small messages have gone before the next chunk.
+    /// So many bytes of others have left since the last chunk, while one waited.
     gone_before: usize,
+    /// Where the chunk ends that was put behind what waited last.
+    behind_until: u64,
 }
 
 impl LargeSends {
-    /// A message of so many bytes, which is not large, leaves.
+    /// A message that is not large leaves.
     #[inline]
-    pub(super) fn note_small(&mut self, bytes: usize) {
+    pub(super) fn note_small(&mut self) {
         self.accompanied = ALONE_BYTES;
-        self.gone_before = self.gone_before.saturating_add(Header::LEN + bytes);
     }
 
-    /// Whether the next chunk leaves even if small messages wait: as many bytes of these as a chunk has went before it.
+    /// So many bytes of others have left, up to this position.
+    #[inline]
+    pub(super) fn note_others(&mut self, bytes: usize, position: u64) {
+        if !self.turn.is_empty() && position >= self.behind_until {
+            self.gone_before += bytes;
+        }
+    }
+
+    /// Whether the next chunk leaves even if others wait: as many bytes of these as a chunk has went before it.
     pub(super) fn is_due(&self) -> bool {
         self.gone_before >= CHUNK_BYTES
     }
 
-    /// The next chunk of this one leaves; says where it ends.
-    pub(super) fn next_chunk(&mut self, large: &LargeSend) -> usize {
-        let bytes = CHUNK_BYTES.min(large.body.len() - large.offset);
+    /// The next chunk of this one, which is in its turn, is put behind what waits, where it ends at this position.
+    pub(super) fn note_behind(&mut self, large: &LargeSend, position: u64) {
+        self.behind_until = position;
+        self.note_chunk(large.chunk_end() - large.offset, large.channel.is_none());
+    }
+
+    fn note_chunk(&mut self, bytes: usize, is_reply: bool) {
         self.gone_before = 0;
         self.accompanied = self.accompanied.saturating_sub(bytes);
-        if large.channel.is_none() {
+        if is_reply {
             self.reply_bytes -= bytes as u64;
         }
-        large.offset + bytes
     }
 
     /// Whether small messages leave beside large ones.
@@ -120,21 +137,30 @@ impl LargeSends {
 
     /// Nothing waits to be written: the next chunk leaves from where it lies.
     pub(super) fn begin_chunk(&mut self) {
-        if self.under_way.is_none()
-            && let Some(large) = self.turn.pop_front()
-        {
-            let end = self.next_chunk(&large);
-            self.under_way = Some(UnderWay::new(large, end));
+        if self.under_way.is_none() {
+            self.under_way = self.turn.pop_front().map(UnderWay::new);
+        }
+    }
+
+    /// Others wait to be written: a chunk of which nothing has left yet does so after them.
+    pub(super) fn put_back(&mut self) {
+        if let Some(UnderWay { large, .. }) = self.under_way.take_if(|chunk| chunk.sent == 0) {
+            self.turn.push_front(large);
         }
     }
 
     /// So many bytes of the chunk under way were written. Returns its body when the chunk has left.
     pub(super) fn written(&mut self, bytes: usize) -> Option<LargeSend> {
         let under_way = self.under_way.as_mut()?;
+        let (length, begins) = (under_way.end - under_way.large.offset, under_way.sent == 0 && bytes > 0);
+        let is_reply = under_way.large.channel.is_none();
         under_way.sent += bytes;
-        let length = Header::LEN + under_way.end - under_way.large.offset;
-        assert!(under_way.sent <= length, "more was written than was pending");
-        if under_way.sent < length {
+        let left =
+            (Header::LEN + length).checked_sub(under_way.sent).expect("no more was written than was pending");
+        if begins {
+            self.note_chunk(length, is_reply);
+        }
+        if left > 0 {
             return None;
         }
         let UnderWay { mut large, end, .. } = self.under_way.take()?;

@@ -17,7 +17,7 @@ impl<T> Connection<T> {
     /// Fills the outgoing bytes from the large bodies and the queues, in turn, up to the soft limit.
     pub(super) fn pump(&mut self, now: Instant) {
         while self.out.message_bytes() < SOFT_LIMIT_BYTES {
-            // Where nothing waits, they leave from where they lie.
+            // Where nothing waits, they leave from where they lie; where something always does, they have their share.
             let chunked = !self.out.is_empty() && self.large.is_due() && self.pump_large();
             let queued = self.pump_queue(now);
             if !chunked && !queued {
@@ -30,10 +30,11 @@ impl<T> Connection<T> {
     /// Puts the next chunk of the next large body behind what waits.
     fn pump_large(&mut self) -> bool {
         let Some(mut large) = self.large.turn.pop_front() else { return false };
-        let end = self.large.next_chunk(&large);
+        let end = large.chunk_end();
         self.out.frame(Rank::Messages, large.chunk_header(), &large.body[large.offset..end]);
-        large.offset = end;
         let ends = self.out.position();
+        self.large.note_behind(&large, ends);
+        large.offset = end;
         self.chunk_is_out(large, ends);
         true
     }
@@ -149,7 +150,7 @@ impl<T> Connection<T> {
             self.start_large(header, body, Some(channel), is_call.then_some(key));
             Stage::Streaming { sequence }
         } else {
-            self.large.note_small(body.bytes.len());
+            self.large.note_small();
             self.out.frame_with(Rank::Messages, header, &body.bytes, body.descriptors);
             Stage::Sent { sequence, begins, ends: self.out.position() }
         };
@@ -303,10 +304,32 @@ mod tests {
                 assert!(small_bytes < 1_500_000, "they go before it for ever");
             }
             pair.exchange(2000).expect("no violation");
+            assert!(pair.left.out.message_bytes() < 5000 + CHUNK_BYTES + Header::LEN, "one chunk at a time");
             for (_, body, _) in pair.delivered.extract_if(.., |(message, ..)| *message == 2) {
                 pair.right.take(small, body.len() as u64);
             }
         }
         assert!(small_bytes > 500_000, "{small_bytes}: they went on meanwhile");
+    }
+
+    #[test]
+    fn m4_a_chunk_of_which_nothing_has_left_goes_after_a_small_message() {
+        let mut pair = Pair::new();
+        let (large, small) = (pair.open(), pair.open());
+        pair.submit(large, Mode::Call, &vec![7; 900_000], 1).expect("queued");
+        let announcement = pair.left.poll_transmit(pair.now).len();
+        pair.exchange(announcement).expect("no violation");
+        assert_eq!(
+            pair.left.poll_transmit(pair.now).tail.len(),
+            CHUNK_BYTES,
+            "offered, and the kernel is full"
+        );
+        pair.submit(small, Mode::Call, b"small", 2).expect("sent");
+        let offered = pair.left.poll_transmit(pair.now);
+        assert!(offered.tail.is_empty() && offered.len() < 100, "the small one alone");
+        pair.step(1000);
+        let messages: Vec<u32> = pair.delivered.iter().map(|(message, ..)| *message).collect();
+        assert_eq!(messages, [2, 1]);
+        assert!(pair.left.large.is_empty());
     }
 }

@@ -155,7 +155,7 @@ impl<T> Connection<T> {
             body.bytes.to_mut().truncate(end);
             return self.queue((submit, traced), body, waiting);
         }
-        self.large.note_small(begun.length);
+        self.large.note_small();
         let sequence = self.channels[submit.channel as usize].send(bytes);
         if submit.mode != Mode::Call {
             let (message, channel) = (submit.message, submit.channel);
@@ -384,7 +384,7 @@ impl<T> Connection<T> {
                 self.channels[outgoing.channel as usize].leave_outbox(bytes);
             }
             Stage::Waiting(_) => {}
-            // A cancel that overtakes the request's last chunk would be for nobody: `pump_large` sends it.
+            // A cancel that overtakes the request's last chunk would be for nobody: it follows the last (`chunk_is_out`).
             Stage::Streaming { .. } => {}
             Stage::Sent { ends, .. } => self.out.cancel(key, *ends),
         }
