@@ -25,7 +25,7 @@ const COUNT: usize = 100_000_000 / LARGE_BYTES;
 const MOST: u32 = 3;
 
 /// A machine that does something else makes some rounds slow; one in which it does not is enough.
-const ATTEMPTS: usize = 8;
+const ATTEMPTS: usize = 16;
 
 async fn ask(small: &ProcAddr<Peer>) -> procession::Result<Duration> {
     let begun = Instant::now();
