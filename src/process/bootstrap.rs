@@ -7,8 +7,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use super::control::{ControlEvent, ControlLane, ControlThread, End, Output, THREAD_NAME};
-use super::scratch::READ_BYTES;
+use super::control::{self, ControlEvent, ControlLane, ControlThread, End, Output, THREAD_NAME};
 use super::{handling, logs, panics};
 use crate::codec::shape::Protocol;
 use crate::id::{BuildId, ProcessName};
@@ -17,7 +16,6 @@ use crate::protocol::control_frames::{self, ControlError, Decoder};
 use crate::protocol::keeping::KeptState;
 use crate::sys::environment::{self, BadMark, Mark};
 use crate::sys::exit::{exit_in_order, exit_now};
-use crate::sys::room::Room;
 use crate::sys::socket::{self, Wait};
 use crate::sys::wake::Wake;
 use crate::sys::{executable, signals};
@@ -142,19 +140,14 @@ fn read_frame(
     control: &OwnedFd,
     decoder: &mut Decoder<ToWorker, OwnedFd>,
 ) -> Result<(ToWorker, Vec<OwnedFd>), BootstrapError> {
-    // Not filled with zeroes: a page that nothing was read into is none.
-    let mut buffer = Vec::with_capacity(READ_BYTES);
+    let mut buffer = Vec::new();
     loop {
         if let Some(frame) = decoder.poll_message()? {
             return Ok(frame);
         }
-        buffer.clear();
-        let mut rooms = [Room::Append(&mut buffer, READ_BYTES), Room::none()];
-        match socket::recv_into(control.as_fd(), &mut rooms, socket::MAX_DESCRIPTORS, Wait::Yes) {
-            Ok(received) if received.bytes == 0 => return Err(BootstrapError::RootGone),
-            Ok(received) => {
-                decoder.handle_bytes(&buffer, received.descriptors, received.truncated);
-            }
+        match control::read_once(control.as_fd(), &mut buffer, decoder, Wait::Yes) {
+            Ok(true) => {}
+            Ok(false) => return Err(BootstrapError::RootGone),
             Err(error) if socket::is_peer_gone(&error) => return Err(BootstrapError::RootGone),
             Err(error) => return Err(io("read its control pipe")(error)),
         }

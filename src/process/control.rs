@@ -106,7 +106,7 @@ impl<F: FnMut(ControlEvent)> ControlThread<F> {
         // Frames that came together with the welcome.
         self.hand_on();
         // Not filled with zeroes: a page that nothing was read into is none.
-        let mut buffer = Vec::with_capacity(READ_BYTES);
+        let mut buffer = Vec::new();
         loop {
             self.write();
             self.end_in_time();
@@ -183,16 +183,11 @@ impl<F: FnMut(ControlEvent)> ControlThread<F> {
     /// Takes what is there, so much a turn.
     fn read(&mut self, buffer: &mut Vec<u8>) {
         for _ in 0..READS_A_TURN {
-            buffer.clear();
-            let mut rooms = [Room::Append(buffer, READ_BYTES), Room::none()];
-            match socket::recv_into(self.control.as_fd(), &mut rooms, socket::MAX_DESCRIPTORS, Wait::No) {
-                Ok(received) if received.bytes > 0 => {
-                    self.decoder.handle_bytes(buffer, received.descriptors, received.truncated);
-                    self.hand_on();
-                }
+            match read_once(self.control.as_fd(), buffer, &mut self.decoder, Wait::No) {
+                Ok(true) => self.hand_on(),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
                 Err(error) if socket::is_peer_gone(&error) => {} // What was written comes next (H9).
-                Ok(_) | Err(_) => self.root_gone(),
+                Ok(false) | Err(_) => self.root_gone(),
             }
             if self.end.root_gone {
                 return;
@@ -267,4 +262,23 @@ impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
         std::process::abort();
     }
+}
+
+/// Reads once from the control pipe, by way of this buffer, and hands what came to the decoder; false at end-of-file.
+pub(super) fn read_once(
+    control: BorrowedFd<'_>,
+    buffer: &mut Vec<u8>,
+    decoder: &mut Decoder<ToWorker, OwnedFd>,
+    wait: Wait,
+) -> std::io::Result<bool> {
+    buffer.clear();
+    // Not filled with zeroes: a page that nothing was read into is none.
+    buffer.reserve(READ_BYTES);
+    let mut rooms = [Room::Append(buffer, READ_BYTES), Room::none()];
+    let received = socket::recv_into(control, &mut rooms, socket::MAX_DESCRIPTORS, wait)?;
+    if received.bytes == 0 {
+        return Ok(false);
+    }
+    decoder.handle_bytes(buffer, received.descriptors, received.truncated);
+    Ok(true)
 }

@@ -75,7 +75,7 @@ pub async fn drive<L: Lane, W: Wire + 'static>(lane: &L, wire: W) -> Ended {
         greeted: false,
         chunk: None,
         untaken: false,
-        written: 0,
+        in_turn: 0,
         shallow_for: 0,
     };
     match driver.run().await {
@@ -126,7 +126,7 @@ struct Driver<'a, L: Lane, W: Wire> {
     /// Whether the reader may hold frames that were not taken.
     untaken: bool,
     /// What was written since others had their turn.
-    written: usize,
+    in_turn: usize,
     /// The pipe holds less for so many more writes, since large bodies pass.
     shallow_for: u32,
 }
@@ -144,18 +144,17 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
                 // Tokio's: the runtime asks the kernel for events, and gives `main` its turn, only once in many turns of
                 // tasks that have work.
                 tokio::task::yield_now().await;
-                let now = Instant::now();
-                self.lane.with(|connection| connection.handle_timeout(now));
-                if !self.untaken {
-                    self.read()?;
-                    continue;
-                }
+                self.time_out();
             } else if self.untaken {
                 // What came of those before is handled, and its replies leave, while the peer is still at the rest.
                 turn::yield_once().await;
             }
             if self.untaken {
                 self.take_frames()?;
+                continue;
+            }
+            if written == Written::Enough {
+                self.read()?;
                 continue;
             }
             if self.lane.is_done() && !self.lane.with(|connection| connection.has_pending()) {
@@ -178,11 +177,16 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
                 ready = self.wire.writable(), if written == Written::Blocked => ready.map_err(failed)?,
                 () = timer.as_mut(), if armed.is_some() => {
                     armed = None;
-                    let now = Instant::now();
-                    self.lane.with(|connection| connection.handle_timeout(now));
+                    self.time_out();
                 }
             }
         }
+    }
+
+    /// Ends what waits for longer than it may.
+    fn time_out(&self) {
+        let now = Instant::now();
+        self.lane.with(|connection| connection.handle_timeout(now));
     }
 
     /// Reads once, and takes what is whole.
@@ -286,9 +290,10 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
                             self.wire.set_shallow(false);
                         }
                     }
-                    self.written += bytes;
-                    if self.written >= if self.shallow_for > 0 { SHALLOW_TURN_BYTES } else { TURN_BYTES } {
-                        self.written = 0;
+                    self.in_turn += bytes;
+                    let most = if self.shallow_for > 0 { SHALLOW_TURN_BYTES } else { TURN_BYTES };
+                    if self.in_turn >= most {
+                        self.in_turn = 0;
                         return Ok(Written::Enough);
                     }
                 }

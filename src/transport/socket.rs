@@ -27,7 +27,7 @@ pub struct SocketWire {
 }
 
 /// What a shallow socket asks the kernel to hold; it takes twice as much. With 8 KiB small requests pass large bodies in
-/// twice their idle time, with 16 mostly in three times, with 32 in four to nine.
+/// two to three times their idle time, with 16 mostly in three, with 32 in four to nine.
 const SHALLOW_BYTES: usize = 8 << 10;
 
 impl SocketWire {
@@ -66,6 +66,7 @@ impl SocketWire {
         result.map(|(bytes, _)| bytes)
     }
 
+    /// The same, and remembers whether the kernel had room.
     fn attempt_to_send(
         &self,
         mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,

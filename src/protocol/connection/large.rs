@@ -111,16 +111,18 @@ impl LargeSends {
         self.gone_before >= CHUNK_BYTES
     }
 
-    /// The next chunk of this one, which is in its turn, is put behind what waits, where it ends at this position.
+    /// The next chunk of this one is put behind what waits, where it ends at this position.
     pub(super) fn note_behind(&mut self, large: &LargeSend, position: u64) {
         self.behind_until = position;
-        self.note_chunk(large.chunk_end() - large.offset, large.channel.is_none());
+        self.note_chunk(large);
     }
 
-    fn note_chunk(&mut self, bytes: usize, is_reply: bool) {
+    /// The next chunk of this one leaves.
+    fn note_chunk(&mut self, large: &LargeSend) {
+        let bytes = large.chunk_end() - large.offset;
         self.gone_before = 0;
         self.accompanied = self.accompanied.saturating_sub(bytes);
-        if is_reply {
+        if large.channel.is_none() {
             self.reply_bytes -= bytes as u64;
         }
     }
@@ -151,19 +153,18 @@ impl LargeSends {
 
     /// So many bytes of the chunk under way were written. Returns its body when the chunk has left.
     pub(super) fn written(&mut self, bytes: usize) -> Option<LargeSend> {
-        let under_way = self.under_way.as_mut()?;
-        let (length, begins) = (under_way.end - under_way.large.offset, under_way.sent == 0 && bytes > 0);
-        let is_reply = under_way.large.channel.is_none();
-        under_way.sent += bytes;
-        let left =
-            (Header::LEN + length).checked_sub(under_way.sent).expect("no more was written than was pending");
-        if begins {
-            self.note_chunk(length, is_reply);
+        let mut under_way = self.under_way.take()?;
+        if under_way.sent == 0 && bytes > 0 {
+            self.note_chunk(&under_way.large);
         }
-        if left > 0 {
+        under_way.sent += bytes;
+        let length = Header::LEN + under_way.end - under_way.large.offset;
+        assert!(under_way.sent <= length, "more was written than was pending");
+        if under_way.sent < length {
+            self.under_way = Some(under_way);
             return None;
         }
-        let UnderWay { mut large, end, .. } = self.under_way.take()?;
+        let UnderWay { mut large, end, .. } = under_way;
         large.offset = end;
         Some(large)
     }

@@ -290,6 +290,7 @@ mod tests {
             assert!(ahead > 0 && ahead <= most, "{ahead} bytes ahead of it when {taken} had left");
         }
     }
+
     #[test]
     fn m4_a_large_body_has_its_share_beside_small_messages_that_never_end() {
         let mut pair = Pair::new();
