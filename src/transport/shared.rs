@@ -1,14 +1,15 @@
 //! The bytes of a connection over memory that both processes share, with a socket as bell.
 //!
 //! While both sides are awake no system call is made for a message: one writes into a ring ([`crate::sys::ring`]), the
-//! other looks at it, polling a little before it sleeps. Who sleeps says so, and is rung for over the socket, which
-//! carries the descriptors as well and ends when the peer does. What had been written before the end is in the ring, and
+//! other looks at it, polling a little before it sleeps. Who sleeps, or always has other work, says so, and is rung for over the
+//! socket, which carries the descriptors as well and ends when the peer does. What had been written before the end is in the ring, and
 //! is read first (H9).
 //!
 //! Not for peers that are not trusted, though nothing that a peer can write harms more than its own connection: see
 //! `docs/decisions/0150-a-pipe-in-shared-memory.md`.
 
 mod bell;
+mod looks;
 mod violation;
 
 use std::cell::{Cell, RefCell};
@@ -16,6 +17,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use self::bell::Bell;
+use self::looks::Looks;
 pub use self::violation::Violation;
 use super::turn;
 use super::wire::{Arrivals, Wire};
@@ -31,6 +33,8 @@ pub struct SharedWire {
     blocked: Cell<Blocked>,
     /// The peer was told that this side sleeps and must be rung for.
     asleep: Cell<bool>,
+    /// Whether it need not be, while this thread is awake.
+    looks: Looks,
     /// The last receive found something, so others of this thread come first.
     has_read: Cell<bool>,
 }
@@ -65,6 +69,7 @@ impl SharedWire {
             bell: Bell::new(socket)?,
             blocked: Cell::new(Blocked::No),
             asleep: Cell::new(false),
+            looks: Looks::new(),
             has_read: Cell::new(false),
         })
     }
@@ -190,6 +195,7 @@ impl Wire for SharedWire {
     }
 
     fn has_news(&self) -> bool {
+        self.looks.note();
         self.has_bytes() || self.has_room()
     }
 
@@ -198,6 +204,7 @@ impl Wire for SharedWire {
     }
 
     fn before_sleep(&self) -> bool {
+        self.looks.rest();
         // Both, whatever the first says.
         self.await_bytes() | self.await_room()
     }
@@ -207,11 +214,17 @@ impl Wire for SharedWire {
             turn::yield_once().await;
         }
         while !self.has_bytes() {
-            // Not only before the thread sleeps: one that always has other work never does, and must be rung as well.
-            if self.await_bytes() {
+            if self.looks.is_relied_on() && !self.asleep.get() {
+                tokio::select! {
+                    biased;
+                    rung = self.rung() => rung?,
+                    () = self.looks.missed() => continue,
+                }
+            } else if self.await_bytes() {
                 break;
+            } else {
+                self.rung().await?;
             }
-            self.rung().await?;
             self.check_batches(&self.incoming.borrow())?;
         }
         Ok(())

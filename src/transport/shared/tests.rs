@@ -97,6 +97,60 @@ async fn a_bell_for_what_was_read_before_does_not_spoil_the_next_sleep() {
     tokio::time::timeout(PATIENCE, sleep).await.expect("it is rung for").expect("readable");
 }
 
+/// Waits once, until whatever the thread has to do now is done. What it waits for has not come.
+async fn wait_a_turn(wire: &SharedWire) {
+    tokio::select! {
+        biased;
+        _ = wire.readable() => panic!("there is nothing to read"),
+        () = tokio::task::yield_now() => {}
+    }
+}
+
+#[tokio::test]
+async fn who_looks_is_not_rung_for_until_it_sleeps() {
+    let stage = Stage::new();
+    for _ in 0..100 {
+        assert!(!stage.wire.has_news());
+        wait_a_turn(&stage.wire).await;
+        assert!(!stage.is_asleep());
+    }
+    assert!(!stage.wire.before_sleep());
+    assert!(stage.is_asleep());
+    stage.scribble(HEAD, 1);
+    stage.say(&[0], 0);
+    stage.wire.readable().await.expect("rung for");
+    assert_eq!(stage.wire.recv(&mut [0; 9], &mut Arrivals::default()).expect("a byte"), 1);
+    assert!(!stage.is_asleep(), "awake again");
+    wait_a_turn(&stage.wire).await;
+    assert!(!stage.is_asleep());
+}
+
+#[tokio::test]
+async fn who_looks_no_more_is_rung_for_though_it_never_sleeps() {
+    let stage = Stage::new();
+    assert!(!stage.wire.has_news());
+    wait_a_turn(&stage.wire).await;
+    assert!(!stage.is_asleep());
+    // A thread that always has other work.
+    let told = async {
+        while !stage.is_asleep() {
+            wait_a_turn(&stage.wire).await
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.expect("found out");
+    stage.scribble(HEAD, 1);
+    assert_eq!(stage.wire.recv(&mut [0; 9], &mut Arrivals::default()).expect("a byte"), 1);
+    wait_a_turn(&stage.wire).await;
+    assert!(stage.is_asleep(), "known from now on");
+    assert!(!stage.wire.has_news());
+    assert_eq!(
+        stage.wire.recv(&mut [0; 9], &mut Arrivals::default()).expect_err("no more").kind(),
+        io::ErrorKind::WouldBlock
+    );
+    wait_a_turn(&stage.wire).await;
+    assert!(!stage.is_asleep(), "until it looks again");
+}
+
 #[tokio::test]
 async fn x1_indices_that_are_impossible_are_violations() {
     for nonsense in [MIN_CAPACITY as u64 + 1, u64::MAX / 2, u64::MAX] {
