@@ -39,6 +39,7 @@ fn named(workload: &Workload) -> PossibleValue {
         "ask_one_core" => value.alias("ask-one-core"),
         "root_killed" => value.alias("root-killed"),
         "fan_in" => value.alias("fan-in"),
+        "down_halting" => value.alias("down-halting"),
         _ => value,
     }
 }

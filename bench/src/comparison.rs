@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::awake::Awake;
+use crate::cores::Placement;
 use crate::part::{Failure, Part, Reading, Work};
 use crate::subjects::Subject;
 use crate::targets;
@@ -23,6 +25,7 @@ pub(crate) fn run(comparison: &Comparison, options: Options) -> Outcome {
     let subjects: Vec<(&str, Subject)> = comparison.subjects.iter().copied().chain(peers).collect();
     let mut readings: BTreeMap<&str, Vec<Reading>> = BTreeMap::new();
     let mut failed: BTreeMap<&str, String> = BTreeMap::new();
+    let _awake = (comparison.placement == Placement::Awake).then(Awake::keep).transpose()?;
     for _ in 0..rounds {
         for (name, subject) in &subjects {
             match part(comparison, *subject, options).run() {
@@ -105,7 +108,6 @@ fn details_of(readings: &[Reading]) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cores::Placement;
     use crate::part::Task;
 
     #[test]

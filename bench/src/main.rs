@@ -4,6 +4,7 @@
 //! one object: `{ "workloads": { NAME: { ... } } }`. Workloads and who takes part in them: [`workloads::WORKLOADS`].
 
 mod arguments;
+mod awake;
 mod blob;
 mod comparison;
 mod drive;

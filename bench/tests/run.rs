@@ -33,6 +33,7 @@ const PROMISED: &[(&str, &str, &[&str])] = &[
     ("spawn", "ms", &["procession", "limit", "ipc_channel"]),
     ("restart", "ms", &["procession", "limit"]),
     ("down", "ms", &["procession", "limit"]),
+    ("down_halting", "ms", &["procession", "limit"]),
     ("idle", "MiB", &["procession", "limit"]),
     ("fan_in", "M/s", &["procession", "limit", "actix_arbiters"]),
     ("control", "ms", &["procession", "procession_socket"]),

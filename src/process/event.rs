@@ -6,6 +6,8 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use crate::id::{Exit, Incarnation, ProcessId};
 use crate::protocol::control::{Cursor, Handling, PanicReport, ToRoot};
 use crate::protocol::control_frames::ControlError;
@@ -37,10 +39,23 @@ pub enum WorkerEvent {
     Line(Line),
     /// It said something that no worker may say; it is being killed for it (H59).
     Violation(Violation),
-    /// It is dead and reaped, and said nothing more: how it ended, and how far it had come.
-    Died(Exit, Cursor),
+    /// It is dead and reaped, and said nothing more: how it ended, and how far it had come. What it has left is looked for when
+    /// the last is let go.
+    Died(Exit, Cursor, Telling),
     /// Nothing is left of it.
     Exited(Box<Death>),
+}
+
+/// Held while the peers of a dead worker are told.
+#[derive(Debug)]
+pub struct Telling(#[expect(dead_code, reason = "its end is what is heard")] oneshot::Sender<()>);
+
+impl Telling {
+    /// And what resolves when it is let go.
+    pub(super) fn new() -> (Telling, impl Future<Output = ()>) {
+        let (telling, told) = oneshot::channel();
+        (Telling(telling), async { drop(told.await) })
+    }
 }
 
 /// Where a raw line came from.

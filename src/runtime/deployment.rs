@@ -242,7 +242,9 @@ impl Deployment {
                 // Its attendant has killed it.
                 self.blamed((process, incarnation), ProcessId::ROOT, violation.to_string(), true);
             }
-            WorkerEvent::Died(exit, cursor) => self.died((process, incarnation), exit, &cursor).await,
+            WorkerEvent::Died(exit, cursor, _telling) => {
+                self.died((process, incarnation), exit, &cursor).await;
+            }
             WorkerEvent::Exited(death) => self.exited(process, incarnation, *death),
         }
     }

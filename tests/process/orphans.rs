@@ -24,6 +24,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("p2_h21_sigkill_of_the_root_leaves_no_worker_after_a_second", root_killed),
         story("p2_h21_end_of_file_alone_ends_workers_that_loop", root_killed_and_deaf),
         story("h22_a_grandchild_with_its_own_session_dies_with_the_worker", own_session),
+        story("h22_what_a_worker_left_is_looked_for_when_its_peers_were_told", told_first),
         story("h22_without_its_environment_it_dies_too", other_environment),
         story("h22_grandchildren_of_grandchildren_die_with_the_worker", family),
         story("h22_a_daemon_of_a_daemon_dies_with_the_worker", daemon),
@@ -94,6 +95,32 @@ async fn left_behind(mut stage: Stage, command: &str, cgroup: bool) -> (Death, V
     }
     worker.kill().unwrap();
     (stage.life().await.death, orphans)
+}
+
+/// A search of what it has left takes longer than to tell its peers, who must not wait for it.
+async fn told_first(mut stage: Stage) {
+    let what = stage.role(&["grandchild", "exec setsid sh -c 'echo last $$; exec sleep 60'"]);
+    let worker = stage.launch(what);
+    stage.ready().await;
+    let mut line = stage.line().await;
+    // The shell says who it is before it is in a session of its own.
+    while !line.starts_with("last") {
+        line = stage.line().await;
+    }
+    let orphan = Pidfd::open(line.rsplit(' ').next().unwrap().parse().unwrap()).unwrap();
+    worker.kill().unwrap();
+    let telling = loop {
+        if let WorkerEvent::Died(_, _, telling) = stage.next().await {
+            break telling;
+        }
+    };
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!orphan.is_dead(), "not before they were told");
+    drop(telling);
+    while !matches!(stage.next().await, WorkerEvent::Exited(_)) {}
+    assert!(orphan.is_dead());
 }
 
 fn assert_gone(death: &Death, orphans: &[Arc<Pidfd>]) {

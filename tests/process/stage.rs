@@ -148,7 +148,7 @@ impl Stage {
                 WorkerEvent::Frame(frame, _) => frames.push(frame),
                 WorkerEvent::Line(line) => lines.push(line),
                 WorkerEvent::Violation(violation) => violations.push(violation),
-                WorkerEvent::Died(exit, _) => assert_eq!(died.replace(exit), None, "it dies once"),
+                WorkerEvent::Died(exit, ..) => assert_eq!(died.replace(exit), None, "it dies once"),
                 WorkerEvent::Exited(death) => {
                     assert_eq!(died, Some(death.exit), "that it died is known first");
                     break *death;

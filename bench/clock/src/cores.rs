@@ -16,6 +16,8 @@ pub enum Placement {
     OneCore,
     /// Where the kernel puts them: for what takes more than two processes.
     Anywhere,
+    /// The same, on processors that never halt.
+    Awake,
 }
 
 impl Placement {
@@ -31,7 +33,7 @@ impl Placement {
 
     fn core(self, end: usize) -> Result<Option<usize>, Failure> {
         let end = match self {
-            Placement::Anywhere => return Ok(None),
+            Placement::Anywhere | Placement::Awake => return Ok(None),
             Placement::OneCore => 0,
             Placement::TwoCores => end,
         };
@@ -41,7 +43,7 @@ impl Placement {
 }
 
 /// The cores that the machine has, whatever this thread is pinned to.
-fn online() -> Result<Vec<usize>, Failure> {
+pub fn online() -> Result<Vec<usize>, Failure> {
     let folder = std::path::Path::new("/sys/devices/system/cpu");
     let cores: Vec<usize> =
         (0..CpuSet::count()).filter(|core| folder.join(format!("cpu{core}")).exists()).collect();
