@@ -41,6 +41,7 @@ mod large;
 mod outbound;
 mod pumping;
 mod receiving;
+mod regrets;
 mod rights;
 mod sending;
 mod transmit;
@@ -62,6 +63,7 @@ use self::channel::{Channel, Served};
 use self::holding::Holds;
 use self::large::{Assemblies, LargeSends};
 use self::outbound::{Outbound, Rank};
+use self::regrets::Regrets;
 use self::rights::Presented;
 use self::watching::Watches;
 use super::control::Preamble;
@@ -98,6 +100,7 @@ pub struct Connection<T> {
     closing: usize,
     /// With how many channels in use those without are looked for.
     sweep_at: usize,
+    regrets: Regrets,
     /// Channels to our actors, by the peer's number.
     served: Vec<Served>,
     outgoing: Slab<Outgoing<T>>,
@@ -325,6 +328,7 @@ impl<T> Connection<T> {
             free: Vec::new(),
             closing: 0,
             sweep_at: 0,
+            regrets: Regrets::default(),
             served: Vec::new(),
             outgoing: Slab::new(),
             next_generation: 0,

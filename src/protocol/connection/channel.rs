@@ -82,6 +82,8 @@ pub(super) struct Channel {
     pub(super) uses: u32,
     /// Whether something was sent on it since it was last looked at.
     pub(super) is_used: bool,
+    /// Whether it was opened since then.
+    pub(super) is_new: bool,
     /// Keys of outgoing messages that wait for credit, in order. Cancelled ones are skipped.
     pub(super) queue: VecDeque<u64>,
     /// How many holds are in it.
@@ -109,6 +111,7 @@ impl Channel {
             more: None,
             uses: 0,
             is_used: true,
+            is_new: true,
             queue: VecDeque::new(),
             holds: 0,
             is_ready: false,

@@ -1,8 +1,9 @@
 //! Channels that nobody uses any more are closed, and their numbers used again, so that the tables of both sides are as
 //! long as what is in use (M-3).
 //!
-//! The opener looks through its channels when there are twice as many as were left the last time, and closes those on
-//! which nothing was sent since then and nothing is owed. What is submitted while a channel closes waits, and opens it
+//! The opener looks through its channels when there are as many more than the last time as were used again by then, and closes those
+//! on which nothing was sent since then and nothing is owed; but none where more than a quarter of those that it has opened since had been closed so, which
+//! says that more are in use than it keeps. What is submitted while a channel closes waits, and opens it
 //! again. The receiver answers when everything that had arrived was taken, and frees its place first.
 //!
 //! ```text
@@ -22,13 +23,25 @@ use crate::protocol::wire::{Cause, Open};
 /// Fewer channels than this are not worth looking through.
 const SWEEP_FROM: usize = 1024;
 
+/// With so many some are closed whatever was closed before: the rest is for what is opened until those are.
+const SWEEP_BY: usize = MAX_CHANNELS / 4 * 3;
+
+/// `in_use`, and so many that were opened since the last look, of so many places.
+fn is_look_due(in_use: usize, sweep_at: usize, opened: usize, places: usize) -> bool {
+    // A look costs as much as there are places.
+    in_use >= sweep_at.clamp(SWEEP_FROM, SWEEP_BY) && opened >= places / 16
+}
+
 impl<T> Connection<T> {
     /// Opens a channel. Messages may be submitted at once; they wait for the answer.
     ///
     /// With as many channels as a connection may have, all of them in use, the channel refuses everything as `Full`.
     pub fn open(&mut self, open: &Open) -> u32 {
-        if self.channels.len() - self.free.len() - self.closing >= self.sweep_at.max(SWEEP_FROM) {
-            self.sweep_channels();
+        self.regrets.note_opened(&open.target);
+        let in_use = self.channels.len() - self.free.len() - self.closing;
+        if is_look_due(in_use, self.sweep_at, self.regrets.opened(), self.channels.len()) {
+            let are_kept = self.regrets.prevail() && in_use < SWEEP_BY;
+            self.look_through_channels(!are_kept);
         }
         let number = self.free.pop().unwrap_or_else(|| {
             // The one past the last stands for all that have no place.
@@ -53,30 +66,37 @@ impl<T> Connection<T> {
         self.channels[channel as usize].uses
     }
 
-    /// Closes what was not used since the last time, and nothing is owed on.
-    fn sweep_channels(&mut self) {
+    /// Closes, if it is to, what was not used since the last time and nothing is owed on.
+    fn look_through_channels(&mut self, closes: bool) {
         for (_, outgoing) in &self.outgoing {
             self.channels[outgoing.channel as usize].is_used = true;
         }
-        let mut left = 0;
+        let (mut left, mut used_again) = (0, 0);
         for number in 0..self.channels.len() {
             let channel = &mut self.channels[number];
+            if matches!(channel.state, ChannelState::Free | ChannelState::Closing | ChannelState::Shut) {
+                continue;
+            }
             let is_settled = matches!(channel.state, ChannelState::Open(_) | ChannelState::Refused(_))
                 && channel.queue.is_empty()
                 && !channel.streaming
                 && number < MAX_CHANNELS;
-            if std::mem::take(&mut channel.is_used) || !is_settled {
-                let is_over =
-                    matches!(channel.state, ChannelState::Free | ChannelState::Closing | ChannelState::Shut);
-                left += usize::from(!is_over);
+            let (is_used, is_new) =
+                (std::mem::take(&mut channel.is_used), std::mem::take(&mut channel.is_new));
+            if is_used || !is_settled || !closes {
+                left += 1;
+                used_again += usize::from(is_used && !is_new);
                 continue;
             }
             channel.state = ChannelState::Closing;
+            self.regrets.note_closed(&channel.target);
             self.closing += 1;
             let number = u32::try_from(number).expect("channels are numbered in u32");
             self.out.bare(Rank::Messages, Header { channel: number, ..Header::new(Kind::Close) });
         }
-        self.sweep_at = 2 * left;
+        // Room for those that are used again and again. Those that are new may be used no more.
+        let room = if closes { used_again.max(SWEEP_FROM / 2) } else { left };
+        self.sweep_at = left + room;
     }
 
     /// The receiver has taken everything: who knows the channel by its target decides, by [`release`](Self::release).
@@ -113,6 +133,7 @@ impl<T> Connection<T> {
         (channel.queue, channel.holds) = (shut.queue, shut.holds);
         channel.more = more;
         (channel.outbox_messages, channel.outbox_bytes) = (shut.outbox_messages, shut.outbox_bytes);
+        self.regrets.note_opened(&target);
         let open = Open { target };
         self.out.frame_of(Rank::Messages, Header { channel: number, ..Header::new(Kind::Open) }, &open);
         self.present_again(number);
@@ -162,6 +183,8 @@ impl<T> Connection<T> {
 #[cfg(test)]
 mod tests {
     use super::super::pair_tests::Pair;
+    use std::collections::BTreeMap;
+
     use super::super::{Mode, Submit, Waiting};
     use super::*;
     use crate::id::{ProcessId, Slot};
@@ -193,6 +216,9 @@ mod tests {
 
     /// As the owner of the left connection does, with those that were shut.
     fn release(pair: &mut Pair) -> Vec<Capability> {
+        if pair.left.closing == 0 {
+            return Vec::new();
+        }
         let shut: Vec<u32> = (0..u32::try_from(pair.left.channels.len()).expect("few"))
             .filter(|number| matches!(pair.left.channels[*number as usize].state, ChannelState::Shut))
             .collect();
@@ -212,13 +238,60 @@ mod tests {
         assert_eq!(pair.right.served.len(), highest as usize + 1);
     }
 
+    /// One message to that actor, by the channel that leads to it or by a new one. Whether it was opened.
+    fn tell(pair: &mut Pair, channels: &mut BTreeMap<u32, u32>, slot: u32) -> bool {
+        let known = channels.get(&slot).copied();
+        if let Some(channel) = known {
+            pair.submit(channel, Mode::Try, b"x", slot).expect("room");
+            pair.step(usize::MAX);
+            pair.right.take(channel, 9);
+            pair.step(usize::MAX);
+        } else {
+            channels.insert(slot, visit(pair, slot..slot + 1)[0]);
+        }
+        for shut in release(pair) {
+            channels.remove(&shut.slot().0);
+        }
+        known.is_none()
+    }
+
+    #[test]
+    fn m3_more_actors_than_are_kept_that_are_used_in_turn_are_not_opened_for_each_message() {
+        let (mut pair, mut channels) = (Pair::new(), BTreeMap::new());
+        let count = 2500;
+        let mut in_turn = |pair: &mut Pair, channels: &mut BTreeMap<u32, u32>| -> usize {
+            (0..count).map(|slot| usize::from(tell(pair, channels, slot))).sum()
+        };
+        let opened = [(); 4].map(|()| in_turn(&mut pair, &mut channels));
+        assert!(opened[1] > 0, "the first round is taken for actors that are used once: {opened:?}");
+        assert_eq!(opened[3], 0, "{opened:?}");
+        // Beside them others are used once, and do not stay.
+        let mut opened = Vec::new();
+        for slot in count..8 * count {
+            tell(&mut pair, &mut channels, slot);
+            opened.push(tell(&mut pair, &mut channels, slot % count));
+        }
+        let again = opened.iter().rev().take(count as usize).filter(|opened| **opened).count();
+        assert_eq!(again, 0, "those that are used in turn stay");
+        assert!(pair.left.channels.len() <= 4 * count as usize, "{}", pair.left.channels.len());
+    }
+
+    #[test]
+    fn m3_a_table_that_is_nearly_full_is_looked_through_again_and_again() {
+        // Nothing but a look closes channels.
+        assert!(is_look_due(SWEEP_BY, usize::MAX, MAX_CHANNELS / 16, MAX_CHANNELS));
+        assert!(is_look_due(MAX_CHANNELS, usize::MAX, MAX_CHANNELS / 16, MAX_CHANNELS));
+        assert!(!is_look_due(MAX_CHANNELS, usize::MAX, 1, MAX_CHANNELS), "not for each that is opened");
+        assert!(!is_look_due(SWEEP_FROM - 1, 0, SWEEP_FROM, SWEEP_FROM));
+    }
+
     #[test]
     fn m1_what_is_submitted_while_a_channel_closes_waits_and_opens_it_again() {
         let mut pair = Pair::new();
         let channels = visit(&mut pair, 0..1024);
         // The first look finds everything used, the second finds it unused.
-        pair.left.sweep_channels();
-        pair.left.sweep_channels();
+        pair.left.look_through_channels(true);
+        pair.left.look_through_channels(true);
         pair.submit(channels[0], Mode::Tell, b"later", 5000).expect("queued");
         assert_eq!(
             pair.submit(channels[1], Mode::Try, b"later", 5001),
@@ -246,8 +319,8 @@ mod tests {
     fn m1_a_right_that_is_shown_while_a_channel_closes_is_shown_with_the_next() {
         let mut pair = Pair::new();
         let channel = visit(&mut pair, 0..1)[0];
-        pair.left.sweep_channels();
-        pair.left.sweep_channels();
+        pair.left.look_through_channels(true);
+        pair.left.look_through_channels(true);
         assert!(matches!(pair.left.channels[channel as usize].state, ChannelState::Closing));
         let right = pair.left.present(channel, &target(0)).expect("room");
         let submit = Submit { channel, message: 77, mode: Mode::Tell, timeout_ms: 0, right };
@@ -269,8 +342,8 @@ mod tests {
         let mut pair = Pair::new();
         let channel = visit(&mut pair, 0..1)[0];
         pair.submit(channel, Mode::Try, b"slow", 7).expect("room");
-        pair.left.sweep_channels();
-        pair.left.sweep_channels();
+        pair.left.look_through_channels(true);
+        pair.left.look_through_channels(true);
         pair.step(usize::MAX);
         assert!(release(&mut pair).is_empty());
         pair.right.take(channel, 12);
@@ -280,8 +353,8 @@ mod tests {
         let channel = visit(&mut pair, 1..2)[0];
         let submit = Submit { channel, message: 8, mode: Mode::Call, timeout_ms: 0, right: 0 };
         pair.left.submit(submit, &(), || Waiting { tag: 8, deadline: None }).expect("sent");
-        pair.left.sweep_channels();
-        pair.left.sweep_channels();
+        pair.left.look_through_channels(true);
+        pair.left.look_through_channels(true);
         assert!(matches!(pair.left.channels[channel as usize].state, ChannelState::Open(_)));
     }
 
@@ -289,8 +362,8 @@ mod tests {
     fn x1_a_message_on_a_closed_channel_is_a_violation() {
         let mut pair = Pair::new();
         let channel = visit(&mut pair, 0..1)[0];
-        pair.left.sweep_channels();
-        pair.left.sweep_channels();
+        pair.left.look_through_channels(true);
+        pair.left.look_through_channels(true);
         pair.step(usize::MAX);
         // A hostile peer goes on.
         pair.left.channels[channel as usize].state =
