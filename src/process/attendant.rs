@@ -47,8 +47,8 @@ pub(super) const DRAIN_DEADLINE: Duration = Duration::from_millis(500);
 /// How long a worker may live without its control pipe: the time from closing descriptors to being dead.
 const CLOSED_GRACE: Duration = Duration::from_secs(1);
 
-/// From when its control pipe is closed until a dying worker is dead: a quarter of a millisecond, and a half on a busy machine.
-const LAST_MOMENT: Duration = Duration::from_micros(500);
+/// How long what a dead worker has left waits until its peers were told.
+const TELLING: Duration = Duration::from_millis(100);
 
 /// How many reads the last sweep makes: more than a socket's buffer can hold, so that only somebody who goes on
 /// writing to a dead worker's pipe is cut off.
@@ -142,10 +142,10 @@ impl Attendant {
             let cursor = status::read(self.process, &self.page).cursor;
             let (telling, told) = Telling::new();
             self.report(WorkerEvent::Died(reaped.exit, cursor, telling)).await;
-            // Before this thread looks for what it has left.
-            told.await;
+            // Before this thread looks for what it has left, which does not wait for ever for who tells.
+            let _ = tokio::time::timeout(TELLING, told).await;
             let_woken_run();
-            (reaped, died, control, estate.sweep(self.pidfd.pid()).await)
+            (reaped, died, control, estate.sweep(self.pidfd.pid(), died).await)
         };
         let (dead, unsent_frames, stdout, stderr, ()) = tokio::join!(
             dying,
@@ -329,24 +329,12 @@ impl Attendant {
     /// The pipe ended. So does the worker, usually; one that lives on can't be reached any more.
     async fn closed(&self, decoder: &mut Decoder<ToRoot, OwnedFd>) -> ControlEnd {
         let torn = matches!(decoder.handle_end(), Err(ControlError::Torn { .. }));
-        self.stay_awake().await;
         let dead = tokio::time::timeout(CLOSED_GRACE, died(self.end.subscribe())).await;
         if dead.is_err() {
             // The error only says that the conversation is over, which it is.
             let _ = self.violated(Violation::Closed).await;
         }
         ControlEnd { torn }
-    }
-
-    /// A worker that has closed its pipe is most likely being unmade by the kernel, and dead in a moment, for which it is not worth
-    /// to sleep and be woken.
-    async fn stay_awake(&self) {
-        let until = Instant::now() + LAST_MOMENT;
-        while self.end.borrow().is_none() && Instant::now() < until {
-            // Whoever wants this processor, as the dying one may.
-            std::thread::yield_now();
-            tokio::task::yield_now().await;
-        }
     }
 
     async fn report(&self, event: WorkerEvent) {

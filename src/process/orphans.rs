@@ -187,12 +187,14 @@ impl Estate {
         self.cgroup = self.cgroup.take().filter(|cgroup| cgroup.holds(place));
     }
 
-    /// Kills and reaps everything that a dead and reaped worker has left.
-    pub(super) async fn sweep(self, group: i32) -> Orphans {
+    /// Kills and reaps everything that a dead worker, reaped at that time, has left.
+    pub(super) async fn sweep(self, group: i32, died: Instant) -> Orphans {
         let Estate { mark, cgroup, adopting, living } = self;
         drop(living);
         let mut orphans = Orphans::default();
         let until = Instant::now() + SWEEP_DEADLINE;
+        // What it left is ours since it died, and what those left that are killed here since then.
+        let mut ours_since = died;
         let mut left = Vec::new();
         // Most workers leave nobody; then nobody is looked for among all processes of the machine.
         let mut may_be_left = cgroup.is_none() || pidfd::has_dead_children();
@@ -208,12 +210,13 @@ impl Estate {
             orphans.killed += forgotten.min(members.len());
             for member in members {
                 left.extend(await_end(member, until).await);
+                ours_since = Instant::now();
             }
         }
         for _ in 0..if may_be_left { ROUNDS } else { 0 } {
-            let Found { alive, dead } = found(&mark, group, cgroup.as_ref()).await;
+            let Found { alive, dead, have_changed } = found(&mark, group, cgroup.as_ref(), ours_since).await;
             dead.iter().for_each(reap);
-            if alive.is_empty() || Instant::now() >= until {
+            if alive.is_empty() && !have_changed || Instant::now() >= until {
                 break;
             }
             for orphan in alive {
@@ -224,6 +227,7 @@ impl Estate {
                 orphans.killed += usize::from(rest.is_none() && is_forgotten);
                 left.extend(rest);
             }
+            ours_since = Instant::now();
         }
         let mut pids: Vec<i32> =
             left.iter().filter(|orphan| !orphan.is_dead()).map(|orphan| orphan.pid()).collect();
@@ -278,19 +282,28 @@ fn open_seen(pid: i32, seen: &Stat) -> Option<(Arc<Pidfd>, Stat)> {
 struct Found {
     alive: Vec<Arc<Pidfd>>,
     dead: Vec<Arc<Pidfd>>,
+    /// Some have ended since they were looked up, so what they left is not among these.
+    have_changed: bool,
 }
 
-/// The children of this process that a worker has left to it.
-async fn found(mark: &LifeMark, group: i32, cgroup: Option<&Cgroup>) -> Found {
+/// The children of this process that a worker has left to it, at that time or later.
+async fn found(mark: &LifeMark, group: i32, cgroup: Option<&Cgroup>, time: Instant) -> Found {
     let mut found = Found::default();
-    for (pid, stat) in children_after(Instant::now()).await.iter() {
-        let Some((orphan, stat)) = open_seen(*pid, stat) else { continue };
+    for (pid, stat) in children_after(time).await.iter() {
+        let was_dead = stat.state == State::Dead;
+        let Some((orphan, stat)) = open_seen(*pid, stat) else {
+            found.have_changed = true;
+            continue;
+        };
         // The number of a process group is not used again while the group has members.
         let is_left = stat.group == group
             || mark.is_of(*pid)
             || cgroup.is_some_and(|cgroup| cgroup.holds(&Place::of(*pid)));
         match stat.state {
-            State::Dead if is_left => found.dead.push(orphan),
+            State::Dead if is_left => {
+                found.have_changed |= !was_dead;
+                found.dead.push(orphan);
+            }
             _ if is_left => found.alive.push(orphan),
             _ => {}
         }

@@ -33,7 +33,7 @@ pub struct SharedWire {
     blocked: Cell<Blocked>,
     /// The peer was told that this side sleeps and must be rung for.
     asleep: Cell<bool>,
-    /// Whether it need not be, while this thread is awake.
+    /// Whether it need not be while this thread is awake.
     looks: Looks,
     /// The last receive found something, so others of this thread come first.
     has_read: Cell<bool>,
@@ -195,8 +195,11 @@ impl Wire for SharedWire {
     }
 
     fn has_news(&self) -> bool {
-        self.looks.note();
-        self.has_bytes() || self.has_room()
+        let has_bytes = self.has_bytes();
+        if has_bytes {
+            self.looks.found();
+        }
+        has_bytes || self.has_room()
     }
 
     fn set_shallow(&self, shallow: bool) {
@@ -204,7 +207,6 @@ impl Wire for SharedWire {
     }
 
     fn before_sleep(&self) -> bool {
-        self.looks.rest();
         // Both, whatever the first says.
         self.await_bytes() | self.await_room()
     }
@@ -218,7 +220,7 @@ impl Wire for SharedWire {
                 tokio::select! {
                     biased;
                     rung = self.rung() => rung?,
-                    () = self.looks.missed() => continue,
+                    () = self.looks.over() => continue,
                 }
             } else if self.await_bytes() {
                 break;
@@ -226,21 +228,21 @@ impl Wire for SharedWire {
                 self.rung().await?;
             }
             self.check_batches(&self.incoming.borrow())?;
+            if self.has_bytes() {
+                self.looks.needed_a_bell();
+            }
         }
         Ok(())
     }
 
     async fn writable(&self) -> io::Result<()> {
-        loop {
-            match self.blocked.get() {
-                Blocked::No => return Ok(()),
-                Blocked::Socket => return self.bell.has_room().await,
-                Blocked::Ring if self.has_room() || self.bell.is_gone() => return Ok(()),
-                Blocked::Ring => {}
-            }
-            if !self.await_room() {
-                self.rung().await?;
-            }
+        match self.blocked.get() {
+            Blocked::No => Ok(()),
+            Blocked::Socket => self.bell.has_room().await,
+            Blocked::Ring if self.has_room() || self.bell.is_gone() => Ok(()),
+            // One bell rings for bytes and for room. Whoever else waits must be told anew, so whatever it was for, this wait is over.
+            Blocked::Ring if self.await_room() => Ok(()),
+            Blocked::Ring => self.rung().await,
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-
 use libtest_mimic::Trial;
 use procession::address::{Cause, GroupChanged, NameError};
 use procession::prelude::*;

@@ -43,7 +43,7 @@ impl Placement {
 }
 
 /// The cores that the machine has, whatever this thread is pinned to.
-pub fn online() -> Result<Vec<usize>, Failure> {
+fn online() -> Result<Vec<usize>, Failure> {
     let folder = std::path::Path::new("/sys/devices/system/cpu");
     let cores: Vec<usize> =
         (0..CpuSet::count()).filter(|core| folder.join(format!("cpu{core}")).exists()).collect();

@@ -259,7 +259,7 @@ mod tests {
     fn m3_more_actors_than_are_kept_that_are_used_in_turn_are_not_opened_for_each_message() {
         let (mut pair, mut channels) = (Pair::new(), BTreeMap::new());
         let count = 2500;
-        let mut in_turn = |pair: &mut Pair, channels: &mut BTreeMap<u32, u32>| -> usize {
+        let in_turn = |pair: &mut Pair, channels: &mut BTreeMap<u32, u32>| -> usize {
             (0..count).map(|slot| usize::from(tell(pair, channels, slot))).sum()
         };
         let opened = [(); 4].map(|()| in_turn(&mut pair, &mut channels));

@@ -1,13 +1,14 @@
-//! Whether a thread looks at its rings before it sleeps.
+//! Whether a thread finds what its peer writes by looking, as it does before it sleeps.
 //!
-//! One that does need not be rung for while it is awake, which spares the peer a system call for each message, and this side
-//! another. One that always has other work never comes to look: a clock finds it out, and it is rung for whenever it waits.
+//! Where it does, the peer need not ring while the thread is awake, which spares one a system call for each message and the other another. One
+//! that has got other work meanwhile may not come to look for long, so after a while without a message it is rung for
+//! all the same.
 //!
 //! ```text
-//!             looked at                     asleep
-//!   Rung for -----------> Relied on -------------------> no clock runs: the peer was told to ring
-//!      ^                    |   ^--- looked at since --- clock
-//!      \---- not since -----/
+//!                found by looking
+//!   Rung for  ------------------------>  Relied on
+//!      ^                                     |
+//!      \--- a bell was needed, or a while ---/
 //! ```
 
 use std::cell::{Cell, RefCell};
@@ -17,132 +18,54 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// So long a thread may have other work before it is rung for: about as long as a busy one takes for the turn after which it
-/// asks the kernel for events.
-const UNLOOKED: Duration = Duration::from_millis(1);
-
-/// As good as never.
-const NEVER: Duration = Duration::from_secs(86_400);
+/// So long a message may lie there unseen: about as long as a busy thread takes for the turn after which it asks the
+/// kernel for events. Tokio's clock adds up to as much.
+const UNSEEN: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(super) struct Looks {
     relied_on: Cell<bool>,
-    /// It looked since it was last judged.
-    since: Cell<bool>,
     clock: RefCell<Pin<Box<Sleep>>>,
     clock_runs: Cell<bool>,
 }
 
 impl Looks {
-    /// Nobody has looked yet.
+    /// Nothing was found so far.
     ///
     /// # Panics
     /// Outside a tokio runtime with a clock.
     pub(super) fn new() -> Looks {
-        Looks {
-            relied_on: Cell::new(false),
-            since: Cell::new(false),
-            clock: RefCell::new(Box::pin(tokio::time::sleep(NEVER))),
-            clock_runs: Cell::new(false),
-        }
+        let clock = RefCell::new(Box::pin(tokio::time::sleep(Duration::ZERO)));
+        Looks { relied_on: Cell::new(false), clock, clock_runs: Cell::new(false) }
     }
 
-    /// The thread has looked, and does so again before it sleeps.
-    pub(super) fn note(&self) {
-        self.since.set(true);
+    /// Something was found by looking.
+    pub(super) fn found(&self) {
         self.relied_on.set(true);
     }
 
-    /// The thread sleeps, and is rung for: the clock must not wake it.
-    pub(super) fn rest(&self) {
-        self.note();
-        if self.clock_runs.take() {
-            self.set_clock(NEVER);
-        }
+    /// Something had to be rung for.
+    pub(super) fn needed_a_bell(&self) {
+        self.relied_on.set(false);
     }
 
     pub(super) fn is_relied_on(&self) -> bool {
         self.relied_on.get()
     }
 
-    /// Resolves when the thread has not looked for too long: it can't be relied on any more. Cancel safe.
-    pub(super) async fn missed(&self) {
+    /// Resolves when it is time to be rung for. Cancel safe: a clock that runs is that of the next wait, too, since setting it
+    /// for each would cost more than what is spared.
+    pub(super) async fn over(&self) {
         std::future::poll_fn(|context| {
+            let mut clock = self.clock.borrow_mut();
             if !self.clock_runs.replace(true) {
-                self.set_clock(UNLOOKED);
+                clock.as_mut().reset(Instant::now() + UNSEEN);
             }
-            loop {
-                ready!(self.clock.borrow_mut().as_mut().poll(context));
-                if !self.since.take() {
-                    break;
-                }
-                self.set_clock(UNLOOKED);
-            }
+            ready!(clock.as_mut().poll(context));
             self.clock_runs.set(false);
             self.relied_on.set(false);
             Poll::Ready(())
         })
         .await;
-    }
-
-    fn set_clock(&self, time: Duration) {
-        self.clock.borrow_mut().as_mut().reset(Instant::now() + time);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    impl Looks {
-        fn is_clock_set_within(&self, time: Duration) -> bool {
-            self.clock.borrow().deadline() <= Instant::now() + time
-        }
-    }
-
-    /// Polls once.
-    async fn begin_to_wait(looks: &Looks) {
-        tokio::select! {
-            biased;
-            () = looks.missed() => panic!("it has just looked"),
-            () = std::future::ready(()) => {}
-        }
-    }
-
-    #[tokio::test]
-    async fn a_sleep_stops_the_clock_and_the_next_wait_sets_it() {
-        let looks = Looks::new();
-        for _ in 0..3 {
-            looks.note();
-            begin_to_wait(&looks).await;
-            assert!(looks.is_clock_set_within(UNLOOKED));
-            looks.rest();
-            assert!(!looks.is_clock_set_within(UNLOOKED * 1000));
-        }
-    }
-
-    #[tokio::test]
-    async fn it_is_judged_anew_for_as_long_as_it_looks() {
-        let looks = Looks::new();
-        looks.note();
-        let mut turns = 0;
-        let looking = async {
-            while turns < 3 {
-                let before = looks.clock.borrow().deadline();
-                looks.note();
-                while looks.clock.borrow().deadline() == before {
-                    looks.note();
-                    tokio::task::yield_now().await;
-                }
-                turns += 1;
-            }
-        };
-        tokio::select! {
-            biased;
-            () = looks.missed() => panic!("it has looked"),
-            () = looking => {}
-        }
-        looks.missed().await;
-        assert!(!looks.is_relied_on());
     }
 }

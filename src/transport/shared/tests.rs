@@ -106,49 +106,69 @@ async fn wait_a_turn(wire: &SharedWire) {
     }
 }
 
-#[tokio::test]
-async fn who_looks_is_not_rung_for_until_it_sleeps() {
-    let stage = Stage::new();
-    for _ in 0..100 {
-        assert!(!stage.wire.has_news());
-        wait_a_turn(&stage.wire).await;
-        assert!(!stage.is_asleep());
+impl Stage {
+    /// The peer writes the next byte, without ringing, and it is read.
+    fn exchange(&self, position: u64, by_looking: bool) {
+        self.scribble(HEAD, position);
+        assert!(!by_looking || self.wire.has_news());
+        assert_eq!(self.wire.recv(&mut [0; 9], &mut Arrivals::default()).expect("a byte"), 1);
+        assert!(!self.is_asleep(), "awake");
     }
-    assert!(!stage.wire.before_sleep());
-    assert!(stage.is_asleep());
-    stage.scribble(HEAD, 1);
-    stage.say(&[0], 0);
-    stage.wire.readable().await.expect("rung for");
-    assert_eq!(stage.wire.recv(&mut [0; 9], &mut Arrivals::default()).expect("a byte"), 1);
-    assert!(!stage.is_asleep(), "awake again");
+}
+
+#[tokio::test]
+async fn who_finds_by_looking_is_not_rung_for_until_it_sleeps() {
+    let stage = Stage::new();
     wait_a_turn(&stage.wire).await;
-    assert!(!stage.is_asleep());
+    assert!(stage.is_asleep(), "nothing is known of it");
+    let (begin, mut told) = (std::time::Instant::now(), 0);
+    for position in 1..100 {
+        stage.exchange(position, true);
+        wait_a_turn(&stage.wire).await;
+        told += u128::from(stage.is_asleep());
+    }
+    assert!(told <= begin.elapsed().as_millis(), "{told} times");
+    stage.exchange(100, true);
+    let sleep = async {
+        assert!(!stage.wire.before_sleep());
+        assert!(stage.is_asleep());
+        stage.scribble(HEAD, 101);
+        // As who rings does.
+        stage.memory.write_all_at(&[0; 4], READER_SLEEPS).expect("written");
+        stage.say(&[0], 0);
+    };
+    tokio::join!(stage.wire.readable(), sleep).0.expect("rung for");
+    stage.exchange(101, false);
+    wait_a_turn(&stage.wire).await;
+    assert!(stage.is_asleep(), "it needed a bell, so it is told at once");
 }
 
 #[tokio::test]
 async fn who_looks_no_more_is_rung_for_though_it_never_sleeps() {
     let stage = Stage::new();
-    assert!(!stage.wire.has_news());
-    wait_a_turn(&stage.wire).await;
-    assert!(!stage.is_asleep());
+    stage.exchange(1, true);
     // A thread that always has other work.
     let told = async {
         while !stage.is_asleep() {
-            wait_a_turn(&stage.wire).await
+            wait_a_turn(&stage.wire).await;
         }
     };
     tokio::time::timeout(PATIENCE, told).await.expect("found out");
-    stage.scribble(HEAD, 1);
-    assert_eq!(stage.wire.recv(&mut [0; 9], &mut Arrivals::default()).expect("a byte"), 1);
+    stage.exchange(2, false);
     wait_a_turn(&stage.wire).await;
     assert!(stage.is_asleep(), "known from now on");
-    assert!(!stage.wire.has_news());
-    assert_eq!(
-        stage.wire.recv(&mut [0; 9], &mut Arrivals::default()).expect_err("no more").kind(),
-        io::ErrorKind::WouldBlock
-    );
-    wait_a_turn(&stage.wire).await;
-    assert!(!stage.is_asleep(), "until it looks again");
+    stage.exchange(3, true);
+}
+
+#[tokio::test]
+async fn what_was_written_without_a_bell_is_seen_when_the_clock_ends() {
+    let stage = Stage::new();
+    stage.exchange(1, true);
+    let written = async { stage.scribble(HEAD, 2) };
+    let both = async { tokio::join!(stage.wire.readable(), written) };
+    let (seen, ()) = tokio::time::timeout(PATIENCE, both).await.expect("seen");
+    seen.expect("readable");
+    assert!(!stage.wire.looks.is_relied_on());
 }
 
 #[tokio::test]
