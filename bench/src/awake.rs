@@ -4,17 +4,12 @@
 //! milliseconds where neighbours are busy. Where a tail is measured that passes several sleeping threads, it is the host's.
 //! A thread of the idle class on each processor keeps it from halting, and gives way to every other thread at once.
 
-#![allow(unsafe_code)] // The class of a thread is set by no safe call.
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use nix::errno::Errno;
-use nix::libc;
-use nix::sched::{CpuSet, sched_getaffinity};
-use nix::unistd::Pid;
+use procession::sys::slice;
 
 use crate::cores;
 use crate::part::Failure;
@@ -29,7 +24,7 @@ impl Awake {
     /// All processors that this process may use, from now on.
     pub(crate) fn keep() -> Result<Awake, Failure> {
         let mut awake = Awake { over: Arc::default(), threads: Vec::new() };
-        for core in allowed()? {
+        for core in cores::allowed()? {
             let (over, (ready, is_ready)) = (Arc::clone(&awake.over), mpsc::sync_channel(1));
             awake.threads.push(std::thread::spawn(move || {
                 let begun = be_idle(core).map_err(|error| error.to_string());
@@ -46,18 +41,10 @@ impl Awake {
     }
 }
 
-fn allowed() -> Result<Vec<usize>, Failure> {
-    let cores = sched_getaffinity(Pid::from_raw(0))?;
-    Ok((0..CpuSet::count()).filter(|core| cores.is_set(*core) == Ok(true)).collect())
-}
-
 /// This thread runs on that processor, when nobody else wants it.
 fn be_idle(core: usize) -> Result<(), Failure> {
     cores::pin(Some(core))?;
-    let parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: thread 0 is the calling one; the kernel reads the struct of this frame and keeps no pointer.
-    Errno::result(unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters) })?;
-    Ok(())
+    Ok(slice::give_way()?)
 }
 
 impl Drop for Awake {
@@ -85,9 +72,9 @@ mod tests {
 
     #[test]
     fn a_thread_of_the_idle_class_runs_for_each_core_until_it_is_over() {
-        let idle = || policies().into_iter().filter(|policy| *policy == libc::SCHED_IDLE).count();
+        let idle = || policies().into_iter().filter(|policy| *policy == nix::libc::SCHED_IDLE).count();
         let awake = Awake::keep().expect("any thread may be less urgent");
-        assert_eq!(idle(), allowed().expect("cores").len());
+        assert_eq!(idle(), cores::allowed().expect("cores").len());
         drop(awake);
         // Who waits for a thread hears of its end a little before the kernel has forgotten it.
         let begin = std::time::Instant::now();

@@ -34,6 +34,16 @@ pub(super) fn restore() -> io::Result<()> {
     set(USUAL_NS)
 }
 
+/// Puts the calling thread into the class of those that run where nobody else wants the processor, and give way at once.
+///
+/// # Errors
+/// As [`shorten`].
+pub fn give_way() -> io::Result<()> {
+    let mut attributes = read()?;
+    attributes.sched_policy = libc::SCHED_IDLE.cast_unsigned();
+    write(&attributes)
+}
+
 fn set(slice_ns: u64) -> io::Result<()> {
     let mut attributes = read()?;
     // The kernel tells the slice of this class, if it has one.
@@ -112,6 +122,15 @@ mod tests {
         // Kernels before 6.12 tell none.
         let expected = if before.sched_runtime == 0 { 0 } else { SHORTEST_NS };
         assert_eq!(short.sched_runtime, expected);
+    }
+
+    #[test]
+    fn a_thread_that_gives_way_is_of_the_idle_class() {
+        let policy = on_a_thread(|| {
+            give_way().expect("any thread may be less urgent");
+            read().expect("it is read").sched_policy
+        });
+        assert_eq!(policy, libc::SCHED_IDLE.cast_unsigned());
     }
 
     #[test]

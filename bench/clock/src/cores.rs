@@ -50,6 +50,12 @@ fn online() -> Result<Vec<usize>, Failure> {
     if cores.is_empty() { Err("no core is online".into()) } else { Ok(cores) }
 }
 
+/// Those that this process may use.
+pub fn allowed() -> Result<Vec<usize>, Failure> {
+    let cores = sched_getaffinity(Pid::from_raw(0))?;
+    Ok((0..CpuSet::count()).filter(|core| cores.is_set(*core) == Ok(true)).collect())
+}
+
 /// Keeps this thread, and the threads and processes that it starts from now on, on one core.
 pub fn pin(core: Option<usize>) -> Result<(), Failure> {
     let Some(core) = core else { return Ok(()) };
