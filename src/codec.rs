@@ -107,7 +107,7 @@ pub fn encode_into<T: Serialize + ?Sized>(
 }
 
 /// As [`encode_into`], but what becomes more than `near_bytes` is put into a spare buffer and `out` is as it was.
-#[inline]
+#[inline(always)]
 fn encode_near<T: Serialize + ?Sized>(
     value: &T,
     out: &mut Vec<u8>,
@@ -116,11 +116,10 @@ fn encode_near<T: Serialize + ?Sized>(
     let start = out.len();
     let end = start.saturating_add(limit_bytes.min(near_bytes));
     let mut writer = Near { end, out, start, limit_bytes, apart: None, full: false };
-    let encode =
-        || bincode::serde::encode_into_writer(value, &mut writer, BASE).map_err(|error| error.to_string());
+    let encode = || bincode::serde::encode_into_writer(value, &mut writer, BASE);
     let reason = match catch_unwind(AssertUnwindSafe(encode)) {
         Ok(Ok(())) => return Ok(writer.apart),
-        Ok(Err(reason)) => reason,
+        Ok(Err(error)) => error.to_string(),
         Err(_) => "its Serialize panicked".to_owned(),
     };
     let full = writer.full;
@@ -143,6 +142,7 @@ pub fn encode_with_descriptors<T: Serialize + ?Sized>(
 
 /// As [`encode_with_descriptors`], but what becomes more than `near_bytes` is returned in a buffer of its own, and `out` is
 /// as it was.
+#[inline(always)]
 pub(crate) fn encode_or_apart<T: Serialize + ?Sized>(
     value: &T,
     out: &mut Vec<u8>,

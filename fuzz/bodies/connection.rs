@@ -13,7 +13,7 @@ use procession::protocol::connection::{
     Begin, Connection, Delivery, Event, Mode, ProtocolError, Submit, Waiting,
 };
 use procession::protocol::control::Preamble;
-use procession::protocol::frame::{FrameReader, Header, Kind};
+use procession::protocol::frame::{FrameReader, Header, Kind, SMALL_BYTES};
 use procession::protocol::watching::{EndReason, Reference, Watch};
 use procession::protocol::wire::{Cause, Failure, Hello, Open};
 
@@ -32,6 +32,7 @@ pub(crate) struct Victim {
     pub(crate) connection: Connection<u32>,
     reader: FrameReader,
     greeted: bool,
+    in_runs: bool,
     now: Instant,
     /// How each of its messages ended.
     pub(crate) outcomes: BTreeMap<u32, Ended>,
@@ -67,6 +68,7 @@ impl Victim {
             connection: Connection::new(hello),
             reader: FrameReader::default(),
             greeted: false,
+            in_runs: false,
             now,
             outcomes: BTreeMap::new(),
             waiting: Vec::new(),
@@ -142,8 +144,16 @@ impl Victim {
     }
 
     fn take_frame(&mut self, reader: &mut FrameReader) -> Result<bool, ProtocolError> {
-        let Some(frame) = reader.next()? else { return Ok(false) };
-        if let Some(event) = self.connection.handle_frame(frame, self.now)? {
+        // Every other time as the driver does, which takes casts of one way as one.
+        self.in_runs = !self.in_runs;
+        let (event, taken) = match reader.frames().run(usize::from(self.in_runs) * 64, SMALL_BYTES) {
+            Some(run) => self.connection.handle_run(run),
+            None => match reader.next()? {
+                Some(frame) => (self.connection.handle_frame(frame, self.now)?, Ok(())),
+                None => return Ok(false),
+            },
+        };
+        if let Some(event) = event {
             let mut reply = None;
             self.note(event, &mut reply);
             if let Some(reply) = reply {
@@ -152,7 +162,7 @@ impl Victim {
         }
         self.drain();
         self.write();
-        Ok(true)
+        taken.map(|()| true)
     }
 
     /// As a process would: everything is granted but what no actor is called, handled at once, and answered with as many bytes.
@@ -176,6 +186,15 @@ impl Victim {
                             .reply_failure(correlation, &Failure::not_executed(Cause::ActorStopped));
                     }
                     Begin::Cancelled | Begin::Expired | Begin::Aside => {}
+                }
+            }
+            Respond::Casts { channel, bodies } => {
+                let (at_once, _) = self.connection.casts_at_once(*channel);
+                let (together, alone) =
+                    bodies.split_at(bodies.len().min(usize::try_from(at_once).expect("few")));
+                self.connection.take_several(*channel, together.len() as u64, together.iter().sum());
+                for bytes in alone {
+                    self.connection.begin(*channel, *bytes, None, None, self.now);
                 }
             }
             Respond::Goodbye => self.connection.fail_waiting(&Cause::ActorStopped),
@@ -229,6 +248,7 @@ impl Victim {
 enum Respond {
     Open { channel: u32, slot: u32 },
     Deliver { channel: u32, bytes: u64, correlation: Option<u64>, deadline: Option<Instant> },
+    Casts { channel: u32, bodies: Vec<u64> },
     Goodbye,
     Watch { reference: Reference, slot: u32, watcher: Option<u32> },
     Present { channel: u32, right: u32 },
@@ -251,6 +271,15 @@ impl Victim {
                 assert!(body.len() <= LIMITS.max_message_bytes as usize, "H6: a message over the limit");
                 self.delivered.push(body.len());
                 *respond = Some(Respond::Deliver { channel, bytes: weight, correlation, deadline });
+                return;
+            }
+            Event::Casts(run) => {
+                let lengths: Vec<_> =
+                    run.deliveries().map(|cast| (cast.body.bytes.len(), cast.weight)).collect();
+                assert!(lengths.iter().all(|(length, _)| *length <= LIMITS.max_message_bytes as usize));
+                self.delivered.extend(lengths.iter().map(|(length, _)| *length));
+                let bodies = lengths.iter().map(|(_, weight)| *weight).collect();
+                *respond = Some(Respond::Casts { channel: run.header.channel, bodies });
                 return;
             }
             Event::Watch { reference, watch, .. } => {

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::attend::Attend;
 use super::export::Held;
 use super::inbound::Inbound;
-use super::inbox::{Arrived, Serving};
+use super::inbox::{Arrived, IsPaused, Serving};
 use super::json;
 use super::protocol;
 use super::visit::Visit;
 use crate::codec::Encoded;
 use crate::codec::shape::Looked;
-use crate::process::routing::{Refused, Ticket};
+use crate::process::routing::{Begun, Refused, Ticket};
 use crate::protocol::json::JsonFault;
 use crate::protocol::wire::MessageId;
 
@@ -86,6 +86,9 @@ type Deliver<A> = fn(&Addr<A>, Encoded<'_>, Ticket) -> Result<(), Refused>;
 /// Decodes a message without putting it anywhere: for an inbox.
 type Open = fn(Encoded<'_>, Ticket) -> Result<Box<dyn Any + Send>, Refused>;
 
+/// Handles casts that may begin, which are the first of these frames.
+type HandleCasts<A> = fn(&mut A, Begun<'_>, &mut &[u8], &mut <A as Actor>::Context, IsPaused<A>);
+
 /// A line of the handler table.
 #[derive(Debug)]
 pub struct MessageEntry<A: Actor> {
@@ -103,6 +106,8 @@ pub struct MessageEntry<A: Actor> {
     pub(super) open: Open,
     /// Handles a message of the inbox that is still encoded.
     pub(super) handle_small: fn(&mut A, &[u8], Ticket, &mut A::Context),
+    /// Handles casts of the inbox until they have had their turn or the actor pauses.
+    pub(super) handle_casts: HandleCasts<A>,
     /// Handles what `open` made.
     pub(super) handle_whole: fn(&mut A, Box<dyn Any + Send>, &mut A::Context),
     /// Looks at the message and its result, as they travel.
@@ -131,6 +136,7 @@ impl<A: ProcActor> MessageEntry<A> {
             message: TypeId::of::<M>,
             open: Inbound::<M>::open,
             handle_small: Inbound::<M>::handle_small::<A>,
+            handle_casts: Inbound::<M>::handle_casts::<A>,
             handle_whole: Inbound::<M>::handle_whole::<A>,
             wire: protocol::wire::<M>,
             readable: protocol::readable::<M>,

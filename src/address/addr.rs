@@ -106,7 +106,7 @@ impl<A: ProcActor> ProcAddr<A> {
         A: Accepts<M>,
         M: ProcMessage,
     {
-        Tell(dispatch::submit(&self.target, which::<A, M>(), message, Mode::Tell))
+        Tell::of(dispatch::submit(&self.target, which::<A, M>(), message, Mode::Tell))
     }
 
     /// Sends a message without waiting. If there is no room, it waits in a bounded outbox; past that, it is a dead

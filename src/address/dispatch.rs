@@ -34,8 +34,8 @@ pub(super) struct Which {
 /// Sends a message whose outcome somebody waits for: `mode` is `Call` or `Tell`.
 pub(super) fn submit<M: ProcMessage>(target: &Target, which: Which, message: M, mode: Mode) -> Pending<M> {
     if let Some((id, route)) = known_way(target) {
-        let timeout = route.peer.ask_timeout();
-        return submit_remote(Some(route), id, which, message, (mode, timeout));
+        let timeout_ms = route.peer.ask_timeout_ms();
+        return submit_remote(Some(route), id, which, message, (mode, timeout_ms));
     }
     let Some(router) = context::current() else {
         return Pending::failed(Cause::NoRuntime, Some(message));
@@ -49,7 +49,7 @@ pub(super) fn submit<M: ProcMessage>(target: &Target, which: Which, message: M, 
         Err(cause) => return Pending::failed(cause, Some(message)),
     };
     if !router.is_local(id.process()) {
-        return submit_remote(None, &id, which, message, (mode, router.ask_timeout()));
+        return submit_remote(None, &id, which, message, (mode, router.ask_timeout_ms()));
     }
     let deadline = Instant::now() + router.ask_timeout();
     match router.find_local_for(&id, which.id) {
@@ -75,7 +75,7 @@ pub(super) fn submit_json(target: &Target, meant: Option<MessageId>, call: JsonC
         return Pending::failed(cause, Some(call));
     }
     let which = Which { id: MessageId::JSON, name: "JSON" };
-    submit_remote(None, &id, which, call, (Mode::Call, router.ask_timeout()))
+    submit_remote(None, &id, which, call, (Mode::Call, router.ask_timeout_ms()))
 }
 
 /// A connection may end between being found and being used; then the next one is asked for. More often than this
@@ -94,20 +94,29 @@ fn submit_remote<M: ProcMessage>(
     id: &Capability,
     which: Which,
     message: M,
-    (mode, timeout): (Mode, Duration),
+    (mode, timeout_ms): (Mode, u64),
 ) -> Pending<M> {
     let mut slot = None;
-    let sent = put(known, id, which, &message, (mode, timeout), || {
+    let sent = put(known, id, which, &message, (mode, timeout_ms), || {
         let waiter = Arc::clone(slot.get_or_insert_with(|| Arc::new(CallSlot::<M>::new())));
-        Waiting { tag: Waiter::Outcome(waiter), deadline: Some(Instant::now() + timeout) }
+        let deadline = Some(Instant::now() + Duration::from_millis(timeout_ms));
+        Waiting { tag: Waiter::Outcome(waiter), deadline }
     });
     match (sent, slot) {
-        (Ok((peer, key)), Some(slot)) => {
-            Pending::new(slot, Some(message), Route::Remote { peer, key, timer: None })
+        (Ok(Sent::Done), _) | (Ok(Sent::Waits { .. }), None) => Pending::Done,
+        (Ok(Sent::Waits { peer, key }), Some(slot)) => {
+            Pending::new(slot, Some(message), Route::Remote { peer, key: Some(key), timer: None })
         }
-        (Ok(_), None) => Pending::done(),
         (Err(cause), _) => Pending::failed(cause, Some(message)),
     }
+}
+
+/// What a message has become that was given to a connection.
+enum Sent {
+    /// It has left, and there is no more to hear of it.
+    Done,
+    /// It has an outcome later, by this key.
+    Waits { peer: Arc<Peer>, key: u64 },
 }
 
 /// Gives a message to the connection with its target's process. Who waits for its outcome is asked for only if it has
@@ -117,49 +126,46 @@ fn put<M: ProcMessage>(
     id: &Capability,
     which: Which,
     message: &M,
-    (mode, timeout): (Mode, Duration),
+    (mode, timeout_ms): (Mode, u64),
     mut waiting: impl FnMut() -> Waiting<Waiter>,
-) -> Result<(Arc<Peer>, Option<u64>), Cause> {
+) -> Result<Sent, Box<Cause>> {
     // By an address for other messages it would be refused, and this process blamed for it.
     // What goes as JSON was looked at before, as far as its sender knows what it is.
     if !id.is_full() && which.id != MessageId::JSON && id.message().is_some_and(|only| only != which.id.0) {
-        return Err(Cause::NotGranted { actor: id.id(), message: which.name.to_owned() });
+        return Err(Box::new(Cause::NotGranted { actor: id.id(), message: which.name.to_owned() }));
     }
     let trace = trace::current();
-    let mut cause = Cause::ShuttingDown;
+    let timeout_ms = u32::try_from(timeout_ms).unwrap_or(u32::MAX).max(1);
+    let mut last = None;
     for _ in 0..TRIES {
         let routing::Route { peer, channel, uses, right } = match known.take() {
             Some(route) => route,
             None => context::current().ok_or(Cause::NoRuntime)?.route(id)?,
         };
-        let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
         let submit = Submit { channel, message: which.id.0, mode, timeout_ms, right };
         let sent = peer.encode::<M, _>(|connection| {
             // The channel was closed since it was looked up, and may lead to another actor by now.
             if connection.uses_of(channel) != uses {
                 return None;
             }
-            Some(
-                connection
-                    .submit_traced(submit, trace, message, &mut waiting)
-                    .map_err(|cause| (cause, connection.is_over())),
-            )
+            let sent = connection.submit_traced(submit, trace.as_ref(), message, &mut waiting);
+            Some(sent.map_err(|cause| (cause, connection.is_over())))
         });
-        let Some(sent) = sent else {
-            // Whoever let the channel go says so in a moment; until then this thread would find the same again.
-            routing::forget_routes();
-            continue;
-        };
         match sent {
-            Ok(key) => return Ok((peer, key)),
-            Err((why, false)) => return Err(why),
-            Err((why, true)) => cause = why,
-        }
-        if let Some(router) = context::current() {
-            router.forget(&peer);
+            Some(Ok(None)) => return Ok(Sent::Done),
+            Some(Ok(Some(key))) => return Ok(Sent::Waits { peer, key }),
+            Some(Err((cause, false))) => return Err(cause),
+            Some(Err((cause, true))) => {
+                last = Some(cause);
+                if let Some(router) = context::current() {
+                    router.forget(&peer);
+                }
+            }
+            // Whoever let the channel go says so in a moment; until then this thread would find the same again.
+            None => routing::forget_routes(),
         }
     }
-    Err(cause)
+    Err(last.unwrap_or_else(|| Box::new(Cause::ShuttingDown)))
 }
 
 fn submit_local<M: ProcMessage>(
@@ -271,8 +277,8 @@ pub(super) fn tell_and_forget<M: ProcMessage>(
         let tag = Waiter::Nobody { target: id.id(), message: MessageName(which.name) };
         Waiting { tag, deadline: None }
     };
-    if let Err(cause) = put(None, id, which, message, (Mode::Tell, Duration::ZERO), nobody) {
-        let letter = DeadLetter::new(Some(id.id()), Some(which.name), cause);
+    if let Err(cause) = put(None, id, which, message, (Mode::Tell, 0), nobody) {
+        let letter = DeadLetter::new(Some(id.id()), Some(which.name), *cause);
         router.bury(letter, || codec::encode(message, KEEP_BODY_BYTES).ok());
     }
 }
@@ -283,8 +289,12 @@ pub(super) fn tell_with<M: ProcMessage>(
     which: Which,
     message: &M,
     waiting: impl FnMut() -> Waiting<Waiter>,
-) -> Result<(Arc<Peer>, Option<u64>), Cause> {
-    put(None, id, which, message, (Mode::Tell, Duration::ZERO), waiting)
+) -> Result<Option<(Arc<Peer>, u64)>, Cause> {
+    match put(None, id, which, message, (Mode::Tell, 0), waiting) {
+        Ok(Sent::Done) => Ok(None),
+        Ok(Sent::Waits { peer, key }) => Ok(Some((peer, key))),
+        Err(cause) => Err(*cause),
+    }
 }
 
 pub(super) fn send_now<M: ProcMessage>(
@@ -325,9 +335,9 @@ fn send_remote_now<M: ProcMessage>(
         let tag = Waiter::Nobody { target: id.id(), message: MessageName(which.name) };
         Waiting { tag, deadline: None }
     };
-    match put(known, id, which, &message, (mode, Duration::ZERO), nobody) {
+    match put(known, id, which, &message, (mode, 0), nobody) {
         Ok(_) => Ok(()),
-        Err(cause) => Err((cause, Some(message))),
+        Err(cause) => Err((*cause, Some(message))),
     }
 }
 

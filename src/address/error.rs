@@ -8,46 +8,49 @@ use crate::protocol::wire::{Cause, Failure, Verdict};
 ///
 /// [`cause`](Self::cause) says why, with the exit status of the process where it died; [`verdict`](Self::verdict)
 /// says what became of the message. If it was `NotExecuted`, [`into_message`](Self::into_message) gives it back.
-pub struct SendError<M> {
-    failure: Box<Failure>,
+pub struct SendError<M>(Box<Unsent<M>>);
+
+/// Apart, so that a result that may be an error is hardly larger than what it is if it is none.
+struct Unsent<M> {
+    failure: Failure,
     message: Option<M>,
 }
 
 impl<M> SendError<M> {
     pub(super) fn new(failure: Failure, message: Option<M>) -> SendError<M> {
-        SendError { failure: Box::new(failure), message }
+        SendError(Box::new(Unsent { failure, message }))
     }
 
     /// Why there is no reply.
     pub fn cause(&self) -> &Cause {
-        &self.failure.cause
+        &self.0.failure.cause
     }
 
     /// What became of the message.
     pub fn verdict(&self) -> Verdict {
-        self.failure.verdict
+        self.0.failure.verdict
     }
 
     /// The message, if it was not executed and is still here.
     pub fn into_message(self) -> Option<M> {
-        self.message
+        self.0.message
     }
 
     /// The cause and verdict, without the message.
     pub fn into_failure(self) -> Failure {
-        *self.failure
+        self.0.failure
     }
 }
 
 impl<M> fmt::Display for SendError<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.failure.fmt(f)
+        self.0.failure.fmt(f)
     }
 }
 
 impl<M> fmt::Debug for SendError<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendError").field("failure", &self.failure).finish_non_exhaustive()
+        f.debug_struct("SendError").field("failure", &self.0.failure).finish_non_exhaustive()
     }
 }
 

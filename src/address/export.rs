@@ -11,7 +11,8 @@ use super::inbox::Inbox;
 use crate::codec::Encoded;
 use crate::id::ActorId;
 use crate::process::handling;
-use crate::process::routing::{Behind, Ends, Export, Refused, SMALL_BYTES, Ticket, deliver_each};
+use crate::process::routing::{Behind, Casts, Ends, Export, Refused, Ticket, deliver_each};
+use crate::protocol::frame::{Run, SMALL_BYTES};
 use crate::protocol::json::{JsonCall, JsonFault, MAX_KNOWN};
 use crate::protocol::watching::EndReason;
 use crate::protocol::wire::{Cause, Failure, MessageId};
@@ -268,6 +269,22 @@ impl<A: ProcActor> Export for ActorExport<A> {
             return;
         }
         deliver_each(self, message, run, refused);
+    }
+
+    fn deliver_casts(&self, run: &Run<'_>, casts: Casts) -> Result<(), Casts> {
+        let line = A::messages().iter().position(|entry| entry.id.0 == run.header.message);
+        let (Some(line), Some(serving)) = (line, A::serving()) else { return Err(casts) };
+        let pushed = match &*self.read() {
+            Life::Alive(addr, inbox, _) if !self.supervised || addr.connected() => {
+                inbox.push_casts(line, run.frames, casts).map(|arrived| {
+                    arrived.into_iter().for_each(|arrived| (serving.announce)(addr, arrived));
+                })
+            }
+            _ => return Err(casts),
+        };
+        // An actor that nobody starts again: who is told of them may send here, so the life is not locked.
+        drop(pushed);
+        Ok(())
     }
 
     fn deliver_local(&self, message: MessageId, envelope: &mut dyn Any) -> bool {

@@ -12,6 +12,7 @@ use tracing::Span;
 
 use super::actor::{Accepts, ProcActor, ProcMessage};
 use super::export::Held;
+use super::inbox::IsPaused;
 use super::later::{self, Dropped};
 use super::lifetime::{Deferred, Lifetime};
 use super::relay::relay;
@@ -22,8 +23,10 @@ use crate::codec::{self, Encoded};
 use crate::id::{ActorId, ProcessId, Slot};
 use crate::process::handling::{self, Aside, Asked, Naming, Taken, Work};
 use crate::process::routing::{
-    Arrival, DeadLetter, KEEP_BODY_BYTES, MessageName, Outcome, Pass, Place, Refused, Start, Ticket, reading,
+    Arrival, Begun, DeadLetter, KEEP_BODY_BYTES, MessageName, Outcome, Pass, Place, Refused, Start, Ticket,
+    reading,
 };
+use crate::protocol::frame::first_body;
 use crate::protocol::traceparent::TraceParent;
 use crate::protocol::wire::{Cause, Failure};
 use crate::trace::{self, Finished};
@@ -127,6 +130,42 @@ impl<M: ProcMessage> Inbound<M> {
                 handle_inbound(actor, inbound, context);
             }
             Err(error) => ticket.fail(&Failure::not_executed(Cause::Decode(error.to_string()))),
+        }
+    }
+
+    /// Handles casts that have begun, the first of these frames, and leaves those behind them.
+    pub(super) fn handle_casts<A>(
+        actor: &mut A,
+        mut begun: Begun<'_>,
+        frames: &mut &[u8],
+        context: &mut A::Context,
+        is_paused: IsPaused<A>,
+    ) where
+        A: Accepts<M>,
+    {
+        let naming = Named::<A, M>::NAMING;
+        let (sender, work) = (begun.sender(), begun.work(naming));
+        while begun.has_next()
+            && let Some((body, behind)) = first_body(frames)
+        {
+            *frames = behind;
+            begun.next(body.len());
+            // What has something to drop may be a future, which ends when it likes.
+            if std::mem::needs_drop::<<A as Handler<M>>::Result>() {
+                Self::handle_small(actor, body, begun.ticket(), context);
+            } else {
+                match reading(sender, || codec::decode(body)) {
+                    Ok(message) => {
+                        let handling = handling::enter(naming, work, Some(begun.taken()));
+                        <A as Handler<M>>::handle(actor, message, context).handle(context, None);
+                        drop(handling);
+                    }
+                    Err(error) => begun.refuse(&Failure::not_executed(Cause::Decode(error.to_string()))),
+                }
+            }
+            if is_paused(context) {
+                return;
+            }
         }
     }
 

@@ -24,7 +24,8 @@ use actix::prelude::*;
 use super::actor::ProcActor;
 use super::attend::Attend;
 use crate::codec::Encoded;
-use crate::process::routing::{Ticket, Together};
+use crate::process::routing::{Casts, Ticket};
+use crate::protocol::frame::first_body;
 
 /// The messages that wait, oldest first.
 #[derive(Debug, Default)]
@@ -62,6 +63,8 @@ struct Parcel {
 enum Body {
     /// Encoded, in the bytes of its batch.
     Small { at: usize, length: usize, ticket: Ticket },
+    /// Several casts, as whole frames in the bytes of its batch.
+    Casts { at: usize, end: usize, casts: Casts },
     /// Decoded: an inbound message of the line's type.
     Whole(Box<dyn Any + Send>),
 }
@@ -98,6 +101,22 @@ impl Inbox {
             parcels.push_back(Parcel { entry, body: Body::Small { at, length, ticket } });
         }
         self.announce(&mut state)
+    }
+
+    /// Takes a run of casts that are still encoded, each small. They come back where the actor has stopped: dropping them, with
+    /// nothing locked, says so.
+    pub(super) fn push_casts(
+        self: &Arc<Inbox>,
+        entry: usize,
+        frames: &[u8],
+        casts: Casts,
+    ) -> Result<Option<Arrived>, Casts> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(casts);
+        }
+        state.waiting.push_casts(entry, frames, casts);
+        Ok(self.announce(&mut state))
     }
 
     /// Takes a message that was decoded.
@@ -164,6 +183,25 @@ impl Inbox {
 }
 
 impl Batch {
+    fn push_casts(&mut self, entry: usize, frames: &[u8], mut casts: Casts) {
+        let at = self.bytes.len();
+        self.bytes.extend_from_slice(frames);
+        let end = self.bytes.len();
+        if let Some(Parcel { entry: before, body: Body::Casts { end: last, casts: waiting, .. } }) =
+            self.parcels.back_mut()
+            && (*before, *last) == (entry, at)
+        {
+            match waiting.absorb(casts) {
+                Ok(()) => {
+                    *last = end;
+                    return;
+                }
+                Err(others) => casts = others,
+            }
+        }
+        self.parcels.push_back(Parcel { entry, body: Body::Casts { at, end, casts } });
+    }
+
     /// Gives back the bytes of what was handled, once they are more than those that wait: an actor that never catches up
     /// never empties its batch (M-3), and so each byte is moved once at most for one that was handled.
     fn forget_done(&mut self) {
@@ -173,29 +211,28 @@ impl Batch {
         let done = std::mem::take(&mut self.done);
         self.bytes.drain(..done);
         for parcel in &mut self.parcels {
-            if let Body::Small { at, .. } = &mut parcel.body {
-                *at -= done;
-            }
+            parcel.body.places(|place| *place -= done);
         }
-    }
-
-    /// Those of the messages that come next and are still encoded.
-    fn tickets(&self) -> impl Iterator<Item = &Ticket> {
-        self.parcels.iter().map_while(|parcel| match &parcel.body {
-            Body::Small { ticket, .. } => Some(ticket),
-            Body::Whole(_) => None,
-        })
     }
 
     fn append(&mut self, newer: Batch) {
         let shift = self.bytes.len();
         self.bytes.extend_from_slice(&newer.bytes);
         self.parcels.extend(newer.parcels.into_iter().map(|mut parcel| {
-            if let Body::Small { at, .. } = &mut parcel.body {
-                *at += shift;
-            }
+            parcel.body.places(|place| *place += shift);
             parcel
         }));
+    }
+}
+
+impl Body {
+    /// Changes each place in the bytes of the batch.
+    fn places(&mut self, change: impl Fn(&mut usize)) {
+        match self {
+            Body::Small { at, .. } => change(at),
+            Body::Casts { at, end, .. } => [at, end].into_iter().for_each(change),
+            Body::Whole(_) => {}
+        }
     }
 }
 
@@ -212,6 +249,7 @@ impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Body::Small { length, .. } => write!(f, "Small({length})"),
+            Body::Casts { casts, .. } => write!(f, "Casts({})", casts.left()),
             Body::Whole(_) => write!(f, "Whole"),
         }
     }
@@ -220,11 +258,14 @@ impl std::fmt::Debug for Body {
 /// What a context polls for as long as its actor lives.
 type Kept = Pin<Box<dyn Future<Output = ()>>>;
 
+/// Whether an actor waits for something and must not be given messages.
+pub(super) type IsPaused<A> = fn(&<A as Actor>::Context) -> bool;
+
 /// What an inbox needs of an actor's context. Not for users: the derive asks for it.
 #[derive(Debug)]
 pub struct Serving<A: Actor> {
     pub(super) announce: fn(&Addr<A>, Arrived),
-    is_paused: fn(&A::Context) -> bool,
+    is_paused: IsPaused<A>,
     address: fn(&A::Context) -> Addr<A>,
     /// Asks the actor to tell of its end.
     pub(super) attend: fn(&Addr<A>, Attend),
@@ -284,25 +325,43 @@ pub fn handle_arrived<A: ProcActor>(actor: &mut A, mut arrived: Arrived, context
     let (Some(inbox), Some(serving)) = (arrived.0.clone(), A::serving()) else { return };
     let table = A::messages();
     let mut batch = inbox.take();
-    let mut together = None;
-    let mut handled = 0;
+    let mut left = TURN_MESSAGES;
     let mut paused = false;
-    while !paused && handled < TURN_MESSAGES {
-        together = together.or_else(|| Together::of(batch.tickets()));
-        let Some(Parcel { entry, body }) = batch.parcels.pop_front() else { break };
-        match body {
-            Body::Small { at, length, mut ticket } => {
-                batch.done = at + length;
-                together.as_mut().into_iter().for_each(|together| together.count(&mut ticket));
-                (table[entry].handle_small)(actor, &batch.bytes[at..at + length], ticket, context);
-                together = together.filter(|together| !together.is_over());
+    while !paused
+        && left > 0
+        && let Some(Parcel { entry, body }) = batch.parcels.front_mut()
+    {
+        let entry = &table[*entry];
+        if let Body::Casts { at, end, casts } = body {
+            let mut frames = &batch.bytes[*at..*end];
+            let before = casts.left();
+            if let Some(begun) = casts.begin(left) {
+                (entry.handle_casts)(actor, begun, &mut frames, context, serving.is_paused);
+            } else if let Some((body, behind)) = first_body(frames) {
+                frames = behind;
+                (entry.handle_small)(actor, body, casts.alone(body.len()), context);
             }
-            Body::Whole(inbound) => (table[entry].handle_whole)(actor, inbound, context),
+            paused = (serving.is_paused)(context);
+            let handled = before - casts.left();
+            left -= handled;
+            *at = *end - frames.len();
+            batch.done = *at;
+            if casts.left() == 0 || handled == 0 {
+                batch.parcels.pop_front();
+            }
+            continue;
         }
-        handled += 1;
+        match batch.parcels.pop_front().map(|parcel| parcel.body) {
+            Some(Body::Small { at, length, ticket }) => {
+                batch.done = at + length;
+                (entry.handle_small)(actor, &batch.bytes[at..at + length], ticket, context);
+            }
+            Some(Body::Whole(inbound)) => (entry.handle_whole)(actor, inbound, context),
+            Some(Body::Casts { .. }) | None => {}
+        }
+        left -= 1;
         paused = (serving.is_paused)(context);
     }
-    drop(together);
     // From here on nothing of a user runs, so nothing panics: the inbox stays open.
     arrived.0 = None;
     if !inbox.put_back(batch) {

@@ -30,7 +30,7 @@ pub(super) fn submit<M: ProcMessage>(
     };
     let deadline = Instant::now() + router.ask_timeout();
     match series.submit(id, (which.id, MessageName(which.name)), &message, keeper, Wanted::Wait) {
-        Ok(None) if !is_call => Pending::done(),
+        Ok(None) if !is_call => Pending::Done,
         Ok(ticket) => {
             Pending::new(slot, Some(message), Route::Kept { series, ticket, deadline, timer: None })
         }

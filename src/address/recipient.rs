@@ -117,7 +117,7 @@ impl<M: ProcMessage> ProcRecipient<M> {
 
     /// As [`ProcAddr::tell`](super::ProcAddr::tell).
     pub fn tell(&self, message: M) -> Tell<M> {
-        Tell(match self.which() {
+        Tell::of(match self.which() {
             Ok(which) => dispatch::submit(&self.target, which, message, Mode::Tell),
             Err(cause) => super::request::Pending::failed(cause, Some(message)),
         })

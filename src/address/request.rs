@@ -1,5 +1,6 @@
 //! The futures that wait for a reply, or for room.
 
+use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,9 +20,15 @@ use crate::process::routing::{Gate, Peer, Series};
 use crate::protocol::wire::{Cause, Failure};
 
 /// A message that was sent, or waits for room.
-pub(super) struct Pending<M: ProcMessage> {
-    /// None of a tell that had room at once: there is nothing to wait for.
-    slot: Option<Arc<CallSlot<M>>>,
+pub(super) enum Pending<M: ProcMessage> {
+    /// A tell that had room at once: there is nothing to wait for.
+    Done,
+    /// There is, and it can be given up.
+    Waits(Waits<M>),
+}
+
+pub(super) struct Waits<M: ProcMessage> {
+    slot: Arc<CallSlot<M>>,
     /// What went as bytes is kept, so that it can be given back.
     message: Option<M>,
     route: Route,
@@ -57,23 +64,19 @@ pub(super) enum Route {
 
 impl<M: ProcMessage> Pending<M> {
     pub(super) fn new(slot: Arc<CallSlot<M>>, message: Option<M>, route: Route) -> Pending<M> {
-        Pending { slot: Some(slot), message, route, done: false, routed: None }
+        Pending::Waits(Waits { slot, message, route, done: false, routed: None })
     }
 
-    /// A tell that had room.
-    pub(super) fn done() -> Pending<M> {
-        Pending { slot: None, message: None, route: Route::Nowhere, done: false, routed: None }
-    }
-
-    pub(super) fn failed(cause: Cause, message: Option<M>) -> Pending<M> {
+    #[cold]
+    pub(super) fn failed(cause: impl Into<Box<Cause>>, message: Option<M>) -> Pending<M> {
         let slot = CallSlot::new();
-        slot.complete(Err((Failure::not_executed(cause), message)));
+        slot.complete(Err((Failure::not_executed(*cause.into()), message)));
         Pending::new(Arc::new(slot), None, Route::Nowhere)
     }
 
     /// A member of a group owes the outcome.
     pub(super) fn owed(self, owed: Owed) -> Pending<M> {
-        if let Some(slot) = &self.slot {
+        if let Pending::Waits(Waits { slot, .. }) = &self {
             slot.set_owed(owed);
         }
         self
@@ -81,17 +84,81 @@ impl<M: ProcMessage> Pending<M> {
 
     /// Of a group, to one member, or, as long as those are not known, to none.
     pub(super) fn routed(mut self, routed: Box<Routed>) -> Pending<M> {
-        self.routed = Some(routed);
+        if let Pending::Waits(waits) = &mut self {
+            waits.routed = Some(routed);
+        }
         self
     }
 
     /// A message to a group whose members are not known yet.
     pub(super) fn unsent(message: M) -> Pending<M> {
-        let slot = Some(Arc::new(CallSlot::new()));
-        Pending { slot, message: Some(message), route: Route::Nowhere, done: false, routed: None }
+        Pending::new(Arc::new(CallSlot::new()), Some(message), Route::Nowhere)
     }
 
     pub(super) fn set_timeout(&mut self, timeout: Duration) {
+        if let Pending::Waits(waits) = self {
+            waits.set_timeout(timeout);
+        }
+    }
+
+    #[inline]
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<M::Result>, SendError<M>>> {
+        match self {
+            Pending::Done => poll_turn(context).map(|()| Ok(None)),
+            Pending::Waits(_) => self.poll_waits(context),
+        }
+    }
+
+    fn poll_waits(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<M::Result>, SendError<M>>> {
+        loop {
+            let Pending::Waits(waits) = self else { return self.poll(context) };
+            if let Some(routed) = waits.routed.as_mut().filter(|routed| routed.is_waiting()) {
+                ready!(routed.poll_known(context));
+                if let (Some(routed), Some(message)) = (waits.routed.take(), waits.message.take()) {
+                    self.become_of(routed.begin(message));
+                    continue;
+                }
+            }
+            let outcome = ready!(waits.poll_one(context));
+            let Some(routed) = waits.routed.take() else { return Poll::Ready(outcome) };
+            match routed.again(outcome, waits.message.take()) {
+                Ok(next) => self.become_of(next),
+                Err(outcome) => return Poll::Ready(outcome),
+            }
+        }
+    }
+
+    /// The same message, elsewhere; where it was it has an outcome, or it was nowhere.
+    fn become_of(&mut self, next: Pending<M>) {
+        if let Pending::Waits(waits) = self {
+            waits.done = true;
+        }
+        *self = next;
+    }
+}
+
+/// So many tells that have room are charged to the budget of their task as one. To ask for each costs as much as all the rest
+/// of its end.
+const TELLS_AS_ONE: u32 = 4;
+
+thread_local! {
+    static TELLS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A loop of tells that never wait would keep the driver from writing them, so they have a turn, as whatever never waits has
+/// in tokio. Whether it is over is for tokio alone to say, since its `select!` and its timeouts know of it.
+#[inline]
+fn poll_turn(context: &mut Context<'_>) -> Poll<()> {
+    let tells = TELLS.get().wrapping_add(1);
+    TELLS.set(tells);
+    if tells.is_multiple_of(TELLS_AS_ONE) {
+        ready!(tokio::task::coop::poll_proceed(context)).made_progress();
+    }
+    Poll::Ready(())
+}
+
+impl<M: ProcMessage> Waits<M> {
+    fn set_timeout(&mut self, timeout: Duration) {
         let now = Instant::now();
         if let Some(routed) = &mut self.routed {
             routed.set_deadline(now + timeout);
@@ -103,9 +170,7 @@ impl<M: ProcMessage> Pending<M> {
                 if peer.with(|connection| connection.set_deadline(*key, now + timeout, now)) {
                     // The driver sleeps until the deadline that it knew.
                     peer.rouse();
-                } else if let Some(slot) = &self.slot
-                    && let Some(ticket) = slot.set_deadline(now + timeout)
-                {
+                } else if let Some(ticket) = self.slot.set_deadline(now + timeout) {
                     // Others answer it, and the desk keeps its time.
                     desk::extend(ticket, now + timeout);
                 }
@@ -116,9 +181,7 @@ impl<M: ProcMessage> Pending<M> {
             }
             Route::Local { deadline, timer, .. } => {
                 *deadline = now + timeout;
-                if let Some(slot) = &self.slot
-                    && let Some(ticket) = slot.set_deadline(*deadline)
-                {
+                if let Some(ticket) = self.slot.set_deadline(*deadline) {
                     desk::extend(ticket, *deadline);
                 }
                 *timer = None;
@@ -126,36 +189,8 @@ impl<M: ProcMessage> Pending<M> {
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<M::Result>, SendError<M>>> {
-        loop {
-            if let Some(routed) = self.routed.as_mut().filter(|routed| routed.is_waiting()) {
-                ready!(routed.poll_known(context));
-                if let (Some(routed), Some(message)) = (self.routed.take(), self.message.take()) {
-                    self.become_of(routed.begin(message));
-                }
-            }
-            let outcome = ready!(self.poll_one(context));
-            let Some(routed) = self.routed.take() else { return Poll::Ready(outcome) };
-            match routed.again(outcome, self.message.take()) {
-                Ok(next) => self.become_of(next),
-                Err(outcome) => return Poll::Ready(outcome),
-            }
-        }
-    }
-
-    /// The same message, elsewhere; where it was it has an outcome, or it was nowhere.
-    fn become_of(&mut self, next: Pending<M>) {
-        self.done = true;
-        *self = next;
-    }
-
     fn poll_one(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<M::Result>, SendError<M>>> {
-        let Some(slot) = &self.slot else {
-            // A loop of tells that never wait would keep the driver from writing them.
-            ready!(tokio::task::coop::poll_proceed(context)).made_progress();
-            self.done = true;
-            return Poll::Ready(Ok(None));
-        };
+        let slot = &self.slot;
         if let Poll::Ready(outcome) = slot.poll(context.waker(), &mut self.message) {
             self.done = true;
             return Poll::Ready(outcome);
@@ -225,12 +260,12 @@ pub(super) fn sleep_until(deadline: Instant) -> Sleep {
     tokio::time::sleep_until(deadline.into())
 }
 
-impl<M: ProcMessage> Drop for Pending<M> {
+impl<M: ProcMessage> Drop for Waits<M> {
     fn drop(&mut self) {
-        if self.done || !self.slot.as_ref().is_some_and(|slot| slot.abandon()) {
+        if self.done || !self.slot.abandon() {
             return;
         }
-        if let Some(ticket) = self.slot.as_ref().and_then(|slot| slot.take_ticket()) {
+        if let Some(ticket) = self.slot.take_ticket() {
             // Others answer it: who was asked has nothing to cancel.
             return desk::give_up(ticket);
         }
@@ -289,12 +324,23 @@ impl<M: ProcMessage> Future for Request<M> {
 /// Resolves when the message was handed to the connection, or to the mailbox of an actor in this process. Cancel
 /// safe: dropped while it waits, the message is not sent.
 #[must_use = "dropping a tell that waits for room cancels it; await it, or use `do_send`"]
-pub struct Tell<M: ProcMessage>(pub(super) Pending<M>);
+pub struct Tell<M: ProcMessage>(Option<Box<Pending<M>>>);
 
 impl<M: ProcMessage> Tell<M> {
+    /// Apart, so that one that had room, as most have, is next to nothing.
+    #[inline]
+    pub(super) fn of(pending: Pending<M>) -> Tell<M> {
+        match pending {
+            Pending::Done => Tell(None),
+            waits @ Pending::Waits(_) => Tell(Some(Box::new(waits))),
+        }
+    }
+
     /// Gives up waiting for room after this time from now, instead of the topology's `ask_timeout`.
     pub fn timeout(mut self, timeout: Duration) -> Tell<M> {
-        self.0.set_timeout(timeout);
+        if let Some(pending) = &mut self.0 {
+            pending.set_timeout(timeout);
+        }
         self
     }
 }
@@ -303,7 +349,10 @@ impl<M: ProcMessage> Future for Tell<M> {
     type Output = Result<(), SendError<M>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll(context).map_ok(|_| ())
+        match &mut self.0 {
+            None => poll_turn(context).map(Ok),
+            Some(pending) => pending.poll(context).map_ok(|_| ()),
+        }
     }
 }
 

@@ -27,10 +27,13 @@ struct Ending {
     ticket: Option<Box<ReplyTicket>>,
 }
 
+/// Why there is no result, with the message where it may be sent again. Apart, since most have one.
+type Lost<M> = Box<(Failure, Option<M>)>;
+
 enum State<M: ProcMessage> {
     /// With what a member of a group owes until there is an outcome.
     Waiting(Option<Waker>, Option<Owed>),
-    Done(Result<Option<M::Result>, (Failure, Option<M>)>),
+    Done(Result<Option<M::Result>, Lost<M>>),
     /// Taken by the future, or the future was dropped.
     Over,
 }
@@ -69,7 +72,7 @@ impl<M: ProcMessage> CallSlot<M> {
         let mut state = self.lock();
         if let State::Waiting(waker, owed) = &mut *state {
             let (waker, owed) = (waker.take(), owed.take());
-            *state = State::Done(outcome);
+            *state = State::Done(outcome.map_err(Box::new));
             drop(state);
             drop(owed);
             if let Some(waker) = waker {
@@ -87,7 +90,8 @@ impl<M: ProcMessage> CallSlot<M> {
         let mut state = self.lock();
         match std::mem::replace(&mut *state, State::Over) {
             State::Done(Ok(result)) => Poll::Ready(Ok(result)),
-            State::Done(Err((failure, message))) => {
+            State::Done(Err(lost)) => {
+                let (failure, message) = *lost;
                 let message = match failure.verdict {
                     crate::protocol::wire::Verdict::NotExecuted => message.or_else(|| kept.take()),
                     _ => None,

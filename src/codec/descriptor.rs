@@ -10,7 +10,7 @@
 //!
 //! Whoever sends bytes opens the table: the plain pipes, the connections of actors, and [`super::round_trip`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -107,34 +107,35 @@ pub fn deserialize<'de, D: Deserializer<'de>, F: From<OwnedFd>>(deserializer: D)
 
 /// Puts a descriptor into the table of the message that is being encoded, and says in which place.
 pub(crate) fn attach(carried: impl FnOnce() -> Result<Carried, String>) -> Result<u32, String> {
-    TABLE.with_borrow_mut(|table| {
-        let Table::Sending { descriptors, most, .. } = table else {
-            return Err("a descriptor can only be sent through a pipe".to_owned());
-        };
-        if descriptors.len() >= *most {
-            return Err(format!("the message has more descriptors than the {most} that the receiver takes"));
-        }
-        descriptors.push(carried()?);
-        u32::try_from(descriptors.len() - 1).map_err(|error| error.to_string())
-    })
+    let Table::Sending { most, sent, before, count } = TABLE.get() else {
+        return Err("a descriptor can only be sent through a pipe".to_owned());
+    };
+    if count >= most {
+        return Err(format!("the message has more descriptors than the {most} that the receiver takes"));
+    }
+    let carried = carried()?;
+    ATTACHED.with_borrow_mut(|attached| attached.push(carried));
+    TABLE.set(Table::Sending { most, sent, before, count: count + 1 });
+    u32::try_from(count).map_err(|error| error.to_string())
 }
 
 /// Whether this thread is encoding a message that may have descriptors.
 pub(crate) fn can_send() -> bool {
-    TABLE.with_borrow(|table| matches!(table, Table::Sending { .. }))
+    is_sent().is_some()
 }
 
 /// Takes the descriptor in this place of the message that is being decoded.
 pub(crate) fn claim(place: u32) -> Result<OwnedFd, String> {
-    let claimed = TABLE.with_borrow_mut(|table| {
-        let Table::Receiving(descriptors) = table else {
-            return Err("a descriptor can only be received through a pipe".to_owned());
-        };
-        let count = descriptors.len();
+    let Table::Receiving { any, .. } = TABLE.get() else {
+        return Err("a descriptor can only be received through a pipe".to_owned());
+    };
+    let taken = |descriptors: &mut Vec<Option<Carried>>| {
         let slot = usize::try_from(place).ok().and_then(|place| descriptors.get_mut(place));
-        slot.and_then(Option::take).ok_or_else(|| {
-            format!("descriptor {place} is not there or was claimed before; {count} came with the message")
-        })
+        slot.and_then(Option::take).ok_or(descriptors.len())
+    };
+    let claimed = if any { ARRIVED.with_borrow_mut(taken) } else { Err(0) };
+    let claimed = claimed.map_err(|count| {
+        format!("descriptor {place} is not there or was claimed before; {count} came with the message")
     })?;
     claimed.into_owned().map_err(|error| format!("a descriptor can't be duplicated: {error}"))
 }
@@ -212,74 +213,110 @@ pub(crate) enum Sent {
 
 /// How the message that is being encoded will be sent; not at all if it is merely looked at, as that of a dead letter is.
 pub(crate) fn is_sent() -> Option<Sent> {
-    TABLE.with_borrow(|table| match table {
-        Table::Sending { sent, .. } => Some(*sent),
+    match TABLE.get() {
+        Table::Sending { sent, .. } => Some(sent),
         _ => None,
-    })
+    }
 }
 
 /// Runs `encode`; descriptors that it encodes, at most so many, are collected.
 #[inline]
 pub(crate) fn sending<R>(most: usize, sent: Sent, encode: impl FnOnce() -> R) -> (R, Vec<Carried>) {
-    let outer = Outer::replace(Table::Sending { descriptors: Vec::new(), most, sent });
+    let outer = Outer(TABLE.get());
+    let before = outer.0.attached();
+    TABLE.set(Table::Sending { most, sent, before, count: 0 });
     let result = encode();
-    match outer.restore() {
-        Table::Sending { descriptors, .. } => (result, descriptors),
-        _ => (result, Vec::new()),
+    match TABLE.get() {
+        Table::Sending { count: 0, .. } => (result, Vec::new()),
+        _ => (result, attached_since(before)),
     }
+}
+
+/// The descriptors of the innermost message that is being encoded; those of the others were before it.
+#[cold]
+fn attached_since(before: usize) -> Vec<Carried> {
+    ATTACHED.with_borrow_mut(|attached| attached.split_off(before.min(attached.len())))
 }
 
 /// Runs `decode`, which may claim the descriptors. The others are closed.
 #[inline]
 pub(crate) fn receiving<R>(descriptors: Vec<Carried>, decode: impl FnOnce() -> R) -> R {
-    let outer = Outer::replace(Table::Receiving(descriptors.into_iter().map(Some).collect()));
-    let result = decode();
-    drop(outer.restore());
-    result
+    let outer = Outer(TABLE.get());
+    TABLE.set(Table::Receiving { any: !descriptors.is_empty(), before: outer.0.attached() });
+    if descriptors.is_empty() {
+        return decode();
+    }
+    let _others = Others(ARRIVED.replace(descriptors.into_iter().map(Some).collect()));
+    decode()
 }
 
-/// The descriptors of the message that this thread is just encoding or decoding.
-#[derive(Debug, Default)]
+/// What this thread is doing with a message: its descriptors are in [`ATTACHED`] or [`ARRIVED`], which most messages touch not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Table {
-    #[default]
     Outside,
     Sending {
-        descriptors: Vec<Carried>,
         most: usize,
         sent: Sent,
+        /// How many descriptors the messages have within which this one is encoded.
+        before: usize,
+        /// How many it has.
+        count: usize,
     },
-    Receiving(Vec<Option<Carried>>),
+    Receiving {
+        /// Whether any came with the message.
+        any: bool,
+        /// How many the messages have within which this one is decoded.
+        before: usize,
+    },
+}
+
+impl Table {
+    /// How many descriptors are attached, to this message and those around it.
+    fn attached(self) -> usize {
+        match self {
+            Table::Outside => 0,
+            Table::Sending { before, count, .. } => before + count,
+            Table::Receiving { before, .. } => before,
+        }
+    }
 }
 
 thread_local! {
-    static TABLE: RefCell<Table> = const { RefCell::new(Table::Outside) };
+    static TABLE: Cell<Table> = const { Cell::new(Table::Outside) };
+    /// The descriptors of the messages that are just encoded, the innermost last.
+    static ATTACHED: RefCell<Vec<Carried>> = const { RefCell::new(Vec::new()) };
+    /// The descriptors of the message that is just decoded.
+    static ARRIVED: RefCell<Vec<Option<Carried>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The table of an outer message, put back when the inner one is done; dropped only by a panic.
+/// What was being done with an outer message, put back when the inner one is done, or by a panic.
 struct Outer(Table);
 
-impl Outer {
+impl Drop for Outer {
     #[inline]
-    fn replace(table: Table) -> Self {
-        Outer(TABLE.replace(table))
-    }
-
-    #[inline]
-    fn restore(mut self) -> Table {
-        let inner = TABLE.replace(std::mem::take(&mut self.0));
-        std::mem::forget(self);
-        inner
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Table::Sending { before, count: 1.., .. } = TABLE.get()
+        {
+            drop(attached_since(before));
+        }
+        TABLE.set(self.0);
     }
 }
 
-impl Drop for Outer {
+/// The descriptors of an outer message, likewise.
+struct Others(Vec<Option<Carried>>);
+
+impl Drop for Others {
     fn drop(&mut self) {
-        TABLE.set(std::mem::take(&mut self.0));
+        drop(ARRIVED.replace(std::mem::take(&mut self.0)));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::panic::AssertUnwindSafe;
+
     use super::*;
 
     #[test]
@@ -305,7 +342,32 @@ mod tests {
     fn a_panic_while_encoding_leaves_no_table_behind() {
         let panicked = std::panic::catch_unwind(|| sending(1, Sent::Once, || panic!("in a Serialize")));
         assert!(panicked.is_err());
-        assert!(TABLE.with_borrow(|table| matches!(table, Table::Outside)));
+        assert_eq!(TABLE.get(), Table::Outside);
+    }
+
+    #[test]
+    fn a_message_within_a_message_has_descriptors_of_its_own_and_a_panic_closes_those_of_its_message() {
+        let (reading, writing) = std::io::pipe().expect("pipe");
+        let (reading, writing) = (Arc::new(OwnedFd::from(reading)), Arc::new(OwnedFd::from(writing)));
+        let put = |descriptor: &Arc<OwnedFd>| attach(|| Ok(Carried::shared(descriptor)));
+        let (inner, outer) = sending(2, Sent::Once, || {
+            let first = put(&reading);
+            let (places, inner) = sending(2, Sent::Again, || (put(&writing), put(&writing), put(&writing)));
+            assert_eq!((first, places.0, places.1, places.2.is_err()), (Ok(0), Ok(0), Ok(1), true));
+            let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                sending(1, Sent::Once, || {
+                    put(&writing).expect("room");
+                    panic!("in a Serialize")
+                })
+            }));
+            assert!(panicked.is_err());
+            let within = receiving(Vec::new(), || sending(1, Sent::Once, || put(&writing)));
+            assert_eq!((within.0, within.1.len()), (Ok(0), 1), "its own, also within one that is decoded");
+            assert_eq!(put(&reading), Ok(1), "behind the first");
+            inner
+        });
+        assert_eq!((inner.len(), outer.len()), (2, 2));
+        assert_eq!((Arc::strong_count(&writing), Arc::strong_count(&reading)), (3, 3), "none is left behind");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //!  Taken::new --dropped--------------------------------------> refused
+//!     |   (ManyTaken: several at once, each a Taken when it leaves them)
 //!     +-- enter --> Guard --dropped--------------------------> done
 //!                     +-- put_aside (asynchronous) --> Aside --dropped--> done
 //! ```
@@ -253,9 +254,45 @@ impl Taken {
     #[inline]
     pub fn new() -> Taken {
         if let Some(seat) = seat() {
-            seat.take();
+            seat.take(1);
         }
         Taken(())
+    }
+}
+
+/// Messages that were taken in at once.
+#[derive(Debug)]
+#[must_use = "dropped, those that are left count as refused"]
+pub struct ManyTaken(u64);
+
+impl ManyTaken {
+    /// So many more.
+    pub fn new(count: u64) -> ManyTaken {
+        if let Some(seat) = seat() {
+            seat.take(count);
+        }
+        ManyTaken(count)
+    }
+
+    /// One of them.
+    #[inline]
+    pub fn one(&mut self) -> Taken {
+        debug_assert!(self.0 > 0, "as many as were taken in");
+        self.0 -= 1;
+        Taken(())
+    }
+
+    /// Those of others as well.
+    pub fn absorb(&mut self, others: &mut ManyTaken) {
+        self.0 += std::mem::take(&mut others.0);
+    }
+}
+
+impl Drop for ManyTaken {
+    fn drop(&mut self) {
+        if let (left @ 1.., Some(seat)) = (self.0, seat()) {
+            seat.refuse(left);
+        }
     }
 }
 
@@ -269,7 +306,7 @@ impl Drop for Taken {
     #[inline]
     fn drop(&mut self) {
         if let Some(seat) = seat() {
-            seat.refuse();
+            seat.refuse(1);
         }
     }
 }

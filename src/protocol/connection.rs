@@ -7,7 +7,8 @@
 //!
 //! Order of calls, in any interleaving: `open`, `submit`, `cancel`, `reply`, `take` ... as the owner likes;
 //! [`handle_descriptors`](Connection::handle_descriptors) for those that arrive, before the frame with whose first byte
-//! they came; [`handle_frame`](Connection::handle_frame) for each frame that arrives; after any of these
+//! they came; [`handle_frame`](Connection::handle_frame) for each frame that arrives, or [`handle_run`](Connection::handle_run)
+//! for several; after any of these, where [`standing`](Connection::standing) says that there is something,
 //! [`poll_event`](Connection::poll_event) until `None`, and [`poll_transmit`](Connection::poll_transmit) with
 //! [`handle_transmitted`](Connection::handle_transmitted) while the pipe takes bytes;
 //! [`handle_timeout`](Connection::handle_timeout) when [`poll_timeout`](Connection::poll_timeout) has come; at
@@ -33,6 +34,7 @@ mod answering;
 mod budget;
 mod channel;
 mod closing;
+mod deadlines;
 mod ending;
 mod error;
 mod holding;
@@ -52,14 +54,14 @@ mod descriptor_tests;
 #[cfg(test)]
 mod pair_tests;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use self::channel::{Channel, Served};
+use self::deadlines::Deadlines;
 use self::holding::Holds;
 use self::large::{Assemblies, LargeSends};
 use self::outbound::{Outbound, Rank};
@@ -67,7 +69,7 @@ use self::regrets::Regrets;
 use self::rights::Presented;
 use self::watching::Watches;
 use super::control::Preamble;
-use super::frame::{Header, Kind};
+use super::frame::{Header, Kind, Run};
 use super::limits::Limits;
 use super::series::Numbering;
 use super::traceparent::TraceParent;
@@ -112,7 +114,7 @@ pub struct Connection<T> {
     assemblies: Assemblies,
     /// Descriptors that came and belong to frames that are not whole yet; nothing where the rest of a frame's were lost.
     arrived: VecDeque<Option<Carried>>,
-    deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
+    deadlines: Deadlines,
     /// Channels whose queue may be able to move, each at most once.
     ready: VecDeque<u32>,
     /// Channels of the peer with messages aside of which none is on its way back.
@@ -129,6 +131,17 @@ pub struct Connection<T> {
     /// Why the connection is over, once it is.
     lost: Option<Cause>,
     counters: Counters,
+}
+
+/// What is to be done for a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// `poll_transmit` may have something.
+    pub has_bytes: bool,
+    /// `poll_event` has something.
+    pub has_events: bool,
+    /// When `handle_timeout` should be called.
+    pub timeout: Option<Instant>,
 }
 
 /// What happened on a connection that nobody waits for.
@@ -199,6 +212,8 @@ pub enum Event<'a, T> {
     },
     /// A message for one of our actors.
     Deliver(Delivery<'a>),
+    /// Messages for one of our actors, by the right 0 of their channel, that want no answer.
+    Casts(Run<'a>),
     /// The peer shows another right to send on one of its channels. Its messages come behind it.
     Present {
         /// The channel.
@@ -336,7 +351,7 @@ impl<T> Connection<T> {
             large: LargeSends::default(),
             assemblies: Assemblies::default(),
             arrived: VecDeque::new(),
-            deadlines: BinaryHeap::new(),
+            deadlines: Deadlines::default(),
             ready: VecDeque::new(),
             stalled: Vec::new(),
             withheld: Vec::new(),
@@ -382,8 +397,21 @@ impl<T> Connection<T> {
     }
 
     /// Whether `poll_transmit` or `poll_event` may have something: ask before sleeping.
+    #[inline]
     pub fn has_pending(&self) -> bool {
-        !self.out.is_empty() || !self.large.is_empty() || !self.ready.is_empty() || !self.events.is_empty()
+        self.has_bytes() || !self.events.is_empty()
+    }
+
+    /// Whether `poll_transmit` may have something.
+    #[inline]
+    pub fn has_bytes(&self) -> bool {
+        !self.out.is_empty() || !self.large.is_empty() || !self.ready.is_empty()
+    }
+
+    /// What is to be done for it now, and when there is something again.
+    pub fn standing(&mut self) -> Standing {
+        let (has_bytes, has_events) = (self.has_bytes(), !self.events.is_empty());
+        Standing { has_bytes, has_events, timeout: self.poll_timeout() }
     }
 
     /// Whether small messages leave beside large bodies, so that the kernel should hold little of these (M-4).

@@ -12,7 +12,11 @@
 //! No frame names an incarnation: a pipe joins one life of a process with one life of another, and ends with
 //! either (H43).
 
+mod run;
+
 use super::control::{Preamble, PreambleError};
+
+pub use self::run::{Run, first_body};
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -190,6 +194,9 @@ pub enum FrameError {
 
 /// The largest body of one frame: a chunk, or a message that is not worth chunking.
 pub const MAX_FRAME_BYTES: u32 = 64 << 10;
+
+/// Bodies up to this are copied and then decoded; larger ones, and those with descriptors, are decoded where they lie.
+pub const SMALL_BYTES: usize = 1 << 10;
 
 /// One frame, borrowed from the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

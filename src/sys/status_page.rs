@@ -104,29 +104,29 @@ pub struct Aside {
     serial: AtomicU64,
 }
 
-/// One more. Only one thread writes, so this need not be one step.
+/// So many more. Only one thread writes, so this need not be one step.
 #[inline]
-fn count(counter: &AtomicU64) {
-    counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
+fn count(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(more), Relaxed);
 }
 
 impl Seat {
-    /// A message was taken in.
+    /// So many messages were taken in.
     #[inline]
-    pub fn take(&self) {
-        count(&self.taken);
+    pub fn take(&self, messages: u64) {
+        count(&self.taken, messages);
     }
 
-    /// A message that was taken in will not be handled.
+    /// So many messages that were taken in will not be handled.
     #[inline]
-    pub fn refuse(&self) {
-        count(&self.refused);
+    pub fn refuse(&self, messages: u64) {
+        count(&self.refused, messages);
     }
 
     /// A message is being handled from now on.
     #[inline]
     pub fn begin(&self, work: &Work) {
-        count(&self.begun);
+        count(&self.begun, 1);
         self.show(work);
     }
 
@@ -150,7 +150,7 @@ impl Seat {
     /// A message is done with.
     #[inline]
     pub fn done(&self) {
-        count(&self.done);
+        count(&self.done, 1);
     }
 
     /// The thread goes. Its counts stay.
@@ -218,7 +218,7 @@ impl Writer {
     #[inline]
     pub fn unpark(&self) {
         let arbiter = &page(&self.mapping).arbiter;
-        count(&arbiter.turns);
+        count(&arbiter.turns, 1);
         arbiter.parked.store(0, Release);
     }
 

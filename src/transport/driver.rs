@@ -13,7 +13,7 @@ use super::turn;
 use super::wire::{Arrivals, Wire};
 use crate::codec::descriptor::Carried;
 use crate::protocol::connection::{Connection, Event, ProtocolError};
-use crate::protocol::frame::{FrameReader, Frames};
+use crate::protocol::frame::{FrameReader, Frames, SMALL_BYTES};
 use crate::sys::room::Room;
 use crate::sys::socket;
 
@@ -137,9 +137,16 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         tokio::pin!(timer);
         let mut armed: Option<Instant> = None;
         loop {
-            let written = self.write()?;
-            // After writing, since filling the outgoing bytes is what tells that a message has left its queue.
-            self.drain_events()?;
+            let mut standing = self.lane.with(|connection| connection.standing());
+            let mut written = Written::All;
+            if standing.has_bytes {
+                written = self.write()?;
+                // After writing, since filling the outgoing bytes is what tells that a message has left its queue.
+                standing = self.lane.with(|connection| connection.standing());
+            }
+            if standing.has_events {
+                self.drain_events()?;
+            }
             if written == Written::Enough {
                 // Tokio's: the runtime asks the kernel for events, and gives `main` its turn, only once in many turns of
                 // tasks that have work.
@@ -160,7 +167,7 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
             if self.lane.is_done() && !self.lane.with(|connection| connection.has_pending()) {
                 return Ok(());
             }
-            let timeout = self.lane.with(Connection::poll_timeout);
+            let timeout = standing.timeout;
             // A timer that fires too early is cheaper than one that is set anew for each message.
             if timeout.is_some_and(|wanted| armed.is_none_or(|armed| wanted < armed)) {
                 armed = timeout;
@@ -257,6 +264,7 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
     fn write(&mut self) -> Result<Written, Ended> {
         let now = Instant::now();
         loop {
+            let mut is_all = false;
             let sent: io::Result<usize> = self.lane.with(|connection| {
                 let shallow = connection.wants_shallow();
                 let transmit = connection.poll_transmit(now);
@@ -278,6 +286,7 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
                     }
                 };
                 connection.handle_transmitted(sent);
+                is_all = !connection.has_bytes();
                 Ok(sent)
             });
             match sent {
@@ -295,6 +304,9 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
                     if self.in_turn >= most {
                         self.in_turn = 0;
                         return Ok(Written::Enough);
+                    }
+                    if is_all {
+                        return Ok(Written::All);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -320,7 +332,7 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         let mut events = Vec::new();
         let taken = self.lane.with(|connection| take_some(connection, &mut frames, &mut events, now));
         self.lane.on_events(events).map_err(Ended::Violation)?;
-        self.untaken = taken.map_err(Ended::Violation)? == FRAMES_AT_ONCE;
+        self.untaken = taken.map_err(Ended::Violation)? == More::Maybe;
         if self.untaken { Ok(()) } else { self.open_chunk() }
     }
 
@@ -348,21 +360,37 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
 /// system call, few enough that the peer has its replies to work on while we are at the next.
 const FRAMES_AT_ONCE: usize = 32;
 
-/// Takes the next frames; says how many. What came of those before a violation is in `events`.
+/// So many casts of one way count as one of these frames: nothing follows from them that somebody waits for.
+const CASTS_AS_ONE: usize = 4;
+
+/// Whether whole frames may be left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum More {
+    Maybe,
+    No,
+}
+
+/// Takes the next frames. What came of those before a violation is in `events`.
 fn take_some<'a, T>(
     connection: &mut Connection<T>,
     frames: &mut Frames<'a>,
     events: &mut Vec<Event<'a, T>>,
     now: Instant,
-) -> Result<usize, ProtocolError> {
-    let mut taken = 0;
-    for frame in frames.take(FRAMES_AT_ONCE) {
-        taken += 1;
-        if let Some(event) = connection.handle_frame(frame?, now)? {
-            events.push(event);
+) -> Result<More, ProtocolError> {
+    let mut left = FRAMES_AT_ONCE;
+    while left > 0 {
+        if let Some(run) = frames.run(left * CASTS_AS_ONE, SMALL_BYTES) {
+            left -= run.count.div_ceil(CASTS_AS_ONE);
+            let (event, judged) = connection.handle_run(run);
+            events.extend(event);
+            judged?;
+            continue;
         }
+        let Some(frame) = frames.next() else { return Ok(More::No) };
+        left -= 1;
+        events.extend(connection.handle_frame(frame?, now)?);
     }
-    Ok(taken)
+    Ok(More::Maybe)
 }
 
 /// What the peer did wrong with the pipe itself comes as data that is invalid; else it was the system.

@@ -144,7 +144,8 @@ impl Wire for SocketWire {
         if self.has_more.take() {
             turn::yield_once().await;
         }
-        self.socket.readable().await?.retain_ready();
+        // The driver alone waits for it, again and again: one place for its waker costs less than a list of those who wait.
+        std::future::poll_fn(|context| self.socket.poll_read_ready(context)).await?.retain_ready();
         Ok(())
     }
 

@@ -14,6 +14,7 @@ pub(crate) fn program() -> Program {
         .actor::<Picky>()
         .actor::<Talker>()
         .actor::<crate::carrying::Porter>()
+        .actor::<crate::casts::Walker>()
         .actor::<crate::at_least_once::Ledger>()
         .actor::<crate::innocents::Keeper>()
         .actor::<crate::postmortem::Patient>()

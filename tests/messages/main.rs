@@ -25,6 +25,7 @@ mod actors;
 mod addresses;
 mod at_least_once;
 mod carrying;
+mod casts;
 mod delivery;
 mod faults;
 mod founder;
@@ -59,6 +60,7 @@ fn main() -> std::process::ExitCode {
         addresses::stories(),
         delivery::stories(),
         carrying::stories(),
+        casts::stories(),
         windows::stories(),
         local::stories(),
         faults::stories(),

@@ -1,7 +1,7 @@
 //! Where a connection meets its pipe: bytes out, bytes in, and what comes of them.
 
 use procession::protocol::connection::{Delivery, Event};
-use procession::protocol::frame::{CHUNKED, Frame, Kind};
+use procession::protocol::frame::{CHUNKED, Frame, Header, Kind, SMALL_BYTES};
 use procession::protocol::wire::{Cause, Failure, Large, Verdict};
 
 use super::ledger::{Ledger, Outcome};
@@ -85,6 +85,27 @@ impl World {
             return false;
         }
         let mut reader = std::mem::take(&mut end.reader);
+        // As the driver does: casts of one way as one.
+        if let Some(run) = reader.frames().run(64, SMALL_BYTES) {
+            for body in run.bodies() {
+                let length = u32::try_from(body.len()).expect("small");
+                observe(end, Frame { header: Header { length, ..run.header }, body }, &self.ledger);
+            }
+            let (event, taken) = end.connection.handle_run(run);
+            taken.expect("X-1: an honest peer is blamed for casts");
+            let casts = event.into_iter().flat_map(|event| match event {
+                Event::Casts(run) => {
+                    run.deliveries().map(|cast| own(Event::Deliver(cast))).collect::<Vec<_>>()
+                }
+                other => panic!("a run leads to casts, not {other:?}"),
+            });
+            let casts: Vec<_> = casts.collect();
+            end.reader = reader;
+            for cast in casts {
+                self.on_event(link, side, cast, false);
+            }
+            return true;
+        }
         let Some(frame) = reader.next().expect("honest frames") else {
             end.reader = reader;
             return false;
@@ -138,6 +159,7 @@ impl World {
                 end.served.push(Served { actor: exists.then_some(actor), ..Served::default() });
             }
             Event::Present { .. } => {}
+            Event::Casts(_) => panic!("they were told apart"),
             Event::Deliver(Delivery {
                 channel,
                 message,
@@ -229,6 +251,7 @@ fn own(event: Event<'_, u32>) -> Event<'static, u32> {
             let body = body.into_owned();
             Event::Deliver(Delivery { channel, message, body, weight, correlation, deadline, right, beside })
         }
+        Event::Casts(_) => panic!("frame by frame there is none"),
         Event::Reply { tag, body } => Event::Reply { tag, body: body.into_owned() },
         Event::Sent { tag } => Event::Sent { tag },
         Event::Failed { tag, failure } => Event::Failed { tag, failure },

@@ -64,8 +64,9 @@ impl World {
         let submit = Submit { channel, message, mode, timeout_ms: u32::try_from(left).unwrap(), right: 0 };
         let payload = Payload::message(message, bytes);
         let trace = payload::trace(message);
-        let sent =
-            end.connection.submit_traced(submit, trace, &payload, || Waiting { tag: message, deadline });
+        let sent = end
+            .connection
+            .submit_traced(submit, trace.as_ref(), &payload, || Waiting { tag: message, deadline });
         self.say(|| {
             format!("{process} sends {message} to {other}/{actor}, {mode:?}, {bytes} bytes: {sent:?}")
         });
@@ -82,7 +83,7 @@ impl World {
                 }
             }
             Err(cause) => {
-                self.ledger.end(message, Outcome::Refused(cause), false);
+                self.ledger.end(message, Outcome::Refused(*cause), false);
                 return None;
             }
         }

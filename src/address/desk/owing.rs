@@ -174,7 +174,7 @@ impl Desk {
             Waiting { tag: Waiter::Outcome(Arc::new(waits)), deadline }
         });
         match (put, owed) {
-            (Ok((peer, Some(key))), Some(cast)) => {
+            (Ok(Some((peer, key))), Some(cast)) => {
                 let may_wait = self.lock().owing.waits(cast, &peer, key);
                 if !may_wait {
                     self.take_back(router, [(cast, peer, key)]);

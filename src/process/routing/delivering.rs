@@ -1,18 +1,21 @@
 //! From the frames of a peer into the mailboxes of actors.
 //!
 //! Messages that came by one way, one right behind the other, are a *run*: what leads to their actor is looked up once, and
-//! they are put down together. Each is still judged, counted and answered for itself.
+//! they are put down together. Each of those that somebody waits for is still judged, counted and answered for itself; those
+//! that nobody waits for are one thing until they are handled ([`Casts`]).
 
 use std::sync::Arc;
 use std::vec;
 
+use super::casts::Casts;
 use super::lane::PeerLane;
 use super::peer::Waiter;
-use super::registry::{Exported, Refused, SMALL_BYTES};
+use super::registry::{Exported, Refused};
 use super::ticket::{Ticket, Tickets};
 use crate::codec::{self, DecodeError, Encoded};
 use crate::id::{ActorId, Incarnation, Slot};
 use crate::protocol::connection::{Delivery, Event};
+use crate::protocol::frame::{Run, SMALL_BYTES};
 use crate::protocol::json::JsonCall;
 use crate::protocol::series::{Numbering, SeriesId};
 use crate::protocol::wire::{Cause, Failure, MessageId};
@@ -57,6 +60,27 @@ impl PeerLane<'_> {
             Some((body, tickets.ticket(channel, weight, correlation, deadline, exported.slot)))
         });
         exported.actor.deliver_run(message, &mut run, &mut |refused| self.refused(&exported, refused));
+    }
+
+    /// Casts of one way, right behind one another.
+    pub(super) fn deliver_casts(&self, run: Run<'_>) {
+        let (channel, message) = (run.header.channel, run.header.message);
+        let plain = !matches!(MessageId(message), MessageId::ARRIVED | MessageId::JSON);
+        let exported = match plain && !self.router.is_stopping() {
+            true => self.peer.serves_fully((channel, 0)),
+            false => None,
+        };
+        let Some(exported) = exported else {
+            return run.deliveries().for_each(|delivery| self.deliver(delivery));
+        };
+        let casts = Casts::new(self.peer, channel, exported.slot, run.count, run.body_bytes());
+        let Err(mut casts) = exported.actor.deliver_casts(&run, casts) else { return };
+        for body in run.bodies() {
+            let ticket = casts.alone(body.len());
+            if let Err(refused) = exported.actor.deliver(MessageId(message), body.into(), ticket) {
+                self.refused(&exported, refused);
+            }
+        }
     }
 
     /// One message.

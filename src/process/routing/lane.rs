@@ -7,6 +7,7 @@ use super::dead_letters::DeadLetter;
 use super::handover::reading;
 use super::peer::{Peer, Waiter};
 use super::router::Router;
+use crate::codec::Encoded;
 use crate::protocol::connection::{Connection, Event, ProtocolError};
 use crate::protocol::wire::Cause;
 use crate::transport::driver::{self, Ended, Lane};
@@ -139,6 +140,12 @@ impl PeerLane<'_> {
         self.drain();
     }
 
+    fn reply(&self, tag: Waiter, body: Encoded<'_>) {
+        if let Waiter::Outcome(outcome) = tag {
+            reading(self.peer.process, || outcome.reply(body));
+        }
+    }
+
     fn drain(&self) {
         while let Some(event) = self.peer.with_silently(Connection::poll_event) {
             let _ = self.on_event(event);
@@ -202,6 +209,7 @@ impl Lane for PeerLane<'_> {
                 self.peer.presented(self.router, channel, right, &capability);
             }
             Event::Deliver(delivery) => self.deliver(delivery),
+            Event::Casts(run) => self.deliver_casts(run),
             Event::Closed { channel } => {
                 let mut served = self.peer.served.lock().unwrap_or_else(PoisonError::into_inner);
                 let gone = served.get_mut(channel as usize).and_then(Option::take);
@@ -218,16 +226,14 @@ impl Lane for PeerLane<'_> {
             }
             Event::Shut { channel } => self.peer.release(channel),
             Event::Resume { channel } => self.peer.resume(channel),
-            Event::Reply { tag: Waiter::Outcome(outcome), body } => {
-                reading(self.peer.process, || outcome.reply(body));
-            }
+            Event::Reply { tag, body } => self.reply(tag, body),
             Event::Sent { tag: Waiter::Outcome(outcome) } => outcome.sent(),
             Event::Failed { tag: Waiter::Outcome(outcome), failure } => outcome.fail(failure),
             Event::Failed { tag: Waiter::Nobody { target, message }, failure } => {
                 let letter = DeadLetter::new(Some(target), Some(message.0), failure.cause);
                 self.router.bury(letter, || None);
             }
-            Event::Reply { tag: Waiter::Nobody { .. }, .. } | Event::Sent { tag: Waiter::Nobody { .. } } => {}
+            Event::Sent { tag: Waiter::Nobody { .. } } => {}
             Event::Goodbye => {
                 self.router.forget(self.peer);
                 let cause = Cause::Stopping(self.peer.name());
@@ -242,6 +248,7 @@ impl Lane for PeerLane<'_> {
         while let Some(event) = events.next() {
             match event {
                 Event::Deliver(first) => self.deliver_run(first, &mut events),
+                Event::Reply { tag, body } => self.reply(tag, body),
                 event => self.on_event(event)?,
             }
         }

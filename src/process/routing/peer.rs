@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
@@ -136,7 +136,7 @@ impl Peer {
             desk: OnceLock::new(),
             router: Arc::downgrade(router),
             tickets: router.tickets(),
-            ask_timeout_ms: router.ask_timeout_ms(),
+            ask_timeout_ms: router.shared_ask_timeout(),
             born: Instant::now(),
             connection: Mutex::new(Connection::new(router.hello(secret.unwrap_or_default()))),
             channels: Mutex::default(),
@@ -158,8 +158,9 @@ impl Peer {
     }
 
     /// How long an ask waits, unless it says so itself.
-    pub fn ask_timeout(&self) -> Duration {
-        Duration::from_millis(self.ask_timeout_ms.load(Ordering::Relaxed))
+    #[inline]
+    pub fn ask_timeout_ms(&self) -> u64 {
+        self.ask_timeout_ms.load(Ordering::Relaxed)
     }
 
     /// Locks the connection for a moment, and wakes its driver if there is something to transmit.
@@ -426,11 +427,11 @@ impl Peer {
         self.router.upgrade().map(|router| router.identity().name.clone())
     }
 
-    /// A cast that arrived here and reached no handler.
-    pub(super) fn bury_inbound(&self, failure: &Failure) {
+    /// Casts that arrived here and reached no handler.
+    pub(super) fn bury_inbound(&self, count: u64, failure: &Failure) {
         if let Some(router) = self.router.upgrade() {
             let cause = failure.cause.clone();
-            router.bury(DeadLetter::new(None, None, cause), || None);
+            router.bury(DeadLetter { count, ..DeadLetter::new(None, None, cause) }, || None);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rustc_hash::FxHashMap;
 
+use super::casts::Casts;
 use super::ends::Ends;
 use super::gate::Gate;
 use super::rights::Rights;
@@ -17,11 +18,9 @@ use crate::codec::{DecodeError, Encoded};
 use crate::id::{ActorId, ActorName, Capability, Condition, Slot};
 use crate::process::handling;
 use crate::protocol::DEFAULT_ATTEMPTS;
+use crate::protocol::frame::Run;
 use crate::protocol::watching::EndReason;
 use crate::protocol::wire::MessageId;
-
-/// Bodies up to this are copied into an inbox; larger ones, and those with descriptors, are decoded where they lie.
-pub const SMALL_BYTES: usize = 1 << 10;
 
 /// An actor as the connections see it.
 pub trait Export: Send + Sync {
@@ -31,7 +30,8 @@ pub trait Export: Send + Sync {
     /// Decodes a message and puts it into the mailbox. Must not block.
     fn deliver(&self, message: MessageId, body: Encoded<'_>, ticket: Ticket) -> Result<(), Refused>;
 
-    /// The same for a run of the same message, of at most [`SMALL_BYTES`] each and without descriptors: takes all of them.
+    /// The same for messages of one kind that came by one way, of at most [`SMALL_BYTES`](crate::protocol::frame::SMALL_BYTES)
+    /// each and without descriptors: takes all of them.
     fn deliver_run(
         &self,
         message: MessageId,
@@ -39,6 +39,12 @@ pub trait Export: Send + Sync {
         refused: &mut dyn FnMut(Refused),
     ) {
         deliver_each(self, message, run, refused);
+    }
+
+    /// The same for a run of casts, as one. Comes back where the actor does not take runs now: then each is delivered for itself.
+    fn deliver_casts(&self, run: &Run<'_>, casts: Casts) -> Result<(), Casts> {
+        let _ = run;
+        Err(casts)
     }
 
     /// Puts a message of this process into the mailbox, as it is: `envelope` is an `Option` of the address floor's

@@ -232,7 +232,12 @@ impl Router {
 
     /// How long an ask waits that names no timeout.
     pub fn ask_timeout(&self) -> Duration {
-        Duration::from_millis(self.ask_timeout_ms.load(Ordering::Relaxed))
+        Duration::from_millis(self.ask_timeout_ms())
+    }
+
+    /// The same in milliseconds.
+    pub fn ask_timeout_ms(&self) -> u64 {
+        self.ask_timeout_ms.load(Ordering::Relaxed)
     }
 
     /// Sets it, for asks that are sent from now on.
@@ -448,7 +453,7 @@ impl Router {
         Arc::clone(&self.tickets)
     }
 
-    pub(super) fn ask_timeout_ms(&self) -> Arc<AtomicU64> {
+    pub(super) fn shared_ask_timeout(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.ask_timeout_ms)
     }
 

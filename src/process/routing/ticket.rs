@@ -33,7 +33,7 @@ pub struct Ticket {
     stage: Stage,
     /// Whether it stood aside before.
     has_returned: bool,
-    /// Whether it has left the mailbox as one of [`Together`](super::together::Together), which says so.
+    /// Whether it has left the mailbox as one of a run, which says so.
     has_left: bool,
     /// Until it is handled.
     taken: Option<Taken>,
@@ -106,7 +106,8 @@ impl<'a> Tickets<'a> {
             Some(left) => self.left = left,
             None => drop(self.peer.tickets.fetch_add(1, Ordering::AcqRel)),
         }
-        let mut ticket = Ticket::counted(Arc::clone(self.peer), channel, bytes, correlation, deadline);
+        let mut ticket =
+            Ticket::counted(Arc::clone(self.peer), channel, bytes, correlation, deadline, Taken::new());
         ticket.slot = slot;
         ticket
     }
@@ -129,17 +130,19 @@ impl Ticket {
         deadline: Option<Instant>,
     ) -> Ticket {
         peer.tickets.fetch_add(1, Ordering::AcqRel);
-        Ticket::counted(peer, channel, bytes, correlation, deadline)
+        Ticket::counted(peer, channel, bytes, correlation, deadline, Taken::new())
     }
 
-    fn counted(
+    /// One that the peer's tickets and what was taken in count already.
+    pub(super) fn counted(
         peer: Arc<Peer>,
         channel: u32,
         bytes: u64,
         correlation: Option<u64>,
         deadline: Option<Instant>,
+        taken: Taken,
     ) -> Ticket {
-        let (slot, stage, taken) = (Slot::FIRST_DYNAMIC, Stage::InMailbox, Some(Taken::new()));
+        let (slot, stage, taken) = (Slot::FIRST_DYNAMIC, Stage::InMailbox, Some(taken));
         let (has_returned, has_left, is_notice, numbered) = (false, false, false, None);
         Ticket {
             peer,
@@ -239,20 +242,9 @@ impl Ticket {
         ticket
     }
 
-    pub(super) fn peer(&self) -> &Arc<Peer> {
-        &self.peer
-    }
-
-    /// It leaves the mailbox with others, who say so. Returns how many bytes it counts.
-    #[inline]
-    pub(super) fn leave_together(&mut self) -> u64 {
+    /// Whoever gave it says that it has left the mailbox.
+    pub(super) fn set_left(&mut self) {
         self.has_left = true;
-        self.bytes
-    }
-
-    /// Whether both came by one way.
-    pub(super) fn is_beside(&self, other: &Ticket) -> bool {
-        self.channel == other.channel && Arc::ptr_eq(&self.peer, &other.peer)
     }
 
     /// On which channel it came.
@@ -276,14 +268,6 @@ impl Ticket {
     #[inline]
     pub fn arrival(&self) -> Option<Arrival> {
         self.numbered.as_ref().map(|numbered| numbered.arrival())
-    }
-
-    /// Whether nobody hears whether or when it is handled: it may be one of [`Together`].
-    pub(super) fn is_quiet(&self) -> bool {
-        self.stage == Stage::InMailbox
-            && self.correlation.is_none()
-            && !(self.has_returned || self.is_notice)
-            && self.numbered.is_none()
     }
 
     /// The message leaves the mailbox to be handled, if it may be.
@@ -419,7 +403,7 @@ impl Ticket {
             self.peer.resume(channel);
         }
         if correlation.is_none() && !begun && !is_notice {
-            self.peer.bury_inbound(failure);
+            self.peer.bury_inbound(1, failure);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::Connection;
-use super::outbound::Rank;
+use super::outbound::{NotBegun, Rank};
 use crate::protocol::frame::{FAILED, Header, Kind};
 use crate::protocol::wire::{Cause, Failure, Opened};
 
@@ -48,13 +48,14 @@ impl<T> Connection<T> {
         self.take_several(channel, 1, bytes);
     }
 
-    /// How many casts of a channel may begin before any of them is said to have left the mailbox, which is owed by
-    /// [`take_several`](Self::take_several): at most a quarter of its window. None if the next might not begin.
-    pub fn casts_at_once(&self, channel: u32) -> usize {
-        let Some(served) = self.served.get(channel as usize).filter(|_| !self.we_left) else { return 0 };
+    /// How many casts of a channel, and how many bytes of them, may begin before any of them is said to have left the
+    /// mailbox, which is owed by [`take_several`](Self::take_several): at most a quarter of its window, and the one that passes it.
+    /// None if the next might not begin.
+    pub fn casts_at_once(&self, channel: u32) -> (u64, u64) {
+        let Some(served) = self.served.get(channel as usize).filter(|_| !self.we_left) else { return (0, 0) };
         match served.aside > 0 || served.is_returning {
-            true => 0,
-            false => usize::try_from(served.window.messages / 4).unwrap_or(usize::MAX),
+            true => (0, 0),
+            false => (served.window.messages / 4, served.window.bytes / 4),
         }
     }
 
@@ -161,15 +162,17 @@ impl<T> Connection<T> {
         let limits = self.send_limits();
         let header = Header { correlation, ..Header::new(Kind::Reply) };
         match self.out.begin(Rank::Replies, value, limits) {
-            Ok(Ok(begun)) => {
+            Ok(begun) => {
                 self.large.note_small();
                 self.out.finish(begun, header);
             }
-            Ok(Err(body)) => self.start_large(header, body, None, None),
-            Err(error) => {
-                let failure = Failure::failed(self.cause_of(error));
-                self.send_failure(correlation, &failure);
-            }
+            Err(why) => match *why {
+                NotBegun::Apart(body) => self.start_large(header, body, None, None),
+                NotBegun::Failed(error) => {
+                    let failure = Failure::failed(self.cause_of(error));
+                    self.send_failure(correlation, &failure);
+                }
+            },
         }
         self.check();
     }
@@ -217,8 +220,9 @@ mod tests {
             pair.submit(channel, Mode::Try, b"x", 1).expect("room");
         }
         pair.step(usize::MAX);
-        let at_once = pair.right.casts_at_once(channel) as u64;
-        assert_eq!(at_once, window / 4);
+        let (_, bytes) = pair.left.window_of(channel).expect("granted");
+        let (at_once, bytes_at_once) = pair.right.casts_at_once(channel);
+        assert_eq!((at_once, bytes_at_once), (window / 4, bytes / 4));
         assert_eq!(
             pair.submit(channel, Mode::Try, b"x", 1),
             Err(Cause::Full),
@@ -238,9 +242,9 @@ mod tests {
         let channel = pair.open();
         pair.submit(channel, Mode::Try, b"x", 1).expect("room");
         pair.step(usize::MAX);
-        assert!(pair.right.casts_at_once(channel) > 0);
+        assert!(pair.right.casts_at_once(channel).0 > 0);
         pair.right.leave();
-        assert_eq!(pair.right.casts_at_once(channel), 0);
-        assert_eq!(pair.right.casts_at_once(channel + 1), 0, "nor on a channel that there is not");
+        assert_eq!(pair.right.casts_at_once(channel), (0, 0));
+        assert_eq!(pair.right.casts_at_once(channel + 1), (0, 0), "nor on a channel that there is not");
     }
 }

@@ -285,6 +285,23 @@ impl Served {
         admitted
     }
 
+    /// Counts the arrival of several messages of so many bytes together, if there is room for all of them at once, so that
+    /// each of them keeps C-1 and C-2. Else nothing is counted.
+    #[inline]
+    pub(super) fn receive_several(&mut self, messages: u64, bytes: u64) -> bool {
+        let messages_then = self.received_messages - self.reported_messages + messages;
+        let bytes_then = self.received_bytes - self.reported_bytes + bytes;
+        let admitted = self.answered
+            && !self.streaming
+            && messages_then <= self.window.messages
+            && bytes_then <= self.window.bytes;
+        if admitted {
+            self.received_messages += messages;
+            self.received_bytes += bytes;
+        }
+        admitted
+    }
+
     pub(super) fn take(&mut self, messages: u64, bytes: u64) {
         self.taken_messages += messages;
         self.taken_bytes += bytes;

@@ -1,6 +1,5 @@
 //! How messages and connections end: deadlines, goodbyes, losses.
 
-use std::cmp::Reverse;
 use std::time::Instant;
 
 use super::large::{Assemblies, LargeSends};
@@ -12,9 +11,9 @@ use crate::protocol::wire::{Cause, Failure, Verdict};
 impl<T> Connection<T> {
     /// When `handle_timeout` should be called next.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
-        while let Some(Reverse((deadline, key))) = self.deadlines.peek().copied() {
+        while let Some((deadline, key)) = self.deadlines.first() {
             match self.index_of(key) {
-                // A call whose deadline was moved stands in the heap twice.
+                // A call whose deadline was moved stands there twice.
                 Some(index) if self.outgoing[index].deadline == Some(deadline) => return Some(deadline),
                 _ => self.deadlines.pop(),
             };
@@ -28,7 +27,7 @@ impl<T> Connection<T> {
             if deadline > now {
                 break;
             }
-            let Some(Reverse((_, key))) = self.deadlines.pop() else { break };
+            let Some((_, key)) = self.deadlines.pop() else { break };
             let Some(index) = self.index_of(key) else { continue };
             let (tag, failure) = self.time_out(index, key);
             self.events.push_back(Event::Failed { tag, failure });

@@ -199,29 +199,29 @@ impl Outbound {
     ///
     /// `limits` are bytes and descriptors. What has [`Begun`] must then be finished with [`finish`](Self::finish) or taken back
     /// with [`take_back`](Self::take_back).
+    #[inline(always)]
     pub(super) fn begin<M: Serialize + ?Sized>(
         &mut self,
         rank: Rank,
         value: &M,
-        limits: (usize, usize),
-    ) -> Result<Result<Begun, Encoded<'static>>, codec::EncodeError> {
+        (limit_bytes, most): (usize, usize),
+    ) -> Result<Begun, Box<NotBegun>> {
         let lane = self.lane_for(rank);
         let buffer = self.lane_mut(lane).buffer();
         let at = buffer.len();
-        buffer.resize(at + Header::LEN, 0);
-        let (limit_bytes, most) = limits;
+        buffer.extend_from_slice(&[0; Header::LEN]);
         match codec::encode_or_apart(value, buffer, (limit_bytes, CHUNK_BYTES), most) {
             Ok((None, descriptors)) => {
                 let length = buffer.len() - at - Header::LEN;
-                Ok(Ok(Begun { lane, at, length, descriptors }))
+                Ok(Begun { lane, at, length, descriptors })
             }
             Ok((Some(apart), descriptors)) => {
                 buffer.truncate(at);
-                Ok(Err(Encoded { bytes: apart.into(), descriptors }))
+                Err(Box::new(NotBegun::Apart(Encoded { bytes: apart.into(), descriptors })))
             }
             Err(error) => {
                 buffer.truncate(at);
-                Err(error)
+                Err(Box::new(NotBegun::Failed(error)))
             }
         }
     }
@@ -233,7 +233,7 @@ impl Outbound {
         begun.length += bytes.len();
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn finish(&mut self, begun: Begun, header: Header) {
         let length = u32::try_from(begun.length).expect("only bodies of frame size are finished");
         let bytes = Header { length, descriptors: count_of(&begun.descriptors), ..header }.to_bytes();
@@ -288,6 +288,15 @@ pub(super) struct Begun {
     at: usize,
     pub(super) length: usize,
     pub(super) descriptors: Vec<Carried>,
+}
+
+/// Why there is no frame.
+#[derive(Debug)]
+pub(super) enum NotBegun {
+    /// It is too large for one, and encoded.
+    Apart(Encoded<'static>),
+    /// It can't be encoded.
+    Failed(codec::EncodeError),
 }
 
 #[cfg(test)]

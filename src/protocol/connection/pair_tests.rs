@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{Connection, Delivery, Event, Mode, ProtocolError, Submit, Waiting};
 use crate::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, Slot};
 use crate::protocol::Limits;
-use crate::protocol::frame::FrameReader;
+use crate::protocol::frame::{FrameReader, SMALL_BYTES};
 use crate::protocol::wire::{Cause, Failure, Hello, Open, Verdict};
 
 pub(super) type Side = Connection<u32>;
@@ -95,14 +95,27 @@ impl Pair {
 
     pub(super) fn exchange(&mut self, bytes: usize) -> Result<bool, ProtocolError> {
         let mut moved = transmit(&mut self.left, &mut self.to_right, bytes, self.now);
-        while let Some(frame) = self.to_right.next()? {
-            match self.right.handle_frame(frame, self.now)? {
+        loop {
+            // As the driver does: casts of one way as one.
+            let (event, taken) = match self.to_right.frames().run(usize::MAX, SMALL_BYTES) {
+                Some(run) => self.right.handle_run(run),
+                None => match self.to_right.next()? {
+                    Some(frame) => (self.right.handle_frame(frame, self.now)?, Ok(())),
+                    None => break,
+                },
+            };
+            match event {
                 Some(Event::Open { channel, .. }) => self.opens.push(channel),
+                Some(Event::Casts(run)) => self.delivered.extend(
+                    run.deliveries()
+                        .map(|cast| (cast.message, cast.body.bytes.into_owned(), cast.correlation)),
+                ),
                 Some(Event::Deliver(Delivery { message, body, correlation, .. })) => {
                     self.delivered.push((message, body.bytes.into_owned(), correlation));
                 }
                 _ => {}
             }
+            taken?;
         }
         moved |= transmit(&mut self.right, &mut self.to_left, bytes, self.now);
         take_outcomes(&mut self.left, &mut self.to_left, self.now, &mut self.outcomes)?;
@@ -292,6 +305,24 @@ fn x1_a_message_without_credit_is_a_violation() {
         super::channel::ChannelState::Open(super::channel::Window { messages: 1, bytes: 1 });
     pair.submit(channel, Mode::Try, b"", 1).expect("sent");
     assert_eq!(pair.exchange(usize::MAX), Err(ProtocolError::Window(channel)));
+}
+
+#[test]
+fn x1_of_casts_that_come_as_one_those_within_the_window_are_taken_and_the_next_is_a_violation() {
+    let mut pair = Pair::new();
+    let channel = pair.open();
+    let (window, bytes) = pair.left.window_of(channel).expect("granted");
+    let wide = super::channel::Window { messages: 100, bytes };
+    pair.left.channels[channel as usize].state = super::channel::ChannelState::Open(wide);
+    for tag in 0..window + 1 {
+        pair.submit(channel, Mode::Try, b"x", 1).expect("sent");
+        if tag + 2 == window {
+            pair.step(usize::MAX);
+            assert_eq!(pair.delivered.len() as u64, window - 1);
+        }
+    }
+    assert_eq!(pair.exchange(usize::MAX), Err(ProtocolError::Window(channel)));
+    assert_eq!(pair.delivered.len() as u64, window, "the one that was admitted came before it");
 }
 
 #[test]

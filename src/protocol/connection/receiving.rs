@@ -10,7 +10,7 @@ use super::{Asked, Beside, Connection, Delivery, Event, ProtocolError};
 use crate::codec::descriptor::Carried;
 use crate::codec::{self, Encoded};
 use crate::protocol::control::{PROTOCOL_VERSION, PreambleError};
-use crate::protocol::frame::{CHUNKED, FAILED, Frame, Header, Kind, NUMBERED, RIGHT, TRACED};
+use crate::protocol::frame::{CHUNKED, FAILED, Frame, Header, Kind, NUMBERED, RIGHT, Run, TRACED};
 use crate::protocol::series::Numbering;
 use crate::protocol::traceparent::TraceParent;
 use crate::protocol::wire::{Cause, Failure, Hello, Large, Open, Opened, Verdict};
@@ -67,6 +67,31 @@ impl<T> Connection<T> {
         };
         self.check();
         Ok(event)
+    }
+
+    /// Takes a run of casts: what comes of those that the window admits, and what was wrong with the one behind them.
+    pub fn handle_run<'a>(&mut self, run: Run<'a>) -> (Option<Event<'a, T>>, Result<(), ProtocolError>) {
+        if self.theirs.is_none() {
+            return (None, Err(ProtocolError::Unexpected(run.header.kind)));
+        }
+        if self.out.control_bytes() > MAX_UNREAD_BYTES {
+            return (None, Err(ProtocolError::Unread));
+        }
+        let channel = run.header.channel;
+        let Some(served) = self.served.get_mut(channel as usize) else {
+            return (None, Err(ProtocolError::Channel(channel)));
+        };
+        let (count, bytes) = (run.count as u64, weight_of(run.body_bytes(), 0));
+        if served.receive_several(count, bytes) {
+            self.check();
+            return (Some(Event::Casts(run)), Ok(()));
+        }
+        // The window is nearly used up, or was passed: one after the other.
+        let admitted = run.bodies().take_while(|body| served.receive(weight_of(body.len(), 0))).count();
+        let event = run.first(admitted).map(Event::Casts);
+        let violation = admitted < run.count;
+        self.check();
+        (event, if violation { Err(ProtocolError::Window(channel)) } else { Ok(()) })
     }
 
     /// Takes descriptors that arrived. Each belongs to a frame that begins where it came. If some were `lost`, because
@@ -420,6 +445,23 @@ pub(super) fn shorten(body: &mut Encoded<'_>, end: usize) {
     match &mut body.bytes {
         Cow::Borrowed(bytes) => *bytes = &bytes[..end],
         Cow::Owned(bytes) => bytes.truncate(end),
+    }
+}
+
+impl<'a> Run<'a> {
+    /// What the frames of it would be one by one.
+    pub fn deliveries(&self) -> impl Iterator<Item = Delivery<'a>> {
+        let Header { channel, message, .. } = self.header;
+        self.bodies().map(move |body| Delivery {
+            channel,
+            message,
+            body: body.into(),
+            weight: weight_of(body.len(), 0),
+            correlation: None,
+            deadline: None,
+            right: 0,
+            beside: None,
+        })
     }
 }
 

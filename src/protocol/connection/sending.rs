@@ -1,13 +1,12 @@
 //! Messages of ours: submitted, queued while there is no credit, cancelled.
 
-use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::channel::{Channel, ChannelState, Window, weight, weight_of};
 use super::large::CHUNK_BYTES;
-use super::outbound::Rank;
+use super::outbound::{NotBegun, Rank};
 use super::{Connection, Outgoing, SOFT_LIMIT_BYTES, Stage};
 use crate::codec::{self, EncodeError, Encoded};
 use crate::protocol::frame::{Header, Kind, NUMBERED, RIGHT, TRACED};
@@ -68,7 +67,7 @@ impl<T> Connection<T> {
         value: &M,
         waiting: impl FnOnce() -> Waiting<T>,
     ) -> Result<Option<u64>, Cause> {
-        self.submit_traced(submit, None, value, waiting)
+        self.submit_traced(submit, None, value, waiting).map_err(|cause| *cause)
     }
 
     /// As [`submit`](Self::submit), for a message that belongs to a trace.
@@ -78,10 +77,10 @@ impl<T> Connection<T> {
     pub fn submit_traced<M: Serialize + ?Sized>(
         &mut self,
         submit: Submit,
-        trace: Option<TraceParent>,
+        trace: Option<&TraceParent>,
         value: &M,
         waiting: impl FnOnce() -> Waiting<T>,
-    ) -> Result<Option<u64>, Cause> {
+    ) -> Result<Option<u64>, Box<Cause>> {
         let result = match trace {
             None => self.try_submit((submit, 0), value, waiting),
             // A pair is its first part and then its second.
@@ -96,52 +95,24 @@ impl<T> Connection<T> {
         (submit, traced): (Submit, u8),
         value: &M,
         waiting: impl FnOnce() -> Waiting<T>,
-    ) -> Result<Option<u64>, Cause> {
-        if let Some(cause) = &self.lost {
-            return Err(cause.clone());
-        }
-        self.channels[submit.channel as usize].is_used = true;
-        let channel = &self.channels[submit.channel as usize];
-        if let ChannelState::Refused(cause) = &channel.state {
-            return Err(cause.clone());
-        }
-        // What asks whether all has arrived asks by no right.
-        if let Some(cause) = channel.denied(submit.right).filter(|_| submit.message != MessageId::ARRIVED.0) {
-            return Err(cause.clone());
-        }
-        if self.we_left || self.they_left {
-            return Err(Cause::ShuttingDown);
-        }
-        let direct =
-            channel.queue.is_empty() && channel.admits(0) && self.out.message_bytes() < SOFT_LIMIT_BYTES;
-        if !direct {
-            let opening = !matches!(channel.state, ChannelState::Open(_)) || channel.holds > 0;
-            let submit = match submit.mode {
-                // Nobody knows yet how much room there is: the outbox has some.
-                Mode::Try if opening => Submit { mode: Mode::Outbox, ..submit },
-                Mode::Try if !self.may_try(submit.channel) => {
-                    return Err(Cause::Full);
-                }
-                // Before it is encoded: a flood that finds no room should cost little.
-                Mode::Outbox if !channel.has_outbox(self.own_window()) => return Err(Cause::Full),
-                _ => submit,
-            };
-            let mut near = Vec::new();
-            let (limit_bytes, most) = self.limits_with(submit.right);
-            return match codec::encode_or_apart(value, &mut near, (limit_bytes, CHUNK_BYTES), most) {
-                Ok((apart, descriptors)) => {
-                    let bytes = apart.unwrap_or(near).into();
-                    self.queue((submit, traced), Encoded { bytes, descriptors }, waiting)
-                }
-                Err(error) => Err(self.cause_of(error)),
-            };
+    ) -> Result<Option<u64>, Box<Cause>> {
+        let channel = &mut self.channels[submit.channel as usize];
+        channel.is_used = true;
+        let is_open = self.lost.is_none() && !self.we_left && !self.they_left;
+        let has_room = channel.queue.is_empty() && channel.admits(0) && channel.more.is_none();
+        if !is_open || !has_room || self.out.message_bytes() >= SOFT_LIMIT_BYTES {
+            self.refusal(submit)?;
+            let channel = &self.channels[submit.channel as usize];
+            let full = self.out.message_bytes() >= SOFT_LIMIT_BYTES;
+            if full || !channel.queue.is_empty() || !channel.admits(0) {
+                return self.submit_later((submit, traced), value, waiting);
+            }
         }
         let limits = self.limits_with(submit.right);
         let begins = self.out.position();
         let mut begun = match self.out.begin(Rank::Messages, value, limits) {
-            Ok(Ok(begun)) => begun,
-            Ok(Err(large)) => return self.queue((submit, traced), large, waiting),
-            Err(error) => return Err(self.cause_of(error)),
+            Ok(begun) => begun,
+            Err(why) => return self.not_begun(*why, (submit, traced), waiting),
         };
         let mut flags = traced;
         if submit.right > 0 {
@@ -149,14 +120,15 @@ impl<T> Connection<T> {
             flags |= RIGHT;
         }
         let bytes = weight_of(begun.length, begun.descriptors.len());
-        if begun.length > CHUNK_BYTES || !self.channels[submit.channel as usize].admits(bytes) {
+        let channel = &mut self.channels[submit.channel as usize];
+        if begun.length > CHUNK_BYTES || !channel.admits(bytes) {
             let mut body = self.out.take_back(begun);
             let end = body.bytes.len() - right_bytes(submit.right);
             body.bytes.to_mut().truncate(end);
-            return self.queue((submit, traced), body, waiting);
+            return Ok(self.queue((submit, traced), body, waiting)?);
         }
         self.large.note_small();
-        let sequence = self.channels[submit.channel as usize].send(bytes);
+        let sequence = channel.send(bytes);
         if submit.mode != Mode::Call {
             let (message, channel) = (submit.message, submit.channel);
             let header = Header { message, channel, flags, ..Header::new(Kind::Cast) };
@@ -168,6 +140,65 @@ impl<T> Connection<T> {
         let header = call_header(submit.message, submit.channel, key, submit.timeout_ms);
         self.out.finish(begun, Header { flags, ..header });
         Ok(Some(key))
+    }
+
+    /// Why nothing can be sent there, if so.
+    fn refusal(&self, submit: Submit) -> Result<(), Cause> {
+        if let Some(cause) = &self.lost {
+            return Err(cause.clone());
+        }
+        let channel = &self.channels[submit.channel as usize];
+        if let ChannelState::Refused(cause) = &channel.state {
+            return Err(cause.clone());
+        }
+        // What asks whether all has arrived asks by no right.
+        if let Some(cause) = channel.denied(submit.right).filter(|_| submit.message != MessageId::ARRIVED.0) {
+            return Err(cause.clone());
+        }
+        if self.we_left || self.they_left { Err(Cause::ShuttingDown) } else { Ok(()) }
+    }
+
+    /// There is no room now.
+    #[inline(never)]
+    fn submit_later<M: Serialize + ?Sized>(
+        &mut self,
+        (submit, traced): (Submit, u8),
+        value: &M,
+        waiting: impl FnOnce() -> Waiting<T>,
+    ) -> Result<Option<u64>, Box<Cause>> {
+        let channel = &self.channels[submit.channel as usize];
+        let opening = !matches!(channel.state, ChannelState::Open(_)) || channel.holds > 0;
+        let submit = match submit.mode {
+            // Nobody knows yet how much room there is: the outbox has some.
+            Mode::Try if opening => Submit { mode: Mode::Outbox, ..submit },
+            Mode::Try if !self.may_try(submit.channel) => return Err(Cause::Full.into()),
+            // Before it is encoded: a flood that finds no room should cost little.
+            Mode::Outbox if !channel.has_outbox(self.own_window()) => return Err(Cause::Full.into()),
+            _ => submit,
+        };
+        let mut near = Vec::new();
+        let (limit_bytes, most) = self.limits_with(submit.right);
+        match codec::encode_or_apart(value, &mut near, (limit_bytes, CHUNK_BYTES), most) {
+            Ok((apart, descriptors)) => {
+                let bytes = apart.unwrap_or(near).into();
+                Ok(self.queue((submit, traced), Encoded { bytes, descriptors }, waiting)?)
+            }
+            Err(error) => Err(self.cause_of(error).into()),
+        }
+    }
+
+    /// It is no frame.
+    #[inline(never)]
+    fn not_begun(
+        &mut self,
+        why: NotBegun,
+        (submit, traced): (Submit, u8),
+        waiting: impl FnOnce() -> Waiting<T>,
+    ) -> Result<Option<u64>, Box<Cause>> {
+        match why {
+            NotBegun::Apart(large) => Ok(self.queue((submit, traced), large, waiting)?),
+            NotBegun::Failed(error) => Err(self.cause_of(error).into()),
+        }
     }
 
     /// What this side grants, which is how wide its outboxes are as well.
@@ -312,7 +343,7 @@ impl<T> Connection<T> {
         });
         let key = self.key_of(index);
         if let Some(deadline) = deadline {
-            self.deadlines.push(Reverse((deadline, key)));
+            self.deadlines.push(deadline, key);
             self.sweep_deadlines();
         }
         key
@@ -323,7 +354,7 @@ impl<T> Connection<T> {
     fn sweep_deadlines(&mut self) {
         if self.deadlines.len() > 2 * self.outgoing.len() + KEEP_DEADLINES {
             let mut deadlines = std::mem::take(&mut self.deadlines);
-            deadlines.retain(|Reverse((_, key))| self.index_of(*key).is_some());
+            deadlines.retain(|key| self.index_of(key).is_some());
             self.deadlines = deadlines;
         }
     }
@@ -400,7 +431,7 @@ impl<T> Connection<T> {
         if let Stage::Sent { begins, .. } = outgoing.stage {
             self.out.patch_extra(begins, remaining_ms(Some(deadline), now));
         }
-        self.deadlines.push(Reverse((deadline, key)));
+        self.deadlines.push_apart(deadline, key);
         true
     }
 }

@@ -11,7 +11,7 @@ const ADD: Work = Work { slot: 3, message: 77, sender: 2, number: 9 };
 fn p1_what_a_thread_is_about_is_legible_elsewhere() {
     let (writer, reader) = pair();
     let seat = writer.sit(41).expect("a seat");
-    seat.take();
+    seat.take(1);
     seat.begin(&ADD);
     let seen = reader.look();
     assert_eq!((seen.busy, seen.taken, seen.begun, seen.done), (vec![(41, ADD)], 1, 1, 0));
@@ -25,9 +25,9 @@ fn p1_what_a_thread_is_about_is_legible_elsewhere() {
 fn a_seat_is_given_to_the_next_thread_and_keeps_its_counts() {
     let (writer, reader) = pair();
     let seat = writer.sit(41).expect("a seat");
-    seat.take();
+    seat.take(1);
     seat.leave();
-    writer.sit(42).expect("the same").take();
+    writer.sit(42).expect("the same").take(1);
     assert_eq!(reader.look().taken, 2);
     let others = (0..200).filter(|thread| writer.sit(100 + thread).is_some()).count();
     assert_eq!(others, SEATS - 1);

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::super::socket::SocketWire;
 use super::*;
+use crate::codec::Encoded;
 use crate::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, Slot};
 use crate::protocol::Limits;
 use crate::protocol::connection::{Delivery, Mode, Submit, Waiting};
@@ -43,7 +44,11 @@ impl Echoing {
     }
 
     fn call(&self, channel: u32, body: &[u8], tag: u32) {
-        let submit = Submit { channel, message: tag, mode: Mode::Call, timeout_ms: 0, right: 0 };
+        self.submit(channel, body, tag, Mode::Call);
+    }
+
+    fn submit(&self, channel: u32, body: &[u8], tag: u32, mode: Mode) {
+        let submit = Submit { channel, message: 1, mode, timeout_ms: 0, right: 0 };
         let waiting = || Waiting { tag, deadline: None };
         self.connection.borrow_mut().submit(submit, body, waiting).expect("queued");
         self.wanted.notify_one();
@@ -69,6 +74,13 @@ impl Lane for Echoing {
                     }
                 });
                 self.delivered.borrow_mut().push(body);
+            }
+            Event::Casts(run) => {
+                let bodies = run.bodies().map(|body| Encoded::from(body).decode().expect("bytes"));
+                self.delivered.borrow_mut().extend(bodies);
+                self.with(|connection| {
+                    connection.take_several(run.header.channel, run.count as u64, run.body_bytes() as u64);
+                });
             }
             Event::Reply { tag, body } => {
                 self.answered.borrow_mut().push((tag, body.decode().expect("bytes")));
@@ -125,6 +137,35 @@ async fn exchange((left, right): (OwnedFd, OwnedFd)) {
     for (tag, answer) in asker.answered.borrow().iter() {
         assert!(*answer == body(LENGTHS[*tag as usize]), "body {tag} is as it was");
     }
+}
+
+#[test]
+fn m1_casts_and_calls_of_one_channel_come_in_their_order_however_many_come_at_once() {
+    const COUNT: usize = 1000;
+    on_one_thread(async {
+        let (left, right) = crate::sys::socket::pair().expect("a pair");
+        let (asker, answerer) = (Rc::new(Echoing::new(1)), Rc::new(Echoing::new(2)));
+        let channel = asker.open(2);
+        let (here, there) = (Rc::clone(&asker), Rc::clone(&answerer));
+        let _driving = [
+            tokio::task::spawn_local(async move { drive(&*here, wire(left)).await }),
+            tokio::task::spawn_local(async move { drive(&*there, wire(right)).await }),
+        ];
+        // Some that are too large for a run, some calls between the casts, and of both more than are taken at once.
+        let bodies: Vec<Vec<u8>> =
+            (0..COUNT).map(|at| body(if at % 97 == 0 { 5000 } else { at % 300 })).collect();
+        for (at, body) in bodies.iter().enumerate() {
+            let mode = if at % 150 < 140 { Mode::Tell } else { Mode::Call };
+            asker.submit(channel, body, u32::try_from(at).expect("few"), mode);
+            if at % 400 == 399 {
+                tokio::task::yield_now().await;
+            }
+        }
+        while answerer.delivered.borrow().len() < COUNT {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(*answerer.delivered.borrow(), bodies);
+    });
 }
 
 #[test]
