@@ -103,24 +103,16 @@ fn submit_remote<M: ProcMessage>(
         Waiting { tag: Waiter::Outcome(waiter), deadline }
     });
     match (sent, slot) {
-        (Ok(Sent::Done), _) | (Ok(Sent::Waits { .. }), None) => Pending::Done,
-        (Ok(Sent::Waits { peer, key }), Some(slot)) => {
+        (Ok(Some((peer, key))), Some(slot)) => {
             Pending::new(slot, Some(message), Route::Remote { peer, key: Some(key), timer: None })
         }
+        (Ok(_), _) => Pending::Done,
         (Err(cause), _) => Pending::failed(cause, Some(message)),
     }
 }
 
-/// What a message has become that was given to a connection.
-enum Sent {
-    /// It has left, and there is no more to hear of it.
-    Done,
-    /// It has an outcome later, by this key.
-    Waits { peer: Arc<Peer>, key: u64 },
-}
-
 /// Gives a message to the connection with its target's process. Who waits for its outcome is asked for only if it has
-/// one later, and then there is a key.
+/// one later, and then there are the connection and a key.
 fn put<M: ProcMessage>(
     mut known: Option<routing::Route>,
     id: &Capability,
@@ -128,7 +120,7 @@ fn put<M: ProcMessage>(
     message: &M,
     (mode, timeout_ms): (Mode, u64),
     mut waiting: impl FnMut() -> Waiting<Waiter>,
-) -> Result<Sent, Box<Cause>> {
+) -> Result<Option<(Arc<Peer>, u64)>, Box<Cause>> {
     // By an address for other messages it would be refused, and this process blamed for it.
     // What goes as JSON was looked at before, as far as its sender knows what it is.
     if !id.is_full() && which.id != MessageId::JSON && id.message().is_some_and(|only| only != which.id.0) {
@@ -152,8 +144,8 @@ fn put<M: ProcMessage>(
             Some(sent.map_err(|cause| (cause, connection.is_over())))
         });
         match sent {
-            Some(Ok(None)) => return Ok(Sent::Done),
-            Some(Ok(Some(key))) => return Ok(Sent::Waits { peer, key }),
+            Some(Ok(None)) => return Ok(None),
+            Some(Ok(Some(key))) => return Ok(Some((peer, key))),
             Some(Err((cause, false))) => return Err(cause),
             Some(Err((cause, true))) => {
                 last = Some(cause);
@@ -290,11 +282,7 @@ pub(super) fn tell_with<M: ProcMessage>(
     message: &M,
     waiting: impl FnMut() -> Waiting<Waiter>,
 ) -> Result<Option<(Arc<Peer>, u64)>, Cause> {
-    match put(None, id, which, message, (Mode::Tell, 0), waiting) {
-        Ok(Sent::Done) => Ok(None),
-        Ok(Sent::Waits { peer, key }) => Ok(Some((peer, key))),
-        Err(cause) => Err(*cause),
-    }
+    put(None, id, which, message, (Mode::Tell, 0), waiting).map_err(|cause| *cause)
 }
 
 pub(super) fn send_now<M: ProcMessage>(

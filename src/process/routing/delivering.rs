@@ -25,7 +25,12 @@ fn is_plain(delivery: &Delivery<'_>) -> bool {
     delivery.beside.is_none()
         && delivery.body.descriptors.is_empty()
         && delivery.body.bytes.len() <= SMALL_BYTES
-        && !matches!(MessageId(delivery.message), MessageId::ARRIVED | MessageId::JSON)
+        && !means_else(delivery.message)
+}
+
+/// Whether the identity of a message says something about it, and not which of its actor's it is.
+fn means_else(message: u32) -> bool {
+    matches!(MessageId(message), MessageId::ARRIVED | MessageId::JSON)
 }
 
 /// Whether a message may be in the run that this one begins.
@@ -65,10 +70,9 @@ impl PeerLane<'_> {
     /// Casts of one way, right behind one another.
     pub(super) fn deliver_casts(&self, run: Run<'_>) {
         let (channel, message) = (run.header.channel, run.header.message);
-        let plain = !matches!(MessageId(message), MessageId::ARRIVED | MessageId::JSON);
-        let exported = match plain && !self.router.is_stopping() {
-            true => self.peer.serves_fully((channel, 0)),
-            false => None,
+        let exported = match means_else(message) || self.router.is_stopping() {
+            true => None,
+            false => self.peer.serves_fully((channel, 0)),
         };
         let Some(exported) = exported else {
             return run.deliveries().for_each(|delivery| self.deliver(delivery));

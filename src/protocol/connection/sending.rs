@@ -247,18 +247,8 @@ impl<T> Connection<T> {
         mut body: Encoded<'static>,
         tag: T,
     ) -> Result<(), Cause> {
-        if let Some(cause) = &self.lost {
-            return Err(cause.clone());
-        }
-        if let ChannelState::Refused(cause) = &self.channels[channel as usize].state {
-            return Err(cause.clone());
-        }
-        if let Some(cause) = self.channels[channel as usize].denied(right) {
-            return Err(cause.clone());
-        }
-        if self.we_left || self.they_left {
-            return Err(Cause::ShuttingDown);
-        }
+        let submit = Submit { channel, message, mode: Mode::Call, timeout_ms: 0, right };
+        self.refusal(submit)?;
         self.channels[channel as usize].is_used = true;
         let bytes = body.bytes.to_mut();
         if let Some(trace) = trace {
@@ -268,7 +258,6 @@ impl<T> Connection<T> {
             bytes.extend_from_slice(&right.to_le_bytes());
         }
         bytes.extend_from_slice(&numbering.to_bytes());
-        let submit = Submit { channel, message, mode: Mode::Call, timeout_ms: 0, right };
         let flags = if trace.is_some() { NUMBERED | TRACED } else { NUMBERED };
         self.queue_whole((submit, flags), body, || Waiting { tag, deadline: None })?;
         self.check();
