@@ -18,12 +18,20 @@ pub fn watch(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     register(descriptor, Interest::READABLE | Interest::WRITABLE)
 }
 
-/// Watches a descriptor for reading only: a pipe's reading end.
+/// Watches a descriptor for reading only.
 ///
 /// # Panics
 /// Outside a tokio runtime with I/O.
 pub fn watch_readable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     register(descriptor, Interest::READABLE)
+}
+
+/// Watches a descriptor for writing only.
+///
+/// # Panics
+/// Outside a tokio runtime with I/O.
+pub fn watch_writable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    register(descriptor, Interest::WRITABLE)
 }
 
 /// Watches a process: readable once it is dead.

@@ -1,6 +1,7 @@
 //! Drives a connection over a pipe.
 
 pub mod driver;
+mod duplex;
 pub mod looped;
 pub mod pipe;
 pub mod polling;

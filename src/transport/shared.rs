@@ -238,7 +238,10 @@ impl Wire for SharedWire {
     async fn writable(&self) -> io::Result<()> {
         match self.blocked.get() {
             Blocked::No => Ok(()),
-            Blocked::Socket => self.bell.has_room().await,
+            Blocked::Socket => {
+                self.bell.has_room().await;
+                Ok(())
+            }
             Blocked::Ring if self.has_room() || self.bell.is_gone() => Ok(()),
             // One bell rings for bytes and for room. Whoever else waits must be told anew, so whatever it was for, this wait is over.
             Blocked::Ring if self.await_room() => Ok(()),

@@ -1,23 +1,24 @@
 //! The bytes of a connection over a socket.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
+use super::duplex::Duplex;
 use super::turn;
 use super::wire::{Arrivals, Wire};
+use crate::sys::poll;
 use crate::sys::room::Room;
 use crate::sys::socket::{self, MAX_DESCRIPTORS, Wait};
-use crate::sys::{poll, readiness};
 
 /// One end of a socketpair. Dropping it closes it.
 #[derive(Debug)]
 pub struct SocketWire {
-    socket: AsyncFd<OwnedFd>,
+    socket: Duplex,
     /// What the kernel holds, when it is not to hold less.
     deep_bytes: usize,
     /// The kernel took nothing of the last send, so room is news.
@@ -40,19 +41,33 @@ impl SocketWire {
     /// Outside a tokio runtime with I/O.
     pub fn new(socket: OwnedFd) -> io::Result<SocketWire> {
         let deep_bytes = socket::send_buffer(socket.as_fd())?;
-        let socket = readiness::watch(socket)?;
+        let socket = Duplex::new(socket)?;
         Ok(SocketWire { socket, deep_bytes, is_full: Cell::new(false), has_more: Cell::new(false) })
+    }
+
+    #[cfg(test)]
+    pub(super) fn socket(&self) -> &Duplex {
+        &self.socket
+    }
+
+    /// Calls the kernel, and remembers whether it had room.
+    fn attempt_to_send(&self, call: impl FnOnce(BorrowedFd<'_>) -> io::Result<usize>) -> io::Result<usize> {
+        let sent = call(self.socket.as_fd());
+        let is_full = sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        if self.is_full.replace(is_full) && !is_full {
+            self.socket.found_room();
+        }
+        sent
     }
 
     /// The kernel said that there is no more for now: what was known of readiness is over. To be told again, this
     /// must be said of what was known before the call, so the call is made within.
-    fn attempt(
+    fn attempt_to_read(
         &self,
-        interest: Interest,
         mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<(usize, More)>,
     ) -> io::Result<usize> {
         let mut outcome = None;
-        let _ = self.socket.try_io(interest, |socket| -> io::Result<()> {
+        let _ = self.socket.reading().try_io(Interest::READABLE, |socket| -> io::Result<()> {
             let result = call(socket.as_fd());
             let exhausted = match &result {
                 Ok((_, more)) => *more == More::No,
@@ -61,23 +76,13 @@ impl SocketWire {
             outcome = Some(result);
             if exhausted { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
-        // Not known to be ready, but whoever peeked, or has never tried, may know better.
-        let result = outcome.unwrap_or_else(|| call(self.socket.get_ref().as_fd()));
+        // Not known to be readable, but whoever peeked may know better.
+        let result = outcome.unwrap_or_else(|| call(self.socket.as_fd()));
         result.map(|(bytes, _)| bytes)
-    }
-
-    /// The same, and remembers whether the kernel had room.
-    fn attempt_to_send(
-        &self,
-        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        let sent = self.attempt(Interest::WRITABLE, |socket| Ok((call(socket)?, More::Maybe)));
-        self.is_full.set(sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
-        sent
     }
 }
 
-/// Whether the kernel may have more to give, or room for more.
+/// Whether the kernel may have more to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum More {
     Maybe,
@@ -98,7 +103,7 @@ impl Wire for SocketWire {
     }
 
     fn recv_into(&self, rooms: &mut [Room<'_>; 2], arrivals: &mut Arrivals) -> io::Result<usize> {
-        self.attempt(Interest::READABLE, |socket| {
+        self.attempt_to_read(|socket| {
             let received = socket::recv_into(socket, rooms, MAX_DESCRIPTORS, Wait::No)?;
             let beside = received.truncated || !received.descriptors.is_empty();
             arrivals.descriptors.extend(received.descriptors);
@@ -118,12 +123,11 @@ impl Wire for SocketWire {
 
     fn has_news(&self) -> bool {
         if self.is_full.get() {
-            let looked =
-                poll::poll_one(self.socket.get_ref().as_fd(), poll::Interest::Either, Some(Duration::ZERO));
+            let looked = poll::poll_one(self.socket.as_fd(), poll::Interest::Either, Some(Duration::ZERO));
             return looked.unwrap_or(true);
         }
         let mut byte = [0];
-        match socket::peek(self.socket.get_ref().as_fd(), &mut byte, Wait::No) {
+        match socket::peek(self.socket.as_fd(), &mut byte, Wait::No) {
             Ok(_) => true,
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
@@ -132,7 +136,7 @@ impl Wire for SocketWire {
     fn set_shallow(&self, shallow: bool) {
         let bytes = if shallow { SHALLOW_BYTES.min(self.deep_bytes) } else { self.deep_bytes };
         // It goes on with what it has if the kernel won't.
-        let _ = socket::set_send_buffer(self.socket.get_ref().as_fd(), bytes);
+        let _ = socket::set_send_buffer(self.socket.as_fd(), bytes);
     }
 
     fn before_sleep(&self) -> bool {
@@ -145,12 +149,12 @@ impl Wire for SocketWire {
             turn::yield_once().await;
         }
         // The driver alone waits for it, again and again: one place for its waker costs less than a list of those who wait.
-        std::future::poll_fn(|context| self.socket.poll_read_ready(context)).await?.retain_ready();
+        poll_fn(|context| self.socket.reading().poll_read_ready(context)).await?.retain_ready();
         Ok(())
     }
 
     async fn writable(&self) -> io::Result<()> {
-        self.socket.writable().await?.retain_ready();
+        self.socket.has_room().await;
         Ok(())
     }
 }

@@ -11,12 +11,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-
 use super::violation::Violation;
-use crate::sys::readiness;
 use crate::sys::socket::{self, MAX_DESCRIPTORS, Wait};
+use crate::transport::duplex::Duplex;
 use crate::transport::wire::Arrivals;
 
 const RING: u8 = 0;
@@ -42,7 +39,7 @@ struct Batch {
 
 #[derive(Debug)]
 pub(super) struct Bell {
-    socket: AsyncFd<OwnedFd>,
+    socket: Duplex,
     /// The peer has closed its end, or is dead. What it had written is still in the ring.
     gone: Cell<bool>,
     heard: RefCell<Heard>,
@@ -64,44 +61,38 @@ struct Heard {
 
 impl Bell {
     pub(super) fn new(socket: OwnedFd) -> io::Result<Bell> {
-        Ok(Bell { socket: readiness::watch(socket)?, gone: Cell::new(false), heard: RefCell::default() })
+        Ok(Bell { socket: Duplex::new(socket)?, gone: Cell::new(false), heard: RefCell::default() })
     }
 
     /// Wakes the peer.
     pub(super) fn ring(&self) {
         // A full socket holds more than enough to wake it, and that it is gone is found by reading.
-        let _ = socket::send(self.socket.get_ref().as_fd(), &[RING], Wait::No);
+        let _ = socket::send(self.socket.as_fd(), &[RING], Wait::No);
     }
 
     /// Sends descriptors that belong to the byte at this position.
     pub(super) fn send_batch(&self, position: u64, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let mut record = [BATCH; BATCH_BYTES];
         record[1..].copy_from_slice(&position.to_le_bytes());
-        let mut outcome = None;
-        // What was known of readiness before the kernel says that there is no room must be forgotten, to be told again.
-        let _ = self.socket.try_io(Interest::WRITABLE, |socket| -> io::Result<()> {
-            let sent = socket::send_with_descriptors(socket.as_fd(), &record, descriptors, Wait::No);
-            let full = is_would_block(&sent);
-            outcome = Some(sent);
-            if full { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-        });
-        match outcome.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))? {
-            BATCH_BYTES => Ok(()),
+        match socket::send_with_descriptors(self.socket.as_fd(), &record, descriptors, Wait::No)? {
+            BATCH_BYTES => {
+                self.socket.found_room();
+                Ok(())
+            }
             _ => Err(io::Error::other("a stream socket has taken half of nine bytes")),
         }
     }
 
     /// Resolves when there may be room for a batch. Cancel safe.
-    pub(super) async fn has_room(&self) -> io::Result<()> {
-        self.socket.writable().await?.retain_ready();
-        Ok(())
+    pub(super) async fn has_room(&self) {
+        self.socket.has_room().await;
     }
 
     /// Resolves when the peer has rung, or is gone, and takes what came. Cancel safe.
     pub(super) async fn rung(&self) -> io::Result<()> {
         // A peer that rings all the time gets this task's share of the thread and no more.
         tokio::task::coop::consume_budget().await;
-        let mut ready = self.socket.readable().await?;
+        let mut ready = self.socket.reading().readable().await?;
         // "Would block" is an answer here: it ends what was known of readiness.
         match ready.try_io(|_| self.receive()) {
             Ok(received) => received,
@@ -140,7 +131,7 @@ impl Bell {
 
     fn receive_once(&self) -> io::Result<More> {
         let mut bytes = [0; RECEIVE_BYTES];
-        let socket = self.socket.get_ref().as_fd();
+        let socket = self.socket.as_fd();
         let received = match socket::recv_with_descriptors(socket, &mut bytes, MAX_DESCRIPTORS, Wait::No) {
             Ok(received) => received,
             Err(error) if socket::is_peer_gone(&error) => {
@@ -186,10 +177,6 @@ impl Bell {
 enum More {
     Maybe,
     No,
-}
-
-fn is_would_block<T>(result: &io::Result<T>) -> bool {
-    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 impl Heard {
