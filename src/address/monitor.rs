@@ -351,7 +351,8 @@ impl<A: ProcActor> ProcAddr<A> {
     /// Tells `watcher` when the actor ends, by a [`Down`]: exactly once, after everything that the actor had sent to it,
     /// and at once where no actor lives there and none will.
     ///
-    /// It watches the life that is lived now; between two lives, the next. After a `Down` the address reaches the next
+    /// It watches the life that is lived now; between two lives, the next. While the two processes have not talked yet, that is the life that
+    /// they are introduced to: who must not miss the end of this one asks it something first. After a `Down` the address reaches the next
     /// life, which is watched by another monitor. The order holds for a `watcher` of this process; one elsewhere is
     /// told through this process.
     ///

@@ -189,13 +189,17 @@ impl Handler<Who> for Receiver {
 }
 
 impl Handler<Watch> for Receiver {
-    type Result = Result<(), String>;
+    type Result = ResponseFuture<Result<(), String>>;
 
     fn handle(&mut self, watch: Watch, context: &mut Context<Self>) -> Self::Result {
         let told = context.address().recipient::<Down>();
-        let monitor = watch.0.monitor(told).map_err(|error| error.to_string())?;
-        WATCHED.with_borrow_mut(|watched| *watched = Some(monitor));
-        Ok(())
+        let monitor = watch.0.monitor(told).map_err(|error| error.to_string());
+        Box::pin(async move {
+            let monitor = monitor?;
+            WATCHED.with_borrow_mut(|watched| *watched = Some(monitor));
+            // Whoever answers what was asked behind it has it: else the next life might be watched instead of this one.
+            watch.0.send(Who).await.map(drop).map_err(|error| error.to_string())
+        })
     }
 }
 
