@@ -3,6 +3,8 @@
 //! A dull loop: write what is pending, sleep until there is something to do, read once. What the frames mean is
 //! decided by the connection and its [`Lane`], what the bytes move over by the [`Wire`].
 
+mod lingering;
+
 use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
@@ -74,6 +76,8 @@ pub async fn drive<L: Lane, W: Wire + 'static>(lane: &L, wire: W) -> Ended {
         arrivals,
         greeted: false,
         chunk: None,
+        conversing: false,
+        unseeing: 0,
         untaken: false,
         in_turn: 0,
         shallow_for: 0,
@@ -123,6 +127,10 @@ struct Driver<'a, L: Lane, W: Wire> {
     greeted: bool,
     /// What is read into its place.
     chunk: Option<OpenChunk>,
+    /// What came last was a question or an answer, so that another may follow soon. Of what is only told, more at once costs less.
+    conversing: bool,
+    /// How often in a row it found something to transmit before it looked whether something came.
+    unseeing: u32,
     /// Whether the reader may hold frames that were not taken.
     untaken: bool,
     /// What was written since others had their turn.
@@ -173,6 +181,10 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
                 armed = timeout;
                 timer.as_mut().reset(armed.unwrap_or_else(Instant::now).into());
             }
+            if written == Written::All && self.may_linger() && self.linger(timeout).await? {
+                continue;
+            }
+            self.unseeing = 0;
             tokio::select! {
                 biased;
                 () = self.watch.poked() => self.read()?,
@@ -202,6 +214,10 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
             return self.read_chunk(chunk);
         }
         let read = self.wire.recv(self.reader.room(), &mut self.arrivals);
+        self.received(read)
+    }
+
+    fn received(&mut self, read: io::Result<usize>) -> Result<(), Ended> {
         let Some(bytes) = self.judge(read)? else { return Ok(()) };
         self.reader.advance(bytes);
         self.take_descriptors()?;
@@ -331,6 +347,7 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         let mut frames = self.reader.frames();
         let mut events = Vec::new();
         let taken = self.lane.with(|connection| take_some(connection, &mut frames, &mut events, now));
+        self.conversing = events.last().is_some_and(is_awaited);
         self.lane.on_events(events).map_err(Ended::Violation)?;
         self.untaken = taken.map_err(Ended::Violation)? == More::Maybe;
         if self.untaken { Ok(()) } else { self.open_chunk() }
@@ -391,6 +408,15 @@ fn take_some<'a, T>(
         events.extend(connection.handle_frame(frame?, now)?);
     }
     Ok(More::Maybe)
+}
+
+/// Whether somebody waits for it, or for what follows from it.
+fn is_awaited<T>(event: &Event<'_, T>) -> bool {
+    match event {
+        Event::Reply { .. } => true,
+        Event::Deliver(delivery) => delivery.correlation.is_some(),
+        _ => false,
+    }
 }
 
 /// What the peer did wrong with the pipe itself comes as data that is invalid; else it was the system.

@@ -61,6 +61,10 @@ impl Wire for LoopWire {
         !self.0.borrow().sent.is_empty()
     }
 
+    fn has_peer(&self) -> bool {
+        false
+    }
+
     fn before_sleep(&self) -> bool {
         self.has_news()
     }

@@ -4,16 +4,22 @@
 //! [`after_unpark`] where tokio's `on_thread_park` and `on_thread_unpark` say so waits for its pipes awake, as long as
 //! that is likely to be shorter than a wake: how long is decided by its `Window`. The driver of a pipe [`watch`]es it.
 //! Nothing is polled while there is work, and nothing by a thread that has had no traffic.
+//!
+//! A driver whose pipe is the only one with traffic may [linger](Watch::linger) before that: it reads again and again, in
+//! turns of its thread that nobody else needs. That spares the look before each read, and the runtime's question to the
+//! kernel whether there is anything else, which together cost more than the message.
 
+mod lingering;
 mod window;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+pub use self::lingering::{Lingering, Turn};
 use self::window::{Next, Window};
 use crate::protocol::BusyPoll;
 
@@ -25,9 +31,19 @@ thread_local! {
 struct Poller {
     wires: RefCell<Slab<Rc<Wire>>>,
     window: RefCell<Window>,
-    /// Something was read or written since the thread last slept.
+    /// Something was read or written since the thread last had nothing to do.
     traffic: Cell<bool>,
+    /// The thread says when it would sleep.
+    is_told: Cell<bool>,
+    /// The pipe that moved last.
+    latest: Cell<Option<usize>>,
+    /// When that was another one.
+    changed: Cell<Option<Instant>>,
 }
+
+/// So long after the traffic of another pipe it is not forgotten for the latest one: by then the peer there rings, where that is
+/// not done as long as it is looked at (`shared/looks.rs`).
+const SEVERAL: Duration = Duration::from_millis(3);
 
 struct Wire {
     has_news: Box<dyn Fn() -> bool>,
@@ -74,7 +90,26 @@ impl Watch {
 
     /// Something was read or written: more may follow soon.
     pub fn note_traffic(&self) {
-        POLLER.with(|poller| poller.traffic.set(true));
+        POLLER.with(|poller| {
+            poller.traffic.set(true);
+            if poller.latest.replace(Some(self.key)) != Some(self.key) {
+                poller.changed.set(Some(Instant::now()));
+            }
+        });
+    }
+
+    /// Lets the driver read again and again until somebody has something to do, it was long enough, or the deadline is
+    /// there. Not if other pipes of the thread had traffic of late, since it would not see them, and not on a thread that
+    /// does not call [`before_park`].
+    pub fn linger(&self, deadline: Option<Instant>) -> Option<Lingering> {
+        POLLER.with(|poller| {
+            let is_alone = poller.latest.get() == Some(self.key)
+                && poller.changed.get().is_none_or(|changed| changed.elapsed() > SEVERAL);
+            let window = poller.window.borrow();
+            let is_awaited = poller.traffic.get() || window.is_interrupted();
+            let may = is_alone && is_awaited && window.may_open() && poller.is_told.get();
+            may.then(|| Lingering::until(deadline))
+        })
     }
 }
 
@@ -94,6 +129,7 @@ pub fn set(busy_poll: BusyPoll) {
 /// it does not.
 pub fn before_park() {
     POLLER.with(|poller| {
+        poller.is_told.set(true);
         let Ok(wires) = poller.wires.try_borrow() else { return };
         if wires.is_empty() {
             return;
@@ -106,13 +142,10 @@ pub fn before_park() {
                     poke(&wires, |wire| (wire.before_sleep)());
                     return;
                 }
+                Next::Yield => std::thread::yield_now(),
+                Next::Look if poke(&wires, |wire| (wire.has_news)()) => return,
                 Next::Look => {}
             }
-            if poke(&wires, |wire| (wire.has_news)()) {
-                return;
-            }
-            // Whoever else wants this core comes first: on one core, the peer that is to answer.
-            std::thread::yield_now();
         }
     });
 }

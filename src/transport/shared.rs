@@ -202,6 +202,10 @@ impl Wire for SharedWire {
         has_bytes || self.has_room()
     }
 
+    fn may_have_news(&self) -> bool {
+        self.has_news()
+    }
+
     fn set_shallow(&self, shallow: bool) {
         self.outgoing.borrow_mut().set_most(if shallow { SHALLOW_BYTES } else { usize::MAX });
     }

@@ -46,6 +46,16 @@ pub trait Wire {
     /// said `WouldBlock`, would take something. Called many times before a thread sleeps, so it must cost little.
     fn has_news(&self) -> bool;
 
+    /// Whether what comes is sent by somebody else than who reads it.
+    fn has_peer(&self) -> bool {
+        true
+    }
+
+    /// False if [`recv`](Wire::recv) would find nothing now, as far as that is known without asking the kernel.
+    fn may_have_news(&self) -> bool {
+        true
+    }
+
     /// Holds less of what was sent and not read, or as much as it did at first: so that what comes later passes sooner.
     /// A hint, and for throughput no gift.
     fn set_shallow(&self, _shallow: bool) {}

@@ -18,38 +18,47 @@ use crate::protocol::wire::{Hello, Open};
 use crate::sys::socket::Wait;
 
 /// Takes everything, and answers with it.
-struct Echoing {
+pub(super) struct Echoing {
     connection: RefCell<Connection<u32>>,
     wanted: Notify,
     delivered: RefCell<Vec<Vec<u8>>>,
-    answered: RefCell<Vec<(u32, Vec<u8>)>>,
+    pub(super) answered: RefCell<Vec<(u32, Vec<u8>)>>,
+    pub(super) failed: RefCell<Vec<u32>>,
+    /// Something was answered or has failed.
+    pub(super) ended: Notify,
 }
 
+/// Who asks this gets no answer.
+pub(super) const UNANSWERED: &[u8] = b"unanswered";
+
 impl Echoing {
-    fn new(process: u32) -> Echoing {
+    pub(super) fn new(process: u32) -> Echoing {
         let limits = Limits { window_bytes: 64 << 20, ..Limits::default() };
         let hello = Hello::new(ProcessId(process), Incarnation::FIRST, BuildId(7), limits);
-        let (delivered, answered) = Default::default();
-        Echoing {
-            connection: RefCell::new(Connection::new(hello)),
-            wanted: Notify::new(),
-            delivered,
-            answered,
-        }
+        let (wanted, delivered, answered, failed, ended) = Default::default();
+        let connection = RefCell::new(Connection::new(hello));
+        Echoing { connection, wanted, delivered, answered, failed, ended }
     }
 
-    fn open(&self, process: u32) -> u32 {
+    pub(super) fn open(&self, process: u32) -> u32 {
         let target = Capability::unsealed(ActorId::declared(ProcessId(process), Slot(0)));
         self.connection.borrow_mut().open(&Open { target })
     }
 
-    fn call(&self, channel: u32, body: &[u8], tag: u32) {
-        self.submit(channel, body, tag, Mode::Call);
+    pub(super) fn call(&self, channel: u32, body: &[u8], tag: u32) {
+        self.submit(channel, body, Mode::Call, Waiting { tag, deadline: None });
     }
 
-    fn submit(&self, channel: u32, body: &[u8], tag: u32, mode: Mode) {
+    /// Says something that needs no answer, if there is room.
+    pub(super) fn say(&self, channel: u32, body: &[u8]) {
+        let submit = Submit { channel, message: 1, mode: Mode::Try, timeout_ms: 0, right: 0 };
+        let _ = self.connection.borrow_mut().submit(submit, body, || Waiting { tag: 0, deadline: None });
+        self.wanted.notify_one();
+    }
+
+    pub(super) fn submit(&self, channel: u32, body: &[u8], mode: Mode, waiting: Waiting<u32>) {
         let submit = Submit { channel, message: 1, mode, timeout_ms: 0, right: 0 };
-        let waiting = || Waiting { tag, deadline: None };
+        let waiting = || waiting;
         self.connection.borrow_mut().submit(submit, body, waiting).expect("queued");
         self.wanted.notify_one();
     }
@@ -69,7 +78,7 @@ impl Lane for Echoing {
                 let body: Vec<u8> = body.decode().expect("bytes");
                 self.with(|connection| {
                     connection.take(channel, weight);
-                    if let Some(correlation) = correlation {
+                    if let Some(correlation) = correlation.filter(|_| body != UNANSWERED) {
                         connection.reply(correlation, &body);
                     }
                 });
@@ -85,6 +94,11 @@ impl Lane for Echoing {
             Event::Reply { tag, body } => {
                 self.answered.borrow_mut().push((tag, body.decode().expect("bytes")));
                 self.wanted.notify_one();
+                self.ended.notify_one();
+            }
+            Event::Failed { tag, .. } => {
+                self.failed.borrow_mut().push(tag);
+                self.ended.notify_one();
             }
             _ => {}
         }
@@ -107,8 +121,13 @@ fn body(length: usize) -> Vec<u8> {
 /// Small ones between large ones, around the size of a chunk and of what is worth reading apart.
 const LENGTHS: [usize; 9] = [3, 1_000_000, 20, 32_768, 40_000, 36_864, 65_536, 1, 300_000];
 
-fn on_one_thread<F: Future>(test: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+pub(super) fn on_one_thread<F: Future>(test: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .on_thread_park(polling::before_park)
+        .on_thread_unpark(polling::after_unpark)
+        .build()
+        .expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, test)
 }
 
@@ -156,7 +175,8 @@ fn m1_casts_and_calls_of_one_channel_come_in_their_order_however_many_come_at_on
             (0..COUNT).map(|at| body(if at % 97 == 0 { 5000 } else { at % 300 })).collect();
         for (at, body) in bodies.iter().enumerate() {
             let mode = if at % 150 < 140 { Mode::Tell } else { Mode::Call };
-            asker.submit(channel, body, u32::try_from(at).expect("few"), mode);
+            let waiting = Waiting { tag: u32::try_from(at).expect("few"), deadline: None };
+            asker.submit(channel, body, mode, waiting);
             if at % 400 == 399 {
                 tokio::task::yield_now().await;
             }

@@ -13,6 +13,8 @@ use crate::protocol::BusyPoll;
 pub(super) enum Next {
     /// Look at the pipes once.
     Look,
+    /// Let others have the core, and ask again.
+    Yield,
     /// It was enough.
     Sleep,
 }
@@ -20,20 +22,41 @@ pub(super) enum Next {
 /// The state of one thread.
 ///
 /// Order of calls: [`begin`](Window::begin) when the thread has nothing to do, [`next`](Window::next) before each look
-/// at the pipes until it says so or the look has found something, [`end`](Window::end) when there is work again.
+/// at the pipes until it says so or the look has found something, [`end`](Window::end) when that or a sleep is over. A wait in which
+/// the thread found work of its own is [interrupted](Window::interrupt), and goes on when it [begins](Window::begin) anew
+/// without traffic.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     busy_poll: BusyPoll,
     length: Duration,
-    /// When the thread ran out of work, until it has some.
-    began: Option<Instant>,
+    wait: Wait,
     /// How long it had none, the last time.
     waited: Option<Duration>,
     /// When it was last told to look.
     looked: Option<Instant>,
+    /// When it was last told to let others have the core, or began.
+    yielded: Option<Instant>,
+    /// That is now, and it was told so.
+    is_yielding: bool,
+    /// Somebody took the core the last time.
+    is_shared: bool,
     /// How often in a row it was in vain.
     misses: u32,
     away: Away,
+}
+
+/// Of the thread, for its pipes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Wait {
+    /// It has work.
+    #[default]
+    None,
+    /// It has had none since it began, and looks.
+    Looking { began: Instant },
+    /// The same, and was told not to look any more.
+    Enough { began: Instant, told: Instant },
+    /// It had none for so long, and then some of its own.
+    Interrupted { waited: Duration },
 }
 
 /// It was in vain, or other threads want the core.
@@ -55,9 +78,18 @@ const WORTH: Duration = Duration::from_micros(500);
 /// So often in a row it may be in vain: what it takes to grow to the longest, and twice more.
 const MISSES: u32 = 5;
 
+/// A core that nobody took the last time is offered again after this, since to offer it takes as long as some looks.
+const OFFER: Duration = Duration::from_micros(5);
+
+/// Nobody took the core if it is back sooner.
+const BACK: Duration = Duration::from_micros(2);
+
 /// Two looks lie a microsecond apart. A gap like this is another thread's turn on this core: a scheduler's turns are
 /// milliseconds, an interruption, or a host that takes the core of a virtual machine for a moment, is shorter.
 const TURN: Duration = Duration::from_micros(300);
+
+/// From the last look of a driver to the thread's sleep it takes less, unless there was work.
+const STILL: Duration = Duration::from_micros(50);
 
 /// How long to stay away from polling after that, doubled each time up to [`MAX_DOUBLINGS`] times.
 const STAY_AWAY: Duration = Duration::from_millis(2);
@@ -67,12 +99,29 @@ impl Window {
     pub(super) fn set(&mut self, busy_poll: BusyPoll) {
         self.busy_poll = busy_poll;
         self.length = Duration::ZERO;
+        self.wait = Wait::None;
     }
 
-    /// The thread has nothing to do. `traffic`: whether anything moved since it last slept.
+    /// Whether this thread polls at all.
+    pub(super) fn may_open(&self) -> bool {
+        self.busy_poll != BusyPoll::Off
+    }
+
+    /// Whether a wait was interrupted, and nothing else began since.
+    pub(super) fn is_interrupted(&self) -> bool {
+        matches!(self.wait, Wait::Interrupted { .. })
+    }
+
+    /// The thread has nothing to do. `traffic`: whether anything moved since it last had nothing to do.
     pub(super) fn begin(&mut self, now: Instant, traffic: bool) {
-        self.began = Some(now);
-        self.looked = None;
+        match self.wait {
+            Wait::Interrupted { waited } if !traffic => return self.look_from(now.checked_sub(waited), now),
+            Wait::Enough { told, .. } if !traffic && now.duration_since(told) <= STILL => return,
+            // There was work since, which is not to be waited for.
+            Wait::Enough { told, .. } => self.end(told),
+            _ => {}
+        }
+        self.look_from(None, now);
         let waited = self.waited.take();
         match self.busy_poll {
             BusyPoll::Off => self.length = Duration::ZERO,
@@ -90,15 +139,35 @@ impl Window {
         }
     }
 
+    fn look_from(&mut self, began: Option<Instant>, now: Instant) {
+        self.wait = Wait::Looking { began: began.unwrap_or(now) };
+        self.looked = None;
+        self.yielded = Some(now);
+        self.is_yielding = false;
+    }
+
     pub(super) fn next(&mut self, now: Instant) -> Next {
-        let Some(began) = self.began else { return Next::Sleep };
+        let Wait::Looking { began } = self.wait else { return Next::Sleep };
+        let since = now.duration_since(self.yielded.unwrap_or(began));
+        let was_yielding = std::mem::take(&mut self.is_yielding);
+        if was_yielding {
+            self.is_shared = since > BACK;
+            self.yielded = Some(now);
+        }
         // Even if the peer has answered meanwhile: who polls on takes from the time that it will need soon.
-        if self.looked.is_some_and(|before| now.duration_since(before) > TURN) {
+        let is_crowded = self.looked.is_some_and(|before| now.duration_since(before) > TURN);
+        if is_crowded {
             self.stay_away(now);
+        }
+        if is_crowded || now.duration_since(began) >= self.length {
+            self.wait = Wait::Enough { began, told: now };
             return Next::Sleep;
         }
-        if now.duration_since(began) >= self.length {
-            return Next::Sleep;
+        if !was_yielding && self.looked.is_some() && (self.is_shared || since > OFFER) {
+            // Whoever else wants this core comes first: if both share one, the peer that is to answer.
+            self.is_yielding = true;
+            self.yielded = Some(now);
+            return Next::Yield;
         }
         self.looked = Some(now);
         Next::Look
@@ -109,9 +178,17 @@ impl Window {
         self.away.times = (self.away.times + 1).min(MAX_DOUBLINGS);
     }
 
-    /// The thread has something to do.
+    /// The thread has work of its own, which says nothing about the pipes.
+    pub(super) fn interrupt(&mut self, now: Instant) {
+        if let Wait::Looking { began } = self.wait {
+            self.wait = Wait::Interrupted { waited: now.duration_since(began) };
+        }
+    }
+
+    /// The wait is over.
     pub(super) fn end(&mut self, now: Instant) {
-        let Some(began) = self.began.take() else { return };
+        let (Wait::Looking { began } | Wait::Enough { began, .. }) = self.wait else { return };
+        self.wait = Wait::None;
         let waited = now.duration_since(began);
         if waited < self.length {
             self.misses = 0;
@@ -133,11 +210,19 @@ mod tests {
 
     const US: Duration = Duration::from_micros(1);
 
+    /// What to do after nobody took the core that was offered.
+    fn look(window: &mut Window, now: Instant) -> Next {
+        match window.next(now) {
+            Next::Yield => window.next(now),
+            next => next,
+        }
+    }
+
     /// Waits once, with a look each microsecond, until `news` has passed; returns for how long it polled.
     fn wait(window: &mut Window, clock: &mut Instant, news: Duration) -> Duration {
         let began = *clock;
         window.begin(*clock, true);
-        while window.next(*clock) == Next::Look {
+        while look(window, *clock) == Next::Look {
             if *clock - began >= news {
                 break;
             }
@@ -223,12 +308,126 @@ mod tests {
         for _ in 0..10 {
             window.begin(clock, true);
             assert_eq!(window.next(clock), Next::Look);
-            clock += TURN / 20;
+            assert_eq!(window.next(clock + OFFER + US), Next::Yield);
+            clock += OFFER + TURN / 20;
             assert_eq!(window.next(clock), Next::Look);
             window.end(clock);
         }
         window.begin(clock, true);
         assert_eq!(window.next(clock), Next::Look);
+    }
+
+    #[test]
+    fn a_core_that_nobody_takes_is_offered_now_and_then_and_one_that_is_taken_at_each_look() {
+        let (mut window, began) = (Window::default(), Instant::now());
+        window.set(BusyPoll::For(1_000 * US));
+        let offers = |window: &mut Window, mut clock: Instant, taken: Duration| {
+            window.begin(clock, true);
+            let mut offers = Vec::new();
+            for look in 0..20 {
+                clock += US;
+                if window.next(clock) == Next::Yield {
+                    offers.push(look);
+                    clock += taken;
+                    assert_eq!(window.next(clock), Next::Look);
+                }
+            }
+            window.end(clock);
+            offers
+        };
+        assert_eq!(offers(&mut window, began, US), [5, 11, 17]);
+        assert_eq!(offers(&mut window, began + 100 * US, 8 * US), (5..20).collect::<Vec<_>>());
+        assert_eq!(
+            offers(&mut window, began + 500 * US, US)[..2],
+            [1, 7],
+            "the first, since it was taken last"
+        );
+    }
+
+    #[test]
+    fn a_core_is_known_to_be_shared_even_if_the_others_turn_was_longer_than_the_window() {
+        let (mut window, began) = (Window::default(), Instant::now());
+        window.set(BusyPoll::For(10 * US));
+        window.begin(began, true);
+        assert_eq!(window.next(began), Next::Look);
+        assert_eq!(window.next(began + 6 * US), Next::Yield);
+        assert_eq!(window.next(began + 30 * US), Next::Sleep);
+        window.end(began + 40 * US);
+        window.begin(began + 50 * US, true);
+        assert_eq!(window.next(began + 50 * US), Next::Look);
+        assert_eq!(window.next(began + 51 * US), Next::Yield, "at once");
+    }
+
+    #[test]
+    fn work_of_its_own_is_neither_a_success_nor_a_reason_to_wait_for_longer() {
+        let (mut window, mut clock) = (Window::default(), Instant::now());
+        let mut polled = Duration::ZERO;
+        for _ in 0..1_000 {
+            // It waits for 300 us, in which it has to do something twice.
+            window.begin(clock, true);
+            for work in [true, true, false] {
+                for _ in 0..100 {
+                    polled += if look(&mut window, clock) == Next::Look { US } else { Duration::ZERO };
+                    clock += US;
+                }
+                if work {
+                    window.interrupt(clock);
+                    clock += 5 * US;
+                    window.begin(clock, false);
+                }
+            }
+            window.end(clock);
+            clock += 5 * US;
+        }
+        assert!(polled < 1_000 * 300 * US / 20, "{polled:?} of 300 ms");
+    }
+
+    #[test]
+    fn after_an_interruption_it_looks_for_the_rest_of_the_time() {
+        let (mut window, mut clock) = (Window::default(), Instant::now());
+        window.set(BusyPoll::For(20 * US));
+        let mut looks = 0;
+        window.begin(clock, true);
+        for _ in 0..10 {
+            for _ in 0..4 {
+                looks += u32::from(look(&mut window, clock) == Next::Look);
+                clock += US;
+            }
+            window.interrupt(clock);
+            clock += 1_000 * US;
+            window.begin(clock, false);
+        }
+        assert_eq!(looks, 20, "and none after that");
+        window.end(clock);
+        window.begin(clock, false);
+        assert_eq!(window.next(clock), Next::Sleep);
+    }
+
+    #[test]
+    fn one_turn_of_others_is_one_reason_to_stay_away() {
+        let (mut window, mut clock) = (Window::default(), Instant::now());
+        wait(&mut window, &mut clock, 45 * US);
+        window.begin(clock, true);
+        assert_eq!(window.next(clock), Next::Look);
+        clock += 400 * US;
+        assert_eq!(window.next(clock), Next::Sleep);
+        // A driver was told, and then the thread that goes to sleep asks.
+        window.begin(clock + US, false);
+        assert_eq!(window.next(clock + US), Next::Sleep);
+        assert_eq!(window.away.times, 1);
+    }
+
+    #[test]
+    fn what_it_did_after_the_last_look_was_no_waiting() {
+        let (mut window, mut clock) = (Window::default(), Instant::now());
+        window.set(BusyPoll::For(20 * US));
+        window.begin(clock, true);
+        assert_eq!(window.next(clock + 20 * US), Next::Sleep);
+        clock += 10_000 * US;
+        window.begin(clock, true);
+        assert_eq!(window.next(clock), Next::Look, "it had traffic meanwhile");
+        window.end(clock + 10 * US);
+        assert_eq!(window.waited, Some(10 * US));
     }
 
     #[test]
