@@ -54,7 +54,8 @@ impl SocketWire {
     fn attempt_to_send(&self, call: impl FnOnce(BorrowedFd<'_>) -> io::Result<usize>) -> io::Result<usize> {
         let sent = call(self.socket.as_fd());
         let is_full = sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-        if self.is_full.replace(is_full) && !is_full {
+        self.is_full.set(is_full);
+        if !is_full {
             self.socket.found_room();
         }
         sent

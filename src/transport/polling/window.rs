@@ -32,13 +32,7 @@ pub(super) struct Window {
     wait: Wait,
     /// How long it had none, the last time.
     waited: Option<Duration>,
-    /// When it was last told to look.
-    looked: Option<Instant>,
-    /// When it was last told to let others have the core, or began.
-    yielded: Option<Instant>,
-    /// That is now, and it was told so.
-    is_yielding: bool,
-    /// Somebody took the core the last time.
+    /// Somebody took the core the last time that it was offered.
     is_shared: bool,
     /// How often in a row it was in vain.
     misses: u32,
@@ -52,11 +46,22 @@ enum Wait {
     #[default]
     None,
     /// It has had none since it began, and looks.
-    Looking { began: Instant },
+    Looking(Looking),
     /// The same, and was told not to look any more.
     Enough { began: Instant, told: Instant },
     /// It had none for so long, and then some of its own.
     Interrupted { waited: Duration },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Looking {
+    began: Instant,
+    /// When it was last told to look.
+    looked: Option<Instant>,
+    /// When it was last told to let others have the core, or began.
+    yielded: Instant,
+    /// It was told so just now.
+    is_yielding: bool,
 }
 
 /// It was in vain, or other threads want the core.
@@ -115,13 +120,15 @@ impl Window {
     /// The thread has nothing to do. `traffic`: whether anything moved since it last had nothing to do.
     pub(super) fn begin(&mut self, now: Instant, traffic: bool) {
         match self.wait {
-            Wait::Interrupted { waited } if !traffic => return self.look_from(now.checked_sub(waited), now),
+            Wait::Interrupted { waited } if !traffic => {
+                return self.look_from(now.checked_sub(waited).unwrap_or(now), now);
+            }
             Wait::Enough { told, .. } if !traffic && now.duration_since(told) <= STILL => return,
             // There was work since, which is not to be waited for.
             Wait::Enough { told, .. } => self.end(told),
             _ => {}
         }
-        self.look_from(None, now);
+        self.look_from(now, now);
         let waited = self.waited.take();
         match self.busy_poll {
             BusyPoll::Off => self.length = Duration::ZERO,
@@ -139,38 +146,40 @@ impl Window {
         }
     }
 
-    fn look_from(&mut self, began: Option<Instant>, now: Instant) {
-        self.wait = Wait::Looking { began: began.unwrap_or(now) };
-        self.looked = None;
-        self.yielded = Some(now);
-        self.is_yielding = false;
+    fn look_from(&mut self, began: Instant, now: Instant) {
+        self.wait = Wait::Looking(Looking { began, looked: None, yielded: now, is_yielding: false });
     }
 
     pub(super) fn next(&mut self, now: Instant) -> Next {
-        let Wait::Looking { began } = self.wait else { return Next::Sleep };
-        let since = now.duration_since(self.yielded.unwrap_or(began));
-        let was_yielding = std::mem::take(&mut self.is_yielding);
+        let Wait::Looking(mut looking) = self.wait else { return Next::Sleep };
+        let since = now.duration_since(looking.yielded);
+        let was_yielding = std::mem::take(&mut looking.is_yielding);
         if was_yielding {
             self.is_shared = since > BACK;
-            self.yielded = Some(now);
+            looking.yielded = now;
         }
         // Even if the peer has answered meanwhile: who polls on takes from the time that it will need soon.
-        let is_crowded = self.looked.is_some_and(|before| now.duration_since(before) > TURN);
+        let is_crowded = looking.looked.is_some_and(|before| now.duration_since(before) > TURN);
         if is_crowded {
             self.stay_away(now);
         }
-        if is_crowded || now.duration_since(began) >= self.length {
-            self.wait = Wait::Enough { began, told: now };
+        if is_crowded || now.duration_since(looking.began) >= self.length {
+            self.wait = Wait::Enough { began: looking.began, told: now };
             return Next::Sleep;
         }
-        if !was_yielding && self.looked.is_some() && (self.is_shared || since > OFFER) {
+        let next = match looking.looked {
             // Whoever else wants this core comes first: if both share one, the peer that is to answer.
-            self.is_yielding = true;
-            self.yielded = Some(now);
-            return Next::Yield;
-        }
-        self.looked = Some(now);
-        Next::Look
+            Some(_) if !was_yielding && (self.is_shared || since > OFFER) => {
+                (looking.is_yielding, looking.yielded) = (true, now);
+                Next::Yield
+            }
+            _ => {
+                looking.looked = Some(now);
+                Next::Look
+            }
+        };
+        self.wait = Wait::Looking(looking);
+        next
     }
 
     fn stay_away(&mut self, now: Instant) {
@@ -180,14 +189,14 @@ impl Window {
 
     /// The thread has work of its own, which says nothing about the pipes.
     pub(super) fn interrupt(&mut self, now: Instant) {
-        if let Wait::Looking { began } = self.wait {
+        if let Wait::Looking(Looking { began, .. }) = self.wait {
             self.wait = Wait::Interrupted { waited: now.duration_since(began) };
         }
     }
 
     /// The wait is over.
     pub(super) fn end(&mut self, now: Instant) {
-        let (Wait::Looking { began } | Wait::Enough { began, .. }) = self.wait else { return };
+        let (Wait::Looking(Looking { began, .. }) | Wait::Enough { began, .. }) = self.wait else { return };
         self.wait = Wait::None;
         let waited = now.duration_since(began);
         if waited < self.length {
