@@ -5,7 +5,7 @@
 //! as the few bytes that it is, since a descriptor and a mapping would cost more.
 //!
 //! Not for bytes that are made anew for each message and read once: making sealed memory costs more than sending
-//! the bytes (decisions/0160). It is for what is large and goes on, goes to many, or is looked at in part.
+//! the bytes (decisions/0160), which [`codec::bytes`](crate::codec::bytes) does without a copy of ours. It is for what is large and goes on, goes to many, or is looked at in part.
 
 use std::fmt;
 use std::io;

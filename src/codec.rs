@@ -7,20 +7,24 @@
 //! bincode is not self-describing: `#[serde(flatten)]`, `untagged`, `skip_serializing_if` and internally tagged
 //! enums do not survive it (H55). `deserialize_any` is refused with an error, [`round_trip`] finds the others.
 
+pub mod bytes;
 pub mod descriptor;
+pub(crate) mod pieces;
 pub mod shape;
 pub mod spare;
 
-use std::borrow::Cow;
-
-use bincode::config::{Configuration, Fixint, LittleEndian};
-use bincode::enc::write::Writer;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use ::bytes::Buf;
+use bincode::config::{Configuration, Fixint, LittleEndian};
+use bincode::enc::write::Writer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::descriptor::{Carried, MAX_DESCRIPTORS, Sent};
+use self::pieces::Pieces;
+use crate::sys::buffer::Buffer;
 
 /// A value as it travels: its bytes, and the descriptors that its fields name.
 ///
@@ -28,7 +32,7 @@ use self::descriptor::{Carried, MAX_DESCRIPTORS, Sent};
 #[derive(Debug, PartialEq, Eq)]
 pub struct Encoded<'a> {
     /// The bytes.
-    pub bytes: Cow<'a, [u8]>,
+    pub bytes: Body<'a>,
     /// The descriptors, each at the place that a field in the bytes names.
     pub descriptors: Vec<Carried>,
 }
@@ -36,7 +40,7 @@ pub struct Encoded<'a> {
 impl Encoded<'_> {
     /// With bytes of its own.
     pub fn into_owned(self) -> Encoded<'static> {
-        Encoded { bytes: self.bytes.into_owned().into(), descriptors: self.descriptors }
+        Encoded { bytes: Body::Owned(self.bytes.into_owned()), descriptors: self.descriptors }
     }
 
     /// The value. Descriptors that it does not claim are closed.
@@ -44,11 +48,84 @@ impl Encoded<'_> {
     /// # Errors
     /// As [`decode`].
     pub fn decode<T: DeserializeOwned>(self) -> Result<T, DecodeError> {
-        let decoded = descriptor::receiving(self.descriptors, || decode(&self.bytes));
-        if let Cow::Owned(buffer) = self.bytes {
-            spare::give(buffer);
+        descriptor::receiving(self.descriptors, || match self.bytes {
+            Body::Owned(received) if received.len() > bytes::LEAST_BYTES => bytes::keeping(received, decode),
+            received => decode(&received),
+        })
+    }
+}
+
+/// The bytes of an encoded value.
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// Where they were received.
+    Borrowed(&'a [u8]),
+    /// By themselves.
+    Owned(Buffer),
+}
+
+impl Body<'_> {
+    /// By themselves.
+    pub fn into_owned(self) -> Buffer {
+        match self {
+            Body::Borrowed(bytes) => bytes.to_vec().into(),
+            Body::Owned(bytes) => bytes,
         }
-        decoded
+    }
+
+    /// Without the bytes behind so many.
+    pub fn truncate(&mut self, length: usize) {
+        match self {
+            Body::Borrowed(bytes) => *bytes = &bytes[..length.min(bytes.len())],
+            Body::Owned(bytes) => bytes.truncate(length),
+        }
+    }
+}
+
+impl Deref for Body<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Body::Borrowed(bytes) => bytes,
+            Body::Owned(bytes) => bytes,
+        }
+    }
+}
+
+impl PartialEq for Body<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Body<'_> {}
+
+impl<'a> From<&'a [u8]> for Body<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Body::Borrowed(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Body<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Body::Owned(bytes.into())
+    }
+}
+
+/// A value on its way to a peer: as [`Encoded`], in pieces.
+///
+/// Dropping it closes the descriptors.
+#[derive(Debug, Default)]
+pub struct Packed {
+    pub(crate) bytes: Pieces,
+    pub(crate) descriptors: Vec<Carried>,
+}
+
+impl Packed {
+    /// In one piece.
+    pub fn new(encoded: Vec<u8>, descriptors: Vec<Carried>) -> Packed {
+        Packed { bytes: Buffer::from(encoded).into(), descriptors }
     }
 }
 
@@ -106,13 +183,13 @@ pub fn encode_into<T: Serialize + ?Sized>(
     Ok(())
 }
 
-/// As [`encode_into`], but what becomes more than `near_bytes` is put into a spare buffer and `out` is as it was.
+/// As [`encode_into`], but what becomes more than `near_bytes` is apart and `out` is as it was.
 #[inline(always)]
 fn encode_near<T: Serialize + ?Sized>(
     value: &T,
     out: &mut Vec<u8>,
     (limit_bytes, near_bytes): (usize, usize),
-) -> Result<Option<Vec<u8>>, EncodeError> {
+) -> Result<Option<Pieces>, EncodeError> {
     let start = out.len();
     let end = start.saturating_add(limit_bytes.min(near_bytes));
     let mut writer = Near { end, out, start, limit_bytes, apart: None, full: false };
@@ -123,9 +200,7 @@ fn encode_near<T: Serialize + ?Sized>(
         Err(_) => "its Serialize panicked".to_owned(),
     };
     let full = writer.full;
-    if let Some(apart) = writer.apart {
-        spare::give(apart);
-    }
+    drop(writer.apart);
     out.truncate(start);
     Err(if full { EncodeError::TooLarge { limit: limit_bytes } } else { EncodeError::Value(cut(reason)) })
 }
@@ -140,15 +215,15 @@ pub fn encode_with_descriptors<T: Serialize + ?Sized>(
     encode_to_send((value, Sent::Once), out, limit_bytes, most)
 }
 
-/// As [`encode_with_descriptors`], but what becomes more than `near_bytes` is returned in a buffer of its own, and `out` is
-/// as it was.
+/// As [`encode_with_descriptors`], but what becomes more than `near_bytes` is returned apart, with large bytes from where
+/// they are, and `out` is as it was.
 #[inline(always)]
 pub(crate) fn encode_or_apart<T: Serialize + ?Sized>(
     value: &T,
     out: &mut Vec<u8>,
     (limit_bytes, near_bytes): (usize, usize),
     most: usize,
-) -> Result<(Option<Vec<u8>>, Vec<Carried>), EncodeError> {
+) -> Result<(Option<Pieces>, Vec<Carried>), EncodeError> {
     let encode = || encode_near(value, out, (limit_bytes, near_bytes));
     let (encoded, descriptors) = descriptor::sending(most, Sent::Once, encode);
     encoded.map(|apart| (apart, descriptors))
@@ -214,9 +289,14 @@ fn decode_within_budget<T: DeserializeOwned>(
     // The budget is a constant of the decoder's type, so the next larger of a few is taken.
     match bytes.len() {
         length if length <= SMALL => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<SMALL>()),
-        length if length <= MEDIUM => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<MEDIUM>()),
-        length if length <= LARGE => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<LARGE>()),
-        _ => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<HUGE>()),
+        // Large ones are lent to the value, which may keep parts of them.
+        length if length <= MEDIUM => {
+            bincode::serde::borrow_decode_from_slice(bytes, BASE.with_limit::<MEDIUM>())
+        }
+        length if length <= LARGE => {
+            bincode::serde::borrow_decode_from_slice(bytes, BASE.with_limit::<LARGE>())
+        }
+        _ => bincode::serde::borrow_decode_from_slice(bytes, BASE.with_limit::<HUGE>()),
     }
 }
 
@@ -240,7 +320,7 @@ const LARGE: usize = 16 << 20;
 /// Larger than any limit that a message can be given.
 const HUGE: usize = 4 << 30;
 
-/// Writes to a vector up to a mark, and goes on from there in a spare buffer.
+/// Writes to a vector up to a mark, and goes on from there apart.
 struct Near<'a> {
     out: &'a mut Vec<u8>,
     /// Where the value begins in it.
@@ -249,7 +329,7 @@ struct Near<'a> {
     end: usize,
     limit_bytes: usize,
     /// Everything, once it is beyond the mark.
-    apart: Option<Vec<u8>>,
+    apart: Option<Pieces>,
     full: bool,
 }
 
@@ -266,19 +346,26 @@ impl Writer for Near<'_> {
 
 impl Near<'_> {
     fn write_apart(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
-        let held = self.apart.as_ref().map_or(self.out.len() - self.start, Vec::len);
+        let held = self.apart.as_ref().map_or(self.out.len() - self.start, Pieces::remaining);
         if self.limit_bytes - held < bytes.len() {
             self.full = true;
             return Err(bincode::error::EncodeError::Other("too large"));
         }
+        let lent = bytes::offered(bytes);
         let (out, start) = (&mut *self.out, self.start);
         let apart = self.apart.get_or_insert_with(|| {
-            let mut apart = spare::take(held + bytes.len());
+            let mut apart = match lent {
+                Some(_) => Buffer::with_capacity(held),
+                None => spare::take(held + bytes.len()),
+            };
             apart.extend_from_slice(&out[start..]);
             out.truncate(start);
-            apart
+            apart.into()
         });
-        apart.extend_from_slice(bytes);
+        match lent {
+            Some(lent) => apart.push_lent(lent),
+            None => apart.push(bytes),
+        }
         Ok(())
     }
 }
@@ -303,8 +390,10 @@ mod tests {
     #[test]
     fn what_is_too_large_to_be_near_is_whole_elsewhere() {
         let mut out = vec![1, 2, 3];
-        let mut encode =
-            |value: &[u16], limits| encode_or_apart(value, &mut out, limits, 0).map(|(apart, _)| apart);
+        let mut encode = |value: &[u16], limits| {
+            encode_or_apart(value, &mut out, limits, 0)
+                .map(|(apart, _)| apart.map(|apart| apart.chunk().to_vec()))
+        };
         let value: Vec<u16> = (0..500).collect();
         let whole = encode_with(&value);
         for near in [0, 7, 8, 500, whole.len() - 1] {
@@ -330,7 +419,7 @@ mod tests {
         bytes.extend_from_slice(b"short");
         assert!(decode::<String>(&bytes).is_err());
         assert!(decode::<Vec<u64>>(&bytes).is_err());
-        assert!(decode::<bytes::Bytes>(&bytes).is_err());
+        assert!(decode::<::bytes::Bytes>(&bytes).is_err());
     }
 
     #[derive(serde::Deserialize, Debug)]

@@ -122,7 +122,7 @@ impl Model {
 fn delivered(event: Option<Event<'_, ()>>) -> Option<(u32, Vec<u8>, u64)> {
     match event {
         Some(Event::Deliver(Delivery { channel, body, weight, .. })) => {
-            Some((channel, body.bytes.into_owned(), weight))
+            Some((channel, body.bytes.to_vec(), weight))
         }
         _ => None,
     }

@@ -309,7 +309,7 @@ impl Victim {
                 *respond = Some(Respond::Goodbye);
                 return;
             }
-            Event::Reply { tag, body } => (tag, Ended::Replied(body.bytes.into_owned())),
+            Event::Reply { tag, body } => (tag, Ended::Replied(body.bytes.to_vec())),
             Event::Sent { tag } => (tag, Ended::Sent),
             Event::Failed { tag, failure } => (tag, Ended::Failed(failure)),
         };

@@ -6,6 +6,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::sys::buffer::Buffer;
+
 /// What waits in all, by capacity. `procession check` counts it for each process.
 pub const SPARE_BYTES: usize = 4 << 20;
 
@@ -15,18 +17,18 @@ const LEAST_BYTES: usize = 32 << 10;
 static SPARE: Mutex<Spare> = Mutex::new(Spare { buffers: Vec::new(), bytes: 0 });
 
 struct Spare {
-    buffers: Vec<Vec<u8>>,
+    buffers: Vec<Buffer>,
     bytes: usize,
 }
 
 /// An empty buffer with room for so many bytes, the smallest that waits. Nothing is allocated: if none waits that is large
 /// enough, it has no room at all.
-pub(crate) fn take(bytes: usize) -> Vec<u8> {
+pub(crate) fn take(bytes: usize) -> Buffer {
     SPARE.lock().unwrap_or_else(PoisonError::into_inner).take(bytes)
 }
 
 /// The buffer is needed no more.
-pub(crate) fn give(buffer: Vec<u8>) {
+pub(crate) fn give(buffer: Buffer) {
     if buffer.capacity() >= LEAST_BYTES {
         let surplus = SPARE.lock().unwrap_or_else(PoisonError::into_inner).give(buffer);
         drop(surplus);
@@ -34,16 +36,16 @@ pub(crate) fn give(buffer: Vec<u8>) {
 }
 
 impl Spare {
-    fn take(&mut self, bytes: usize) -> Vec<u8> {
+    fn take(&mut self, bytes: usize) -> Buffer {
         let fitting = self.buffers.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= bytes);
-        let Some((at, _)) = fitting.min_by_key(|(_, buffer)| buffer.capacity()) else { return Vec::new() };
+        let Some((at, _)) = fitting.min_by_key(|(_, buffer)| buffer.capacity()) else { return Buffer::new() };
         let buffer = self.buffers.swap_remove(at);
         self.bytes -= buffer.capacity();
         buffer
     }
 
     /// Returns what there is no room for: the smallest, since these cost least to make anew.
-    fn give(&mut self, mut buffer: Vec<u8>) -> Vec<Vec<u8>> {
+    fn give(&mut self, mut buffer: Buffer) -> Vec<Buffer> {
         buffer.clear();
         self.bytes += buffer.capacity();
         self.buffers.push(buffer);
@@ -73,27 +75,27 @@ mod tests {
     fn what_was_given_is_taken_again_the_smallest_that_fits() {
         let mut spare = spare();
         for bytes in [100_000, 1_000_000, 300_000] {
-            assert!(spare.give(Vec::with_capacity(bytes)).is_empty());
+            assert!(spare.give(Buffer::with_capacity(bytes)).is_empty());
         }
         let fitting = spare.take(200_000);
         assert!((300_000..1_000_000).contains(&fitting.capacity()));
         assert_eq!(spare.take(2_000_000).capacity(), 0, "nothing is allocated");
-        assert_eq!(spare.bytes, spare.buffers.iter().map(Vec::capacity).sum::<usize>());
+        assert_eq!(spare.bytes, spare.buffers.iter().map(Buffer::capacity).sum::<usize>());
     }
 
     #[test]
     fn m3_no_more_waits_than_may() {
         let mut spare = spare();
         for round in 0..100_usize {
-            let mut used = Vec::with_capacity(50_000 + round * 40_000);
-            used.push(7);
+            let mut used = Buffer::with_capacity(50_000 + round * 40_000);
+            used.extend_from_slice(&[7]);
             spare.give(used);
             assert!(spare.bytes <= SPARE_BYTES);
-            assert_eq!(spare.bytes, spare.buffers.iter().map(Vec::capacity).sum::<usize>());
+            assert_eq!(spare.bytes, spare.buffers.iter().map(Buffer::capacity).sum::<usize>());
         }
         assert!(!spare.buffers.is_empty());
         let waiting = spare.buffers.len();
-        let gone = spare.give(Vec::with_capacity(SPARE_BYTES + 1));
+        let gone = spare.give(Buffer::with_capacity(SPARE_BYTES + 1));
         assert_eq!((gone.len(), spare.buffers.len()), (1, waiting), "one that is too large goes alone");
         assert!(spare.take(1).is_empty());
     }

@@ -75,8 +75,8 @@ use super::series::Numbering;
 use super::traceparent::TraceParent;
 use super::watching::{EndReason, Reference, Watch};
 use super::wire::{Cause, Failure, Hello, Open};
-use crate::codec::Encoded;
 use crate::codec::descriptor::Carried;
+use crate::codec::{Encoded, Packed};
 use crate::id::Capability;
 
 pub use self::answering::Begin;
@@ -182,7 +182,7 @@ struct Outgoing<T> {
 #[derive(Debug)]
 enum Stage {
     /// For credit, encoded.
-    Waiting(Encoded<'static>),
+    Waiting(Packed),
     /// Large, and not yet whole in the outgoing bytes.
     Streaming { sequence: u64 },
     /// In the outgoing bytes from `begins` to `ends`, as message `sequence` of its channel.

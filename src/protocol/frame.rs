@@ -15,6 +15,7 @@
 mod run;
 
 use super::control::{Preamble, PreambleError};
+use crate::sys::buffer::Buffer;
 
 pub use self::run::{Run, first_body};
 
@@ -214,7 +215,7 @@ pub struct Frame<'a> {
 /// [`READ_BYTES`] and one frame; never for a length that a header merely claims beyond [`MAX_FRAME_BYTES`].
 #[derive(Debug)]
 pub struct FrameReader {
-    buffer: Vec<u8>,
+    buffer: Buffer,
     start: usize,
     end: usize,
     /// How much room the next read gets: doubled when a read fills it.
@@ -235,7 +236,7 @@ const BESIDE_BYTES: usize = 2 << 10;
 
 impl Default for FrameReader {
     fn default() -> Self {
-        FrameReader { buffer: Vec::new(), start: 0, end: 0, wanted: FIRST_READ_BYTES }
+        FrameReader { buffer: Buffer::new(), start: 0, end: 0, wanted: FIRST_READ_BYTES }
     }
 }
 
@@ -247,7 +248,7 @@ impl FrameReader {
             (self.start, self.end) = (0, self.end - self.start);
         }
         if self.buffer.len() < self.end + self.wanted {
-            self.buffer.resize(self.end + self.wanted, 0);
+            self.buffer.resize(self.end + self.wanted);
         }
         &mut self.buffer[self.end..]
     }

@@ -3,6 +3,7 @@
 //! Each file wraps one facility of Linux 5.10 and newer behind owned descriptors and `io::Result`; what is
 //! sent and when is decided by the floors above. Another operating system is another set of these files.
 
+pub mod buffer;
 pub mod clock;
 pub mod environment;
 pub mod executable;

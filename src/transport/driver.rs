@@ -76,6 +76,7 @@ pub async fn drive<L: Lane, W: Wire + 'static>(lane: &L, wire: W) -> Ended {
         arrivals,
         greeted: false,
         chunk: None,
+        chunk_next: false,
         conversing: false,
         unseeing: 0,
         untaken: false,
@@ -127,6 +128,9 @@ struct Driver<'a, L: Lane, W: Wire> {
     greeted: bool,
     /// What is read into its place.
     chunk: Option<OpenChunk>,
+    /// A chunk was read into its place, so that another may come next, of which little should be read before its place is
+    /// known: what is read elsewhere is copied.
+    chunk_next: bool,
     /// What came last was a question or an answer, so that another may follow soon. Of what is only told, more at once costs less.
     conversing: bool,
     /// How often in a row it found something to transmit before it looked whether something came.
@@ -213,7 +217,11 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         if let Some(chunk) = self.chunk {
             return self.read_chunk(chunk);
         }
-        let read = self.wire.recv(self.reader.room(), &mut self.arrivals);
+        let room = match std::mem::take(&mut self.chunk_next) {
+            true => self.reader.room_beside(),
+            false => self.reader.room(),
+        };
+        let read = self.wire.recv(room, &mut self.arrivals);
         self.received(read)
     }
 
@@ -229,7 +237,7 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         let (wire, reader, arrivals) = (&self.wire, &mut self.reader, &mut self.arrivals);
         let read = self.lane.with(|connection| {
             let place = connection.chunk_place(stream, left).map_err(Ended::Violation)?;
-            let mut rooms = [Room::Append(place, left), Room::Fill(reader.room_beside())];
+            let mut rooms = [Room::Append(place.as_tail(), left), Room::Fill(reader.room_beside())];
             Ok(wire.recv_into(&mut rooms, arrivals))
         })?;
         let Some(bytes) = self.judge(read)? else { return Ok(()) };
@@ -239,7 +247,9 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         self.take_descriptors()?;
         let now = Instant::now();
         let whole = self.lane.with(|connection| connection.chunk_arrived(stream, in_place, now));
-        if let Some(event) = whole.map_err(Ended::Violation)? {
+        let whole = whole.map_err(Ended::Violation)?;
+        self.chunk_next = self.chunk.is_none();
+        if let Some(event) = whole {
             self.lane.on_event(event).map_err(Ended::Violation)?;
         }
         if self.chunk.is_none() { self.take_frames() } else { Ok(()) }

@@ -231,7 +231,7 @@ impl Pipe {
                     deadline,
                     ..
                 })) => {
-                    let body = body.bytes.into_owned();
+                    let body = body.bytes.to_vec();
                     let begun = self.connection.begin(channel, weight, correlation, deadline, Instant::now());
                     match correlation {
                         _ if begun != Begin::Proceed => {}
@@ -258,7 +258,7 @@ impl Pipe {
 
 fn heard(event: Event<'_, u32>) -> Option<Heard> {
     match event {
-        Event::Reply { tag, body } => Some(Heard::Answered(tag, Ok(body.bytes.into_owned()))),
+        Event::Reply { tag, body } => Some(Heard::Answered(tag, Ok(body.bytes.to_vec()))),
         Event::Failed { tag, failure } => Some(Heard::Answered(tag, Err(failure))),
         _ => None,
     }

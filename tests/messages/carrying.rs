@@ -1,9 +1,10 @@
-//! Descriptors and blobs as fields of messages.
+//! Descriptors, blobs and large bytes as fields of messages.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use bytes::Bytes;
 use libtest_mimic::Trial;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
@@ -26,6 +27,8 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("h14_a_receiver_without_free_descriptors_refuses_and_the_connection_lives_on", exhausted),
         story("m3_more_descriptors_than_the_window_holds_wait", waiting),
         story("a_blob_passes_through_processes_without_a_copy", blobs),
+        story("large_bytes_of_fields_that_lend_them_arrive_as_they_are", large_bytes),
+        story("m7_large_bytes_that_were_lent_are_given_back_when_their_receiver_dies", lent_to_the_dead),
         story("x1_what_is_no_blob_is_a_typed_error_and_the_connection_lives_on", forged),
     ]
 }
@@ -33,7 +36,7 @@ pub(crate) fn stories() -> Vec<Trial> {
 /// Handles what others carry to it.
 #[derive(Default, ProcActor)]
 #[proc_actor(messages(
-    Recite, Number, Lend, Keep, LetGo, Pid, Stuck, Go, Thorny, Many, UseUp, Open, PassOn, Look, Fake
+    Recite, Number, Lend, Keep, LetGo, Pid, Stuck, Go, Thorny, Many, UseUp, Open, PassOn, Look, Fake, Mirror
 ))]
 pub(crate) struct Porter {
     kept: Vec<Descriptor>,
@@ -113,6 +116,21 @@ messages! {
         MessageResult((blob.len() as u64, blob[0], blob[blob.len() - 1]))
     }
     Fake(Forgery) -> "()" |this, _| -> () {}
+    Mirror(Vec<Picture>) -> "Vec<Picture>" |this, Mirror(mut pictures)| -> MessageResult<Mirror> {
+        pictures.reverse();
+        MessageResult(pictures)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Picture {
+    name: String,
+    #[serde(with = "procession::codec::bytes")]
+    pixels: Bytes,
+}
+
+fn picture(bytes: usize) -> Picture {
+    Picture { name: format!("of {bytes} bytes"), pixels: (0..=250).cycle().take(bytes).collect() }
 }
 
 /// Reads as a blob, and is written as something that is none.
@@ -294,6 +312,42 @@ async fn waiting(root: Root) -> procession::Result<()> {
     }
     assert_eq!(other.send(Open).await?.len() - before, 300);
     a.send(LetGo).await?;
+    running.shutdown().await
+}
+
+async fn large_bytes(root: Root) -> procession::Result<()> {
+    let (running, a) = one(&root).await?;
+    let sizes = [0, 40_000, 3_000_000, 5, 1_000_000, 32 << 10];
+    for _ in 0..3 {
+        // Several on their way at once, whole and among others.
+        let mut asks: Vec<_> = sizes.iter().map(|bytes| a.send(Mirror(vec![picture(*bytes)]))).collect();
+        asks.push(a.send(Mirror(sizes.map(picture).into())));
+        let mut got = Vec::new();
+        for ask in asks {
+            got.push(ask.await?);
+        }
+        let all = got.pop().unwrap();
+        assert!(all.iter().rev().eq(&sizes.map(picture)), "as they were");
+        assert!(got.concat() == sizes.map(picture));
+    }
+    // What was kept of a message goes on as any other.
+    let kept = a.send(Mirror(vec![picture(1 << 20)])).await?;
+    assert!(a.send(Mirror(kept.clone())).await? == kept);
+    running.shutdown().await
+}
+
+async fn lent_to_the_dead(root: Root) -> procession::Result<()> {
+    let (running, a) = one(&root).await?;
+    let pid = a.send(Pid).await?;
+    let picture = picture(3_000_000);
+    signal(pid, Signal::SIGSTOP);
+    let ask = a.send(Mirror(vec![picture.clone()]));
+    assert!(!picture.pixels.is_unique(), "more than a pipe holds");
+    signal(pid, Signal::SIGKILL);
+    let error = ask.await.unwrap_err();
+    assert!(matches!(error.cause(), Cause::PeerDied { .. }), "{error}");
+    drop(error);
+    assert!(picture.pixels.is_unique());
     running.shutdown().await
 }
 

@@ -154,7 +154,7 @@ impl ConsumerEnd {
 
 fn note(replies: &mut Vec<(u64, Reply)>, event: Event<'_, u64>) {
     match event {
-        Event::Reply { tag, body } => replies.push((tag, Ok(body.bytes.into_owned()))),
+        Event::Reply { tag, body } => replies.push((tag, Ok(body.bytes.to_vec()))),
         Event::Failed { tag, failure } if tag != u64::MAX => replies.push((tag, Err(failure))),
         _ => {}
     }
@@ -220,7 +220,7 @@ impl ProducerEnd {
                     deadline,
                     ..
                 })) => {
-                    let body = body.bytes.into_owned();
+                    let body = body.bytes.to_vec();
                     inbox.push_back(Arrived { channel, message, body, weight, correlation, deadline });
                 }
                 _ => {}

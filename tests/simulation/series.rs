@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use procession::codec::Encoded;
+use procession::codec::Packed;
 use procession::id::{ActorId, BuildId, Capability, Exit, Incarnation, ProcessId, ProcessName, Slot};
 use procession::protocol::Limits;
 use procession::protocol::connection::{Begin, Connection, Delivery, Event};
@@ -123,7 +123,7 @@ impl Story {
 
     fn pump(&mut self) {
         while let Some((numbering, value)) = self.keeping.poll_send(self.now) {
-            let body = Encoded { bytes: payload(value).into(), descriptors: Vec::new() };
+            let body = Packed::new(payload(value), Vec::new());
             let channel = (self.pipe.channel, 9, 0);
             self.pipe.sender.submit_numbered(channel, (&numbering, None), body, numbering.number).unwrap();
         }
@@ -147,7 +147,7 @@ impl Story {
                 Some(Event::Open { channel, .. }) => pipe.receiver.grant(channel),
                 Some(Event::Deliver(Delivery { body, weight, correlation, beside, .. })) => {
                     let (numbering, correlation) = (beside.unwrap().numbering.unwrap(), correlation.unwrap());
-                    let body = body.bytes.into_owned();
+                    let body = body.bytes.to_vec();
                     pipe.inbox.push_back(Item { numbering, correlation, weight, body });
                 }
                 _ => {}

@@ -34,7 +34,7 @@ pub(super) struct Confirm;
 /// Many bytes that want no answer.
 #[derive(Clone, Debug, Message, Serialize, Deserialize)]
 #[rtype(result = "()")]
-pub(super) struct Payload(pub(super) Bytes);
+pub(super) struct Payload(#[serde(with = "procession::codec::bytes")] pub(super) Bytes);
 
 /// Likewise, in memory that is handed over.
 #[derive(Clone, Debug, Message, Serialize, Deserialize)]

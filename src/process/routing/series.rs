@@ -15,7 +15,7 @@ use super::dead_letters::{DeadLetter, MessageName};
 use super::peer::{Outcome, Peer, Waiter};
 use super::router::Router;
 use crate::codec::descriptor::Carried;
-use crate::codec::{self, EncodeError, Encoded};
+use crate::codec::{self, EncodeError, Encoded, Packed};
 use crate::id::{Capability, ProcessId, Slot};
 use crate::protocol::series::{
     Culprit, Keeping, Numbering, Return, Room, Settled, Submitted, Wanted, culprit, judge,
@@ -256,10 +256,8 @@ impl Series {
                     parcel: Arc::clone(parcel),
                     peer: Arc::downgrade(&peer),
                 });
-                let body = Encoded {
-                    bytes: parcel.bytes.clone().into(),
-                    descriptors: parcel.descriptors.iter().map(Carried::shared).collect(),
-                };
+                let descriptors = parcel.descriptors.iter().map(Carried::shared).collect();
+                let body = Packed::new(parcel.bytes.clone(), descriptors);
                 connection
                     .submit_numbered(
                         (channel, parcel.message.0, right),

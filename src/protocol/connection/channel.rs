@@ -14,14 +14,16 @@
 
 use std::collections::VecDeque;
 
+use bytes::Buf;
+
 use super::rights::More;
-use crate::codec::Encoded;
+use crate::codec::Packed;
 use crate::id::Capability;
 use crate::protocol::wire::Cause;
 
 /// What a message counts in its window.
-pub(super) fn weight(body: &Encoded<'_>) -> u64 {
-    weight_of(body.bytes.len(), body.descriptors.len())
+pub(super) fn weight(body: &Packed) -> u64 {
+    weight_of(body.bytes.remaining(), body.descriptors.len())
 }
 
 #[inline]

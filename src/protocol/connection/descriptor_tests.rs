@@ -166,7 +166,7 @@ fn h14_each_message_gets_its_own_descriptors_however_the_stream_is_cut() {
             drop(sent);
             line.step();
             for (_, body, _) in &line.delivered {
-                line.right.take(0, super::channel::weight(body));
+                line.right.take(0, super::channel::weight_of(body.bytes.len(), body.descriptors.len()));
             }
             for (message, body, _) in std::mem::take(&mut line.delivered) {
                 answer(body, &message.to_string());
@@ -240,7 +240,7 @@ fn m3_descriptors_count_in_the_window() {
     line.step();
     assert_eq!(line.delivered.len(), 3, "a few bytes too many for four");
     for (_, body, _) in std::mem::take(&mut line.delivered) {
-        line.right.take(0, super::channel::weight(&body));
+        line.right.take(0, super::channel::weight_of(body.bytes.len(), body.descriptors.len()));
     }
     line.step();
     line.submit(Mode::Try, 5, &two).expect("room again");

@@ -2,38 +2,45 @@
 
 use std::collections::VecDeque;
 
+use bytes::Buf;
 use rustc_hash::FxHashMap;
 
 use super::error::ProtocolError;
 use super::transmit::Transmit;
+use crate::codec::bytes::LEAST_BYTES;
 use crate::codec::descriptor::Carried;
-use crate::codec::{Encoded, spare};
+use crate::codec::pieces::Pieces;
+use crate::codec::{Body, Encoded, spare};
 use crate::protocol::frame::{Header, Kind};
+use crate::sys::buffer::Buffer;
 
 /// Bodies up to this size travel in one frame; larger ones in chunks of it. A chunk is on the wire for some
 /// 10 microseconds, which is what a small message may have to wait.
 pub(super) const CHUNK_BYTES: usize = 32 << 10;
 
-/// A large body on its way out. Its buffer is spare then.
+// So that what is not large is in one piece.
+const _: () = assert!(CHUNK_BYTES <= LEAST_BYTES);
+
+/// See [`crate::sys::buffer`].
+const PAGE_BYTES: usize = 4 << 10;
+
+/// So near behind one another, within their pages, are places between which copies are slow; and a little more.
+const NEAR_BYTES: usize = 64;
+
+/// A large body on its way out.
 #[derive(Debug)]
 pub(super) struct LargeSend {
     pub(super) stream: u32,
-    pub(super) body: Vec<u8>,
-    pub(super) offset: usize,
+    /// What is left of it.
+    pub(super) body: Pieces,
     /// The channel that waits behind it; none for a reply.
     pub(super) channel: Option<u32>,
     /// The outgoing message whose end this is, if somebody waits for its reply.
     pub(super) key: Option<u64>,
 }
 
-/// Where no small message has left for so many bytes of large ones, these are alone: some five milliseconds.
-const ALONE_BYTES: usize = 4 << 20;
-
-impl Drop for LargeSend {
-    fn drop(&mut self) {
-        spare::give(std::mem::take(&mut self.body));
-    }
-}
+/// Where no small message has left for so many bytes of large ones, these are alone: about a millisecond of them.
+const ALONE_BYTES: usize = 512 << 10;
 
 /// A chunk that leaves from where the body lies, without a copy, since nothing waits before it.
 #[derive(Debug)]
@@ -41,21 +48,18 @@ pub(super) struct UnderWay {
     header: [u8; Header::LEN],
     /// How much of the header and then of the chunk has left.
     sent: usize,
-    /// Where the chunk ends in the body.
-    end: usize,
     large: LargeSend,
 }
 
 impl UnderWay {
     fn new(large: LargeSend) -> UnderWay {
-        let end = large.chunk_end();
-        let length = u32::try_from(end - large.offset).expect("at most CHUNK_BYTES");
-        UnderWay { header: Header { length, ..large.chunk_header() }.to_bytes(), sent: 0, end, large }
+        let length = u32::try_from(large.chunk().len()).expect("at most CHUNK_BYTES");
+        UnderWay { header: Header { length, ..large.chunk_header() }.to_bytes(), sent: 0, large }
     }
 
     /// What is left of it.
     pub(super) fn offer(&self) -> Transmit<'_> {
-        let chunk = &self.large.body[self.large.offset..self.end];
+        let chunk = self.large.chunk();
         match self.header.get(self.sent..) {
             Some(header) if !header.is_empty() => Transmit { bytes: header, tail: chunk, descriptors: &[] },
             _ => Transmit { bytes: &chunk[self.sent - Header::LEN..], tail: &[], descriptors: &[] },
@@ -64,13 +68,31 @@ impl UnderWay {
 }
 
 impl LargeSend {
-    pub(super) fn chunk_end(&self) -> usize {
-        (self.offset + CHUNK_BYTES).min(self.body.len())
+    /// The next one: as much of the next piece as a chunk may have.
+    pub(super) fn chunk(&self) -> &[u8] {
+        let piece = self.body.chunk();
+        &piece[..chunk_bytes(piece)]
+    }
+
+    /// The next chunk has left.
+    pub(super) fn pass_chunk(&mut self) {
+        self.body.advance(self.chunk().len());
     }
 
     /// But for its length.
     pub(super) fn chunk_header(&self) -> Header {
         Header { channel: self.stream, ..Header::new(Kind::Chunk) }
+    }
+}
+
+/// How much of a piece the next chunk has: as much as it may. Where it begins at a place from which it is copied slowly
+/// behind its header to the beginning of a page, a little less, so that those behind it begin at a better one.
+fn chunk_bytes(piece: &[u8]) -> usize {
+    let (place, length) = (piece.as_ptr() as usize % PAGE_BYTES, piece.len().min(CHUNK_BYTES));
+    let slow = place < Header::LEN || place > PAGE_BYTES - NEAR_BYTES;
+    match slow && length == CHUNK_BYTES {
+        true => length - (place + PAGE_BYTES - NEAR_BYTES) % PAGE_BYTES,
+        false => length,
     }
 }
 
@@ -119,7 +141,7 @@ impl LargeSends {
 
     /// The next chunk of this one leaves.
     fn note_chunk(&mut self, large: &LargeSend) {
-        let bytes = large.chunk_end() - large.offset;
+        let bytes = large.chunk().len();
         self.gone_before = 0;
         self.accompanied = self.accompanied.saturating_sub(bytes);
         if large.channel.is_none() {
@@ -158,14 +180,14 @@ impl LargeSends {
             self.note_chunk(&under_way.large);
         }
         under_way.sent += bytes;
-        let length = Header::LEN + under_way.end - under_way.large.offset;
+        let length = Header::LEN + under_way.large.chunk().len();
         assert!(under_way.sent <= length, "more was written than was pending");
         if under_way.sent < length {
             self.under_way = Some(under_way);
             return None;
         }
-        let UnderWay { mut large, end, .. } = under_way;
-        large.offset = end;
+        let UnderWay { mut large, .. } = under_way;
+        large.pass_chunk();
         Some(large)
     }
 
@@ -185,7 +207,7 @@ struct Assembly {
     /// Bytes still to come.
     left: usize,
     /// What came so far; nothing if nobody waits for it.
-    body: Option<Vec<u8>>,
+    body: Option<Buffer>,
     descriptors: Vec<Carried>,
 }
 
@@ -228,11 +250,7 @@ impl Assemblies {
     }
 
     /// Where the next bytes of a body go, `length` of them. None if nobody waits for it.
-    pub(super) fn place(
-        &mut self,
-        stream: u32,
-        length: usize,
-    ) -> Result<Option<&mut Vec<u8>>, ProtocolError> {
+    pub(super) fn place(&mut self, stream: u32, length: usize) -> Result<Option<&mut Buffer>, ProtocolError> {
         match self.0.get_mut(&stream) {
             Some(assembly) if length <= assembly.left => Ok(assembly.body_for(length)),
             _ => Err(ProtocolError::Stream { stream }),
@@ -247,18 +265,45 @@ impl Assemblies {
             return None;
         }
         let whole = self.0.remove(&stream)?;
-        let body = Encoded { bytes: whole.body?.into(), descriptors: whole.descriptors };
+        let body = Encoded { bytes: Body::Owned(whole.body?), descriptors: whole.descriptors };
         Some((whole.header, body))
     }
 }
 
 impl Assembly {
     /// With room for so many bytes more, and never for more than was announced (H6).
-    fn body_for(&mut self, length: usize) -> Option<&mut Vec<u8>> {
+    fn body_for(&mut self, length: usize) -> Option<&mut Buffer> {
         let body = self.body.as_mut()?;
         if body.capacity() - body.len() < length {
             body.reserve_exact(length.max(body.len()).min(self.left));
         }
         Some(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_as_large_as_they_may_be_but_for_the_first_from_a_slow_place() {
+        let memory = vec![0; 4 * CHUNK_BYTES];
+        for skipped in 0..2 * PAGE_BYTES {
+            let mut left = &memory[skipped..];
+            let mut sizes = Vec::new();
+            while !left.is_empty() {
+                let bytes = chunk_bytes(left);
+                assert!((1..=CHUNK_BYTES).contains(&bytes));
+                sizes.push(bytes);
+                left = &left[bytes..];
+                let place = left.as_ptr() as usize % PAGE_BYTES;
+                assert!(left.len() < CHUNK_BYTES || (Header::LEN..=PAGE_BYTES - NEAR_BYTES).contains(&place));
+            }
+            assert!(
+                sizes[1..sizes.len() - 1].iter().all(|bytes| *bytes == CHUNK_BYTES),
+                "{skipped}: {sizes:?}"
+            );
+            assert!(sizes[0] > CHUNK_BYTES - PAGE_BYTES);
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::lane::Lane;
 use super::large::CHUNK_BYTES;
 use super::transmit::Transmit;
 use crate::codec::descriptor::Carried;
-use crate::codec::{self, Encoded};
+use crate::codec::{self, Packed};
 use crate::protocol::frame::{Header, Kind, MAX_FRAME_BYTES};
 
 /// Frames in the order in which they leave, and how far the kernel has taken them.
@@ -217,7 +217,7 @@ impl Outbound {
             }
             Ok((Some(apart), descriptors)) => {
                 buffer.truncate(at);
-                Err(Box::new(NotBegun::Apart(Encoded { bytes: apart.into(), descriptors })))
+                Err(Box::new(NotBegun::Apart(Packed { bytes: apart, descriptors })))
             }
             Err(error) => {
                 buffer.truncate(at);
@@ -242,11 +242,12 @@ impl Outbound {
         lane.attach(begun.at, begun.descriptors);
     }
 
-    pub(super) fn take_back(&mut self, begun: Begun) -> Encoded<'static> {
+    /// What was encoded, without so many bytes that were put behind it.
+    pub(super) fn take_back(&mut self, begun: Begun, appended: usize) -> Packed {
         let buffer = self.lane_mut(begun.lane).buffer();
-        let body = buffer[begun.at + Header::LEN..].to_vec();
+        let body = buffer[begun.at + Header::LEN..buffer.len() - appended].to_vec();
         buffer.truncate(begun.at);
-        Encoded { bytes: body.into(), descriptors: begun.descriptors }
+        Packed::new(body, begun.descriptors)
     }
 
     /// Closes the descriptors that have not left: the connection is over.
@@ -294,7 +295,7 @@ pub(super) struct Begun {
 #[derive(Debug)]
 pub(super) enum NotBegun {
     /// It is too large for one, and encoded.
-    Apart(Encoded<'static>),
+    Apart(Packed),
     /// It can't be encoded.
     Failed(codec::EncodeError),
 }

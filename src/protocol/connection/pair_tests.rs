@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use serde::Serialize;
 
 use super::{Connection, Delivery, Event, Mode, ProtocolError, Submit, Waiting};
 use crate::id::{ActorId, BuildId, Capability, Incarnation, ProcessId, Slot};
@@ -79,8 +80,18 @@ impl Pair {
         body: &[u8],
         tag: u32,
     ) -> Result<Option<u64>, Cause> {
+        self.submit_value(channel, mode, body, tag)
+    }
+
+    pub(super) fn submit_value(
+        &mut self,
+        channel: u32,
+        mode: Mode,
+        value: &(impl Serialize + ?Sized),
+        tag: u32,
+    ) -> Result<Option<u64>, Cause> {
         let submit = Submit { channel, message: tag, mode, timeout_ms: 0, right: 0 };
-        self.left.submit(submit, body, || Waiting { tag, deadline: None })
+        self.left.submit(submit, value, || Waiting { tag, deadline: None })
     }
 
     /// The key of what was submitted last.
@@ -107,11 +118,10 @@ impl Pair {
             match event {
                 Some(Event::Open { channel, .. }) => self.opens.push(channel),
                 Some(Event::Casts(run)) => self.delivered.extend(
-                    run.deliveries()
-                        .map(|cast| (cast.message, cast.body.bytes.into_owned(), cast.correlation)),
+                    run.deliveries().map(|cast| (cast.message, cast.body.bytes.to_vec(), cast.correlation)),
                 ),
                 Some(Event::Deliver(Delivery { message, body, correlation, .. })) => {
-                    self.delivered.push((message, body.bytes.into_owned(), correlation));
+                    self.delivered.push((message, body.bytes.to_vec(), correlation));
                 }
                 _ => {}
             }

@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use bytes::Buf;
+
 use super::channel::weight;
 use super::large::{CHUNK_BYTES, LargeSend};
 use super::outbound::{Rank, encoded};
 use super::sending::{call_header, remaining_ms};
 use super::watching::First;
 use super::{Connection, Event, SOFT_LIMIT_BYTES, Stage};
-use crate::codec::Encoded;
+use crate::codec::Packed;
 use crate::protocol::frame::{CHUNKED, Header, Kind};
 use crate::protocol::wire::{Cause, Failure, Large};
 
@@ -30,18 +32,17 @@ impl<T> Connection<T> {
     /// Puts the next chunk of the next large body behind what waits.
     fn pump_large(&mut self) -> bool {
         let Some(mut large) = self.large.turn.pop_front() else { return false };
-        let end = large.chunk_end();
-        self.out.frame(Rank::Messages, large.chunk_header(), &large.body[large.offset..end]);
+        self.out.frame(Rank::Messages, large.chunk_header(), large.chunk());
         let ends = self.out.position();
         self.large.note_behind(&large, ends);
-        large.offset = end;
+        large.pass_chunk();
         self.chunk_is_out(large, ends);
         true
     }
 
     /// Another chunk of a large body is out; if it was the last, the body ends at this position.
     pub(super) fn chunk_is_out(&mut self, large: LargeSend, ends: u64) {
-        if large.offset < large.body.len() {
+        if large.body.has_remaining() {
             self.large.turn.push_back(large);
             return;
         }
@@ -97,9 +98,9 @@ impl<T> Connection<T> {
         false
     }
 
-    fn too_much(&self, body: &Encoded<'_>) -> Option<Cause> {
+    fn too_much(&self, body: &Packed) -> Option<Cause> {
         let (limit, most) = self.send_limits();
-        if body.bytes.len() > limit {
+        if body.bytes.remaining() > limit {
             return Some(Cause::TooLarge { limit: u32::try_from(limit).unwrap_or(u32::MAX) });
         }
         let count = body.descriptors.len();
@@ -146,12 +147,12 @@ impl<T> Connection<T> {
         };
         let begins = self.out.position();
         let is_call = kind == Kind::Call;
-        let stage = if body.bytes.len() > CHUNK_BYTES {
+        let stage = if body.bytes.remaining() > CHUNK_BYTES {
             self.start_large(header, body, Some(channel), is_call.then_some(key));
             Stage::Streaming { sequence }
         } else {
             self.large.note_small();
-            self.out.frame_with(Rank::Messages, header, &body.bytes, body.descriptors);
+            self.out.frame_with(Rank::Messages, header, body.bytes.chunk(), body.descriptors);
             Stage::Sent { sequence, begins, ends: self.out.position() }
         };
         if is_call {
@@ -168,20 +169,20 @@ impl<T> Connection<T> {
     pub(super) fn start_large(
         &mut self,
         header: Header,
-        body: Encoded<'static>,
+        body: Packed,
         channel: Option<u32>,
         key: Option<u64>,
     ) {
         let stream = self.large.stream();
-        let Encoded { bytes, descriptors } = body;
-        let total = u32::try_from(bytes.len()).expect("a message is at most max_message_bytes, a u32");
+        let Packed { bytes: body, descriptors } = body;
+        let total = u32::try_from(body.remaining()).expect("a message is at most max_message_bytes, a u32");
         let header = Header { flags: header.flags | CHUNKED, ..header };
         self.out.frame_with(Rank::Messages, header, &encoded(&Large { stream, total }), descriptors);
         match channel {
             Some(channel) => self.channels[channel as usize].streaming = true,
             None => self.large.reply_bytes += u64::from(total),
         }
-        self.large.turn.push_back(LargeSend { stream, body: bytes.into_owned(), offset: 0, channel, key });
+        self.large.turn.push_back(LargeSend { stream, body, channel, key });
     }
 
     /// Ends every message that waits on a channel.
@@ -218,7 +219,7 @@ mod tests {
     fn m4_large_bodies_are_alone_until_a_small_message_leaves_and_once_none_does() {
         let mut pair = Pair::new();
         let (large, small) = (pair.open(), pair.open());
-        pair.submit(large, Mode::Call, &vec![7; 900_000], 1).expect("queued");
+        pair.submit(large, Mode::Call, &vec![7; 100_000], 1).expect("queued");
         pair.left.poll_transmit(pair.now);
         assert!(!pair.left.wants_shallow(), "nothing waits behind it");
         pair.submit(small, Mode::Call, b"small", 2).expect("sent");
@@ -227,9 +228,9 @@ mod tests {
         assert!(!pair.left.wants_shallow(), "nothing large is left");
         let mut bodies = 0;
         loop {
-            pair.right.take_several(large, 1, 900_008);
+            pair.right.take_several(large, 1, 100_008);
             pair.step(usize::MAX);
-            pair.submit(large, Mode::Tell, &vec![7; 900_000], 3).expect("queued");
+            pair.submit(large, Mode::Tell, &vec![7; 100_000], 3).expect("queued");
             pair.left.poll_transmit(pair.now);
             if !pair.left.wants_shallow() {
                 break;
@@ -237,7 +238,10 @@ mod tests {
             bodies += 1;
             pair.step(usize::MAX);
         }
-        assert!((3..7).contains(&bodies), "{bodies}: there was one small message some megabytes ago");
+        assert!(
+            (3..7).contains(&bodies),
+            "{bodies}: there was one small message half a megabyte of them ago"
+        );
     }
 
     #[test]
@@ -263,6 +267,53 @@ mod tests {
             assert!(pair.right.is_cancelled(key), "told behind its last chunk");
             assert!(pair.left.large.is_empty());
         }
+    }
+
+    #[derive(serde::Serialize)]
+    struct Frame(u64, #[serde(with = "crate::codec::bytes")] bytes::Bytes, u64);
+
+    #[test]
+    fn m4_large_bytes_leave_from_where_their_owner_has_them() {
+        for taken in [1, 31, 1000, CHUNK_BYTES + Header::LEN, usize::MAX] {
+            let mut pair = Pair::new();
+            let (large, small) = (pair.open(), pair.open());
+            let owner = bytes::Bytes::from((0..=250).cycle().take(3 * CHUNK_BYTES + 5).collect::<Vec<u8>>());
+            let key = pair.submit_value(large, Mode::Call, &Frame(1, owner.clone(), 2), 1).expect("queued");
+            assert!(!owner.is_unique(), "no copy was made");
+            // The announcement, and what is before them.
+            while pair.left.poll_transmit(pair.now).tail.len() < 1000 {
+                pair.exchange(usize::MAX).expect("no violation");
+            }
+            let offered = pair.left.poll_transmit(pair.now).tail.as_ptr();
+            assert!(owner.as_ptr_range().contains(&offered), "no copy is made");
+            pair.submit(small, Mode::Call, b"small", 2).expect("sent");
+            pair.left.cancel(key.expect("a call"));
+            pair.step(taken);
+            assert!(owner.is_unique(), "given back");
+            let messages: Vec<u32> = pair.delivered.iter().map(|(message, ..)| *message).collect();
+            assert_eq!(messages, [2, 1]);
+            let length = (owner.len() as u64).to_le_bytes();
+            let whole = [&1_u64.to_le_bytes()[..], &length, &owner, &2_u64.to_le_bytes()].concat();
+            assert!(pair.delivered[1].1 == whole, "{taken}: as if it had been encoded");
+            assert!(pair.left.large.is_empty());
+        }
+    }
+
+    #[test]
+    fn m7_large_bytes_are_given_back_when_their_message_is_withdrawn_or_the_pipe_ends() {
+        let owner = bytes::Bytes::from(vec![7; 2 * CHUNK_BYTES]);
+        let mut pair = Pair::new();
+        let channel = pair.open();
+        let window = pair.left.window_of(channel).expect("granted").1 as usize;
+        let mut last = None;
+        for _ in 0..=window / owner.len() {
+            last = pair.submit_value(channel, Mode::Call, &Frame(1, owner.clone(), 2), 1).expect("queued");
+        }
+        assert!(pair.left.withdraw(last.expect("a call")), "there was no room");
+        pair.exchange(1000).expect("no violation");
+        assert!(!owner.is_unique());
+        pair.left.handle_lost(&Cause::NoReply);
+        assert!(owner.is_unique());
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Frames of the peer.
 
-use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
@@ -14,6 +13,7 @@ use crate::protocol::frame::{CHUNKED, FAILED, Frame, Header, Kind, NUMBERED, RIG
 use crate::protocol::series::Numbering;
 use crate::protocol::traceparent::TraceParent;
 use crate::protocol::wire::{Cause, Failure, Hello, Large, Open, Opened, Verdict};
+use crate::sys::buffer::Buffer;
 
 impl<T> Connection<T> {
     /// Takes one frame. What it leads to is returned, or was appended to the bytes to transmit or the events.
@@ -271,7 +271,7 @@ impl<T> Connection<T> {
     ///
     /// # Errors
     /// There is none that has.
-    pub fn chunk_place(&mut self, stream: u32, left: usize) -> Result<&mut Vec<u8>, ProtocolError> {
+    pub fn chunk_place(&mut self, stream: u32, left: usize) -> Result<&mut Buffer, ProtocolError> {
         self.assemblies.place(stream, left)?.ok_or(ProtocolError::Stream { stream })
     }
 
@@ -442,10 +442,7 @@ fn take_trace(header: Header, body: &mut Encoded<'_>) -> Result<Option<TracePare
 
 /// Keeps the first bytes of a body.
 pub(super) fn shorten(body: &mut Encoded<'_>, end: usize) {
-    match &mut body.bytes {
-        Cow::Borrowed(bytes) => *bytes = &bytes[..end],
-        Cow::Owned(bytes) => bytes.truncate(end),
-    }
+    body.bytes.truncate(end);
 }
 
 impl<'a> Run<'a> {

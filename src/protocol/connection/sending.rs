@@ -8,12 +8,13 @@ use super::channel::{Channel, ChannelState, Window, weight, weight_of};
 use super::large::CHUNK_BYTES;
 use super::outbound::{NotBegun, Rank};
 use super::{Connection, Outgoing, SOFT_LIMIT_BYTES, Stage};
-use crate::codec::{self, EncodeError, Encoded};
+use crate::codec::{self, EncodeError, Packed};
 use crate::protocol::frame::{Header, Kind, NUMBERED, RIGHT, TRACED};
 use crate::protocol::series::Numbering;
 use crate::protocol::traceparent::TraceParent;
 use crate::protocol::wire::{Cause, MessageId};
 use crate::protocol::{Limits, MAX_DESCRIPTORS};
+use crate::sys::buffer::Buffer;
 
 /// So many deadlines of ended calls cost less than looking for them.
 const KEEP_DEADLINES: usize = 1024;
@@ -122,9 +123,7 @@ impl<T> Connection<T> {
         let bytes = weight_of(begun.length, begun.descriptors.len());
         let channel = &mut self.channels[submit.channel as usize];
         if begun.length > CHUNK_BYTES || !channel.admits(bytes) {
-            let mut body = self.out.take_back(begun);
-            let end = body.bytes.len() - right_bytes(submit.right);
-            body.bytes.to_mut().truncate(end);
+            let body = self.out.take_back(begun, right_bytes(submit.right));
             return Ok(self.queue((submit, traced), body, waiting)?);
         }
         self.large.note_small();
@@ -180,8 +179,8 @@ impl<T> Connection<T> {
         let (limit_bytes, most) = self.limits_with(submit.right);
         match codec::encode_or_apart(value, &mut near, (limit_bytes, CHUNK_BYTES), most) {
             Ok((apart, descriptors)) => {
-                let bytes = apart.unwrap_or(near).into();
-                Ok(self.queue((submit, traced), Encoded { bytes, descriptors }, waiting)?)
+                let bytes = apart.unwrap_or_else(|| Buffer::from(near).into());
+                Ok(self.queue((submit, traced), Packed { bytes, descriptors }, waiting)?)
             }
             Err(error) => Err(self.cause_of(error).into()),
         }
@@ -244,20 +243,19 @@ impl<T> Connection<T> {
         &mut self,
         (channel, message, right): (u32, u32, u32),
         (numbering, trace): (&Numbering, Option<TraceParent>),
-        mut body: Encoded<'static>,
+        mut body: Packed,
         tag: T,
     ) -> Result<(), Cause> {
         let submit = Submit { channel, message, mode: Mode::Call, timeout_ms: 0, right };
         self.refusal(submit)?;
         self.channels[channel as usize].is_used = true;
-        let bytes = body.bytes.to_mut();
         if let Some(trace) = trace {
-            bytes.extend_from_slice(&trace.to_bytes());
+            body.bytes.push(&trace.to_bytes());
         }
         if right > 0 {
-            bytes.extend_from_slice(&right.to_le_bytes());
+            body.bytes.push(&right.to_le_bytes());
         }
-        bytes.extend_from_slice(&numbering.to_bytes());
+        body.bytes.push(&numbering.to_bytes());
         let flags = if trace.is_some() { NUMBERED | TRACED } else { NUMBERED };
         self.queue_whole((submit, flags), body, || Waiting { tag, deadline: None })?;
         self.check();
@@ -275,11 +273,11 @@ impl<T> Connection<T> {
     fn queue(
         &mut self,
         (submit, flags): (Submit, u8),
-        mut body: Encoded<'static>,
+        mut body: Packed,
         waiting: impl FnOnce() -> Waiting<T>,
     ) -> Result<Option<u64>, Cause> {
         if submit.right > 0 {
-            body.bytes.to_mut().extend_from_slice(&submit.right.to_le_bytes());
+            body.bytes.push(&submit.right.to_le_bytes());
         }
         self.queue_whole((submit, flags), body, waiting)
     }
@@ -287,7 +285,7 @@ impl<T> Connection<T> {
     fn queue_whole(
         &mut self,
         (submit, flags): (Submit, u8),
-        body: Encoded<'static>,
+        body: Packed,
         waiting: impl FnOnce() -> Waiting<T>,
     ) -> Result<Option<u64>, Cause> {
         let bytes = weight(&body);

@@ -96,7 +96,7 @@ impl World {
                 end.connection.grant(channel);
             }
             Some(Event::Deliver(Delivery { channel, message, body, weight, correlation, .. })) => {
-                let (slot, body) = (end.served[channel as usize], body.bytes.into_owned());
+                let (slot, body) = (end.served[channel as usize], body.bytes.to_vec());
                 end.reader = reader;
                 self.deliver(process, (pipe, side, slot), (channel, message), (body, weight), correlation);
                 return true;
