@@ -9,6 +9,7 @@
 
 pub mod bytes;
 pub mod descriptor;
+pub(crate) mod lent;
 pub(crate) mod pieces;
 pub mod shape;
 pub mod spare;
@@ -126,6 +127,13 @@ impl Packed {
     /// In one piece.
     pub fn new(encoded: Vec<u8>, descriptors: Vec<Carried>) -> Packed {
         Packed { bytes: Buffer::from(encoded).into(), descriptors }
+    }
+
+    /// A copy, with room for what is put behind a message.
+    pub fn copy_from(encoded: &[u8], descriptors: Vec<Carried>) -> Packed {
+        let mut bytes = Buffer::with_capacity(encoded.len() + BEHIND_BYTES);
+        bytes.extend_from_slice(encoded);
+        Packed { bytes: bytes.into(), descriptors }
     }
 }
 
@@ -250,6 +258,9 @@ fn encode_to_send<T: Serialize + ?Sized>(
     encoded.map(|()| descriptors)
 }
 
+/// More than a trace, a right and a numbering have.
+const BEHIND_BYTES: usize = 128;
+
 /// What a user's type says about itself is cut there, so that it always fits where it is told.
 const MAX_REASON_BYTES: usize = 1 << 10;
 
@@ -286,10 +297,12 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
 fn decode_within_budget<T: DeserializeOwned>(
     bytes: &[u8],
 ) -> Result<(T, usize), bincode::error::DecodeError> {
-    // The budget is a constant of the decoder's type, so the next larger of a few is taken.
+    // The budget is a constant of the decoder's type, so the next larger of a few is taken. The bytes are lent to the value,
+    // whose fields may keep parts of them (`bytes.rs`).
     match bytes.len() {
-        length if length <= SMALL => bincode::serde::decode_from_slice(bytes, BASE.with_limit::<SMALL>()),
-        // Large ones are lent to the value, which may keep parts of them.
+        length if length <= SMALL => {
+            bincode::serde::borrow_decode_from_slice(bytes, BASE.with_limit::<SMALL>())
+        }
         length if length <= MEDIUM => {
             bincode::serde::borrow_decode_from_slice(bytes, BASE.with_limit::<MEDIUM>())
         }

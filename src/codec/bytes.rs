@@ -15,12 +15,15 @@
 //! # assert_eq!(procession::codec::round_trip(&frame).map(|frame| frame.pixels), Ok(frame.pixels));
 //! ```
 //!
-//! neither is done where they are [`LEAST_BYTES`] or more: the message shares them with whoever has them here until they have left, and the
-//! field of the received message is a part of what was received. The bytes on the way are those of the field without
-//! `with`, so that either side can have it alone.
+//! neither is done where they are [`LEAST_BYTES`] or more: the message shares them with whoever has them here until they have
+//! left, and the field of the received message is a part of the buffer that it was received in. The bytes on the way are those
+//! of the field without `with`, so that either side can have it alone.
 //!
-//! Where the field is less than half of what was received, it is a copy all the same: else a field that is kept would
-//! keep a message that is much larger than itself.
+//! Where the field is less than half of that buffer, it is a copy all the same: else a field that is kept would keep a message
+//! that is much larger than itself. At-least-once messages and items of streams are copied as ever.
+//!
+//! A message counts the length of its fields in its window. Where a field is a small part of something large, it keeps all of that
+//! until it has left: copy such parts.
 
 use std::cell::Cell;
 use std::fmt;

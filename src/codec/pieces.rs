@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
 
-use super::spare;
+use super::{lent, spare};
 use crate::sys::buffer::Buffer;
 
 /// Bytes to be sent: what was encoded, and between it what was lent.
@@ -17,6 +17,8 @@ pub(crate) struct Pieces {
     /// How much of `encoded` was read.
     read: usize,
     lent: VecDeque<Lent>,
+    /// How much was not read, of both.
+    left: usize,
 }
 
 /// Comes before the encoded bytes at this place.
@@ -30,11 +32,13 @@ impl Pieces {
     /// Puts bytes behind the others.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.encoded.extend_from_slice(bytes);
+        self.left += bytes.len();
     }
 
     /// Likewise, without a copy.
     pub(crate) fn push_lent(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
+            self.left += bytes.len();
             self.lent.push_back(Lent { at: self.encoded.len(), bytes });
         }
     }
@@ -42,14 +46,14 @@ impl Pieces {
 
 impl From<Buffer> for Pieces {
     fn from(encoded: Buffer) -> Self {
-        Pieces { encoded, read: 0, lent: VecDeque::new() }
+        let left = encoded.len();
+        Pieces { encoded, read: 0, lent: VecDeque::new(), left }
     }
 }
 
 impl Buf for Pieces {
     fn remaining(&self) -> usize {
-        let lent: usize = self.lent.iter().map(|lent| lent.bytes.len()).sum();
-        self.encoded.len() - self.read + lent
+        self.left
     }
 
     fn chunk(&self) -> &[u8] {
@@ -61,12 +65,13 @@ impl Buf for Pieces {
     }
 
     fn advance(&mut self, mut count: usize) {
-        assert!(count <= self.remaining(), "no more can be read than there is");
+        assert!(count <= self.left, "no more can be read than there is");
+        self.left -= count;
         while count > 0 {
             let step = count.min(self.chunk().len());
             match self.lent.front_mut().filter(|lent| lent.at == self.read) {
                 Some(lent) if lent.bytes.len() > step => lent.bytes.advance(step),
-                Some(_) => drop(self.lent.pop_front()),
+                Some(_) => self.lent.pop_front().into_iter().for_each(|lent| lent::give_back(lent.bytes)),
                 None => self.read += step,
             }
             count -= step;
@@ -77,6 +82,7 @@ impl Buf for Pieces {
 /// Its buffer is spare.
 impl Drop for Pieces {
     fn drop(&mut self) {
+        self.lent.drain(..).for_each(|lent| lent::give_back(lent.bytes));
         spare::give(std::mem::take(&mut self.encoded));
     }
 }

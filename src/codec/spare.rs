@@ -24,7 +24,16 @@ struct Spare {
 /// An empty buffer with room for so many bytes, the smallest that waits. Nothing is allocated: if none waits that is large
 /// enough, it has no room at all.
 pub(crate) fn take(bytes: usize) -> Buffer {
-    SPARE.lock().unwrap_or_else(PoisonError::into_inner).take(bytes)
+    take_within(bytes, usize::MAX)
+}
+
+/// The same, for bytes of which there will be no more, and which may be kept: with room for twice as many at most.
+pub(crate) fn take_for(bytes: usize) -> Buffer {
+    take_within(bytes, bytes.saturating_mul(2))
+}
+
+fn take_within(least: usize, most: usize) -> Buffer {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner).take(least, most)
 }
 
 /// The buffer is needed no more.
@@ -36,27 +45,28 @@ pub(crate) fn give(buffer: Buffer) {
 }
 
 impl Spare {
-    fn take(&mut self, bytes: usize) -> Buffer {
-        let fitting = self.buffers.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= bytes);
+    fn take(&mut self, least: usize, most: usize) -> Buffer {
+        let fits = |buffer: &Buffer| (least..=most).contains(&buffer.capacity());
+        let fitting = self.buffers.iter().enumerate().filter(|(_, buffer)| fits(buffer));
         let Some((at, _)) = fitting.min_by_key(|(_, buffer)| buffer.capacity()) else { return Buffer::new() };
         let buffer = self.buffers.swap_remove(at);
-        self.bytes -= buffer.capacity();
+        self.bytes -= buffer.allocated();
         buffer
     }
 
     /// Returns what there is no room for: the smallest, since these cost least to make anew.
     fn give(&mut self, mut buffer: Buffer) -> Vec<Buffer> {
         buffer.clear();
-        self.bytes += buffer.capacity();
+        self.bytes += buffer.allocated();
         self.buffers.push(buffer);
         let mut surplus = Vec::new();
         while self.bytes > SPARE_BYTES {
             let smallest = self.buffers.iter().enumerate().min_by_key(|(_, buffer)| buffer.capacity());
             // One that is larger than all that may wait goes itself, and takes no other with it.
-            let huge = self.buffers.iter().position(|buffer| buffer.capacity() > SPARE_BYTES);
+            let huge = self.buffers.iter().position(|buffer| buffer.allocated() > SPARE_BYTES);
             let Some(at) = huge.or(smallest.map(|(at, _)| at)) else { break };
             let gone = self.buffers.swap_remove(at);
-            self.bytes -= gone.capacity();
+            self.bytes -= gone.allocated();
             surplus.push(gone);
         }
         surplus
@@ -77,10 +87,11 @@ mod tests {
         for bytes in [100_000, 1_000_000, 300_000] {
             assert!(spare.give(Buffer::with_capacity(bytes)).is_empty());
         }
-        let fitting = spare.take(200_000);
+        assert_eq!(spare.take(400_000, 800_000).capacity(), 0, "too large, and one that is too small");
+        let fitting = spare.take(200_000, 1 << 30);
         assert!((300_000..1_000_000).contains(&fitting.capacity()));
-        assert_eq!(spare.take(2_000_000).capacity(), 0, "nothing is allocated");
-        assert_eq!(spare.bytes, spare.buffers.iter().map(Buffer::capacity).sum::<usize>());
+        assert_eq!(spare.take(2_000_000, 1 << 30).capacity(), 0, "nothing is allocated");
+        assert_eq!(spare.bytes, spare.buffers.iter().map(Buffer::allocated).sum::<usize>());
     }
 
     #[test]
@@ -91,12 +102,12 @@ mod tests {
             used.extend_from_slice(&[7]);
             spare.give(used);
             assert!(spare.bytes <= SPARE_BYTES);
-            assert_eq!(spare.bytes, spare.buffers.iter().map(Buffer::capacity).sum::<usize>());
+            assert_eq!(spare.bytes, spare.buffers.iter().map(Buffer::allocated).sum::<usize>());
         }
         assert!(!spare.buffers.is_empty());
         let waiting = spare.buffers.len();
         let gone = spare.give(Buffer::with_capacity(SPARE_BYTES + 1));
         assert_eq!((gone.len(), spare.buffers.len()), (1, waiting), "one that is too large goes alone");
-        assert!(spare.take(1).is_empty());
+        assert!(spare.take(1, 1 << 30).is_empty());
     }
 }

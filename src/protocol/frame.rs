@@ -278,6 +278,11 @@ impl FrameReader {
         (self.start, self.end) = (0, 0);
     }
 
+    /// Where the next bytes go; little if a body is expected that is read elsewhere.
+    pub fn room_before(&mut self, body_next: bool) -> &mut [u8] {
+        if body_next { self.room_beside() } else { self.room() }
+    }
+
     /// A little room for what comes behind a body that is read elsewhere.
     pub fn room_beside(&mut self) -> &mut [u8] {
         let room = self.room();
@@ -322,6 +327,13 @@ impl FrameReader {
 pub struct Frames<'a> {
     held: &'a [u8],
     start: &'a mut usize,
+}
+
+impl Frames<'_> {
+    /// How many bytes are held that were not taken, those of a part of a frame among them.
+    pub fn bytes(&self) -> usize {
+        self.held.len() - *self.start
+    }
 }
 
 impl<'a> Iterator for Frames<'a> {

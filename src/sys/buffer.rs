@@ -31,16 +31,9 @@ impl Buffer {
 
     /// None, with room for so many.
     pub fn with_capacity(bytes: usize) -> Buffer {
-        let (step, place) = match bytes {
-            0 => return Buffer::new(),
-            ..LARGE_BYTES => (LINE_BYTES, 0),
-            LARGE_BYTES.. => (PAGE_BYTES, PAGE_BYTES / 2),
-        };
-        let mut whole = Vec::with_capacity(bytes + step);
-        let begin = whole.as_ptr() as usize;
-        let skipped = (place + step - begin % step) % step;
-        whole.resize(skipped, 0);
-        Buffer { whole, skipped }
+        let mut buffer = Buffer::new();
+        buffer.grow(bytes);
+        buffer
     }
 
     /// How many bytes there is room for, in all.
@@ -55,10 +48,25 @@ impl Buffer {
         }
     }
 
+    /// Has room for so many bytes in all. What is held stays where it is if the allocator can have it so.
     fn grow(&mut self, capacity: usize) {
-        let mut grown = Buffer::with_capacity(capacity);
-        grown.whole.extend_from_slice(self);
-        *self = grown;
+        let (step, place) = match capacity {
+            0 => return,
+            ..LARGE_BYTES => (LINE_BYTES, 0),
+            LARGE_BYTES.. => (PAGE_BYTES, PAGE_BYTES / 2),
+        };
+        self.whole.reserve_exact((capacity + step).saturating_sub(self.whole.len()));
+        let skipped = (place + step - self.whole.as_ptr() as usize % step) % step;
+        let held = self.skipped..self.whole.len();
+        self.whole.resize(held.end.max(skipped + held.len()), 0);
+        self.whole.copy_within(held.clone(), skipped);
+        self.whole.truncate(skipped + held.len());
+        self.skipped = skipped;
+    }
+
+    /// How many bytes are allocated.
+    pub fn allocated(&self) -> usize {
+        self.whole.capacity()
     }
 
     /// Puts bytes behind the others.

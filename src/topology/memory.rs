@@ -1,9 +1,9 @@
 //! What the messages of each process may cost it at worst (M-3), from the plan alone.
 //!
 //! The sums are of what is bounded by configuration: see [`MemoryBound`]. Not in them are the program itself, messages
-//! that its own futures wait for room with (as many as it has futures), what handlers that have begun hold, actors
-//! that are not declared but exported, addresses that a process gets in a message and not by its wiring, and messages for
-//! which at-least-once is asked by the sender and not by the topology.
+//! that its own futures wait for room with (as many as it has futures), what handlers that have begun hold, what the owners of
+//! lent bytes keep beside these, actors that are not declared but exported, addresses that a process gets in a message and not
+//! by its wiring, and messages for which at-least-once is asked by the sender and not by the topology.
 
 use std::collections::BTreeMap;
 

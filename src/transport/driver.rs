@@ -217,16 +217,13 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         if let Some(chunk) = self.chunk {
             return self.read_chunk(chunk);
         }
-        let room = match std::mem::take(&mut self.chunk_next) {
-            true => self.reader.room_beside(),
-            false => self.reader.room(),
-        };
-        let read = self.wire.recv(room, &mut self.arrivals);
+        let read = self.wire.recv(self.reader.room_before(self.chunk_next), &mut self.arrivals);
         self.received(read)
     }
 
     fn received(&mut self, read: io::Result<usize>) -> Result<(), Ended> {
         let Some(bytes) = self.judge(read)? else { return Ok(()) };
+        self.chunk_next = false;
         self.reader.advance(bytes);
         self.take_descriptors()?;
         self.take_frames()
@@ -356,8 +353,11 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         let now = Instant::now();
         let mut frames = self.reader.frames();
         let mut events = Vec::new();
+        let held = frames.bytes();
         let taken = self.lane.with(|connection| take_some(connection, &mut frames, &mut events, now));
-        self.conversing = events.last().is_some_and(is_awaited);
+        if frames.bytes() < held {
+            self.conversing = events.last().is_some_and(is_awaited);
+        }
         self.lane.on_events(events).map_err(Ended::Violation)?;
         self.untaken = taken.map_err(Ended::Violation)? == More::Maybe;
         if self.untaken { Ok(()) } else { self.open_chunk() }
@@ -417,7 +417,7 @@ fn take_some<'a, T>(
         left -= 1;
         events.extend(connection.handle_frame(frame?, now)?);
     }
-    Ok(More::Maybe)
+    Ok(if frames.bytes() == 0 { More::No } else { More::Maybe })
 }
 
 /// Whether somebody waits for it, or for what follows from it.

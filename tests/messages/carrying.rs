@@ -29,6 +29,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("a_blob_passes_through_processes_without_a_copy", blobs),
         story("large_bytes_of_fields_that_lend_them_arrive_as_they_are", large_bytes),
         story("m7_large_bytes_that_were_lent_are_given_back_when_their_receiver_dies", lent_to_the_dead),
+        story("h57_who_gets_lent_bytes_back_may_send_or_panic", given_back),
         story("x1_what_is_no_blob_is_a_typed_error_and_the_connection_lives_on", forged),
     ]
 }
@@ -348,6 +349,41 @@ async fn lent_to_the_dead(root: Root) -> procession::Result<()> {
     assert!(matches!(error.cause(), Cause::PeerDied { .. }), "{error}");
     drop(error);
     assert!(picture.pixels.is_unique());
+    running.shutdown().await
+}
+
+/// Memory that is used again: told when it is, and by a message to the same process.
+struct Pooled {
+    bytes: Vec<u8>,
+    porter: ProcAddr<Porter>,
+    is_given: tokio::sync::mpsc::Sender<()>,
+    panics: bool,
+}
+
+impl AsRef<[u8]> for Pooled {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        self.porter.do_send(LetGo);
+        self.is_given.try_send(()).unwrap();
+        assert!(!self.panics, "an owner that panics");
+    }
+}
+
+async fn given_back(root: Root) -> procession::Result<()> {
+    let (running, a) = one(&root).await?;
+    let (is_given, mut given) = tokio::sync::mpsc::channel(9);
+    for (bytes, panics) in [(100_000, false), (3_000_000, true), (3_000_000, false)] {
+        let is_given = is_given.clone();
+        let owner = Pooled { bytes: vec![7; bytes], porter: a.clone(), is_given, panics };
+        a.do_send(Mirror(vec![Picture { name: String::new(), pixels: Bytes::from_owner(owner) }]));
+        given.recv().await.unwrap();
+    }
+    a.send(Pid).await?;
     running.shutdown().await
 }
 

@@ -18,7 +18,7 @@ use super::registry::Exported;
 use super::router::Router;
 use super::serving::Serving;
 use super::watching::PeerWatches;
-use crate::codec::Encoded;
+use crate::codec::{Encoded, lent};
 use crate::id::{ActorId, Capability, Exit, Incarnation, ProcessId, ProcessName, Slot};
 use crate::protocol::connection::{Connection, MAX_CHANNELS};
 use crate::protocol::control::{self, Cursor, Unreachable};
@@ -165,11 +165,13 @@ impl Peer {
 
     /// Locks the connection for a moment, and wakes its driver if there is something to transmit.
     pub fn with<R>(&self, act: impl FnOnce(&mut Connection<Waiter>) -> R) -> R {
-        // User code runs under this lock only as Serialize, and the codec catches its panics.
+        // User code runs under this lock only as Serialize, and the codec catches its panics. The end of what was lent is after it.
+        let holding = lent::hold();
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let result = act(&mut connection);
         let pending = connection.has_pending();
         drop(connection);
+        drop(holding);
         if pending {
             self.wake.ring();
         }
@@ -218,6 +220,7 @@ impl Peer {
 
     /// As `with`, without waking the driver: for the driver.
     pub(super) fn with_silently<R>(&self, act: impl FnOnce(&mut Connection<Waiter>) -> R) -> R {
+        let _holding = lent::hold();
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         act(&mut connection)
     }

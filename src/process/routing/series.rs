@@ -257,7 +257,7 @@ impl Series {
                     peer: Arc::downgrade(&peer),
                 });
                 let descriptors = parcel.descriptors.iter().map(Carried::shared).collect();
-                let body = Packed::new(parcel.bytes.clone(), descriptors);
+                let body = Packed::copy_from(&parcel.bytes, descriptors);
                 connection
                     .submit_numbered(
                         (channel, parcel.message.0, right),

@@ -156,7 +156,8 @@ impl<T> Connection<T> {
 
     /// Answers a request. A reply that can't be encoded, or is too large, becomes a failure.
     pub fn reply<R: Serialize + ?Sized>(&mut self, correlation: u64, value: &R) {
-        if self.answering.remove(&correlation).is_none() {
+        // Nobody reads what is said on a connection that has ended.
+        if self.answering.remove(&correlation).is_none() || self.lost.is_some() {
             return;
         }
         let limits = self.send_limits();

@@ -142,7 +142,8 @@ impl LargeSends {
     /// The next chunk of this one leaves.
     fn note_chunk(&mut self, large: &LargeSend) {
         let bytes = large.chunk().len();
-        self.gone_before = 0;
+        // Of a short one, the next is due sooner.
+        self.gone_before = self.gone_before.min(CHUNK_BYTES).saturating_sub(bytes);
         self.accompanied = self.accompanied.saturating_sub(bytes);
         if large.channel.is_none() {
             self.reply_bytes -= bytes as u64;
@@ -226,7 +227,7 @@ impl Assemblies {
     ) -> Result<(), ProtocolError> {
         let descriptors = if wanted { descriptors } else { Vec::new() };
         let assembly =
-            Assembly { header, left: total, body: wanted.then(|| spare::take(total)), descriptors };
+            Assembly { header, left: total, body: wanted.then(|| spare::take_for(total)), descriptors };
         let previous = self.0.insert(stream, assembly);
         match previous.is_none() && self.0.len() <= MAX_STREAMS {
             true => Ok(()),

@@ -31,16 +31,19 @@ impl<L: Lane, W: Wire> Driver<'_, L, W> {
         let wanted = self.lane.wanted();
         tokio::pin!(wanted);
         let (wire, reader, arrivals) = (&self.wire, &mut self.reader, &mut self.arrivals);
+        let chunk_next = self.chunk_next;
         let found = std::future::poll_fn(|context| {
             if wanted.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Found::Wanted);
             }
             match lingering.turn() {
                 Turn::Over => return Poll::Ready(Found::Nothing),
-                Turn::Look if wire.may_have_news() => match wire.recv(reader.room(), arrivals) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    read => return Poll::Ready(Found::Read(read)),
-                },
+                Turn::Look if wire.may_have_news() => {
+                    match wire.recv(reader.room_before(chunk_next), arrivals) {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        read => return Poll::Ready(Found::Read(read)),
+                    }
+                }
                 Turn::Look | Turn::Pass => {}
             }
             context.waker().wake_by_ref();

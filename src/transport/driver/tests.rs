@@ -323,3 +323,49 @@ fn x1_a_chunk_that_nobody_announced_or_is_too_long_is_a_violation_before_it_is_t
         assert!(matches!(ended, Ended::Violation(ProtocolError::Stream { .. })), "{field}: {ended:?}");
     }
 }
+
+/// What one has to say, to the reader of the other.
+fn carry(from: &Echoing, reader: &mut FrameReader) {
+    from.with(|connection| {
+        while connection.has_bytes() {
+            let bytes = connection.poll_transmit(Instant::now()).bytes.to_vec();
+            connection.handle_transmitted(bytes.len());
+            for bytes in bytes.chunks(1000) {
+                reader.room()[..bytes.len()].copy_from_slice(bytes);
+                reader.advance(bytes.len());
+            }
+        }
+    });
+}
+
+/// Takes once, as a driver does, and says how many events that gave.
+fn take(to: &Echoing, reader: &mut FrameReader) -> (More, usize) {
+    let (mut frames, mut events) = (reader.frames(), Vec::new());
+    let more = to.with(|connection| take_some(connection, &mut frames, &mut events, Instant::now()));
+    let count = events.len();
+    to.on_events(events).expect("no violation");
+    (more.expect("no violation"), count)
+}
+
+#[test]
+fn a_run_of_just_as_many_as_are_taken_at_once_leaves_none_for_another_turn() {
+    for (calls, left) in [(FRAMES_AT_ONCE - 1, 0), (FRAMES_AT_ONCE, 0), (FRAMES_AT_ONCE + 1, 1)] {
+        let (asker, answerer) = (Echoing::new(1), Echoing::new(2));
+        let (mut questions, mut answers) = (FrameReader::default(), FrameReader::default());
+        let channel = asker.open(2);
+        carry(&asker, &mut questions);
+        carry(&answerer, &mut answers);
+        for reader in [&mut questions, &mut answers] {
+            assert!(reader.take_preamble().expect("a preamble"));
+        }
+        take(&answerer, &mut questions);
+        carry(&answerer, &mut answers);
+        take(&asker, &mut answers);
+        for tag in 0..calls {
+            asker.call(channel, b"?", u32::try_from(tag).expect("few"));
+        }
+        carry(&asker, &mut questions);
+        let more = if left > 0 { More::Maybe } else { More::No };
+        assert_eq!(take(&answerer, &mut questions), (more, calls - left));
+    }
+}
