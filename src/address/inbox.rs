@@ -12,8 +12,9 @@
 //!            the mailbox ends with Arrived in it: Closed, and each message says that the actor stopped
 //! ```
 
+mod batch;
+
 use std::any::Any;
-use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use actix::dev::ToEnvelope;
 use actix::prelude::*;
 
+use self::batch::{Batch, Body, Parcel};
 use super::actor::ProcActor;
 use super::attend::Attend;
 use crate::codec::Encoded;
@@ -35,45 +37,15 @@ pub(super) struct Inbox {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: Batch,
-    /// An emptied batch, to be filled next.
-    spare: Batch,
+    /// None while the inbox is empty.
+    waiting: Option<Box<Batch>>,
     /// Whether the mailbox holds an [`Arrived`], or its handler runs.
     announced: bool,
     closed: bool,
 }
 
-#[derive(Debug, Default)]
-struct Batch {
-    parcels: VecDeque<Parcel>,
-    /// The small bodies, one after the other.
-    bytes: Vec<u8>,
-    /// So many of the bytes were handled.
-    done: usize,
-}
-
-/// One message.
-#[derive(Debug)]
-struct Parcel {
-    /// Its line in the handler table.
-    entry: usize,
-    body: Body,
-}
-
-enum Body {
-    /// Encoded, in the bytes of its batch.
-    Small { at: usize, length: usize, ticket: Ticket },
-    /// Several casts, as whole frames in the bytes of its batch.
-    Casts { at: usize, end: usize, casts: Casts },
-    /// Decoded: an inbound message of the line's type.
-    Whole(Box<dyn Any + Send>),
-}
-
 /// So many messages are handled before other actors of the thread have their turn (M-4).
 const TURN_MESSAGES: usize = 256;
-
-/// A batch that grew larger than this is not kept.
-const KEEP_BYTES: usize = 64 << 10;
 
 /// Tells an actor that its inbox has messages. Not for users: the derive implements its handler.
 #[derive(Debug, Message)]
@@ -94,11 +66,9 @@ impl Inbox {
             run.for_each(drop);
             return None;
         }
-        let Batch { parcels, bytes, .. } = &mut state.waiting;
+        let batch = state.batch();
         for (body, ticket) in run {
-            let (at, length) = (bytes.len(), body.bytes.len());
-            bytes.extend_from_slice(&body.bytes);
-            parcels.push_back(Parcel { entry, body: Body::Small { at, length, ticket } });
+            batch.push_small(entry, &body, ticket);
         }
         self.announce(&mut state)
     }
@@ -115,7 +85,7 @@ impl Inbox {
         if state.closed {
             return Err(casts);
         }
-        state.waiting.push_casts(entry, frames, casts);
+        state.batch().push_casts(entry, frames, casts);
         Ok(self.announce(&mut state))
     }
 
@@ -132,39 +102,35 @@ impl Inbox {
             drop(inbound);
             return None;
         }
-        state.waiting.parcels.push_back(Parcel { entry, body: Body::Whole(inbound) });
+        state.batch().parcels.push_back(Parcel { entry, body: Body::Whole(inbound) });
         self.announce(&mut state)
     }
 
     /// What must go into the mailbox, unless it is there.
     fn announce(self: &Arc<Inbox>, state: &mut State) -> Option<Arrived> {
-        let is_there = state.announced || state.waiting.parcels.is_empty();
+        let is_there = state.announced || state.is_empty();
         state.announced |= !is_there;
         (!is_there).then(|| Arrived(Some(Arc::clone(self))))
     }
 
-    fn take(&self) -> Batch {
-        let state = &mut *self.lock();
-        std::mem::replace(&mut state.waiting, std::mem::take(&mut state.spare))
+    fn take(&self) -> Box<Batch> {
+        self.lock().waiting.take().unwrap_or_else(Batch::new)
     }
 
     /// What of a batch was not handled comes before what arrived since. False if nothing is left.
-    fn put_back(&self, mut batch: Batch) -> bool {
+    fn put_back(&self, mut batch: Box<Batch>) -> bool {
         let mut state = self.lock();
-        let state = &mut *state;
         if batch.parcels.is_empty() {
-            batch.bytes.clear();
-            batch.done = 0;
-            if batch.bytes.capacity() <= KEEP_BYTES {
-                state.spare = batch;
-            }
+            batch.recycle();
         } else {
-            let newer = std::mem::take(&mut state.waiting);
             batch.forget_done();
-            batch.append(newer);
-            state.waiting = batch;
+            if let Some(mut newer) = state.waiting.take() {
+                batch.append(&mut newer);
+                newer.recycle();
+            }
+            state.waiting = Some(batch);
         }
-        state.announced = !state.waiting.parcels.is_empty();
+        state.announced = !state.is_empty();
         state.announced
     }
 
@@ -182,57 +148,14 @@ impl Inbox {
     }
 }
 
-impl Batch {
-    fn push_casts(&mut self, entry: usize, frames: &[u8], mut casts: Casts) {
-        let at = self.bytes.len();
-        self.bytes.extend_from_slice(frames);
-        let end = self.bytes.len();
-        if let Some(Parcel { entry: before, body: Body::Casts { end: last, casts: waiting, .. } }) =
-            self.parcels.back_mut()
-            && (*before, *last) == (entry, at)
-        {
-            match waiting.absorb(casts) {
-                Ok(()) => {
-                    *last = end;
-                    return;
-                }
-                Err(others) => casts = others,
-            }
-        }
-        self.parcels.push_back(Parcel { entry, body: Body::Casts { at, end, casts } });
+impl State {
+    /// To put messages into.
+    fn batch(&mut self) -> &mut Batch {
+        self.waiting.get_or_insert_with(Batch::new)
     }
 
-    /// Gives back the bytes of what was handled, once they are more than those that wait: an actor that never catches up
-    /// never empties its batch (M-3), and so each byte is moved once at most for one that was handled.
-    fn forget_done(&mut self) {
-        if self.done <= self.bytes.len() / 2 {
-            return;
-        }
-        let done = std::mem::take(&mut self.done);
-        self.bytes.drain(..done);
-        for parcel in &mut self.parcels {
-            parcel.body.places(|place| *place -= done);
-        }
-    }
-
-    fn append(&mut self, newer: Batch) {
-        let shift = self.bytes.len();
-        self.bytes.extend_from_slice(&newer.bytes);
-        self.parcels.extend(newer.parcels.into_iter().map(|mut parcel| {
-            parcel.body.places(|place| *place += shift);
-            parcel
-        }));
-    }
-}
-
-impl Body {
-    /// Changes each place in the bytes of the batch.
-    fn places(&mut self, change: impl Fn(&mut usize)) {
-        match self {
-            Body::Small { at, .. } => change(at),
-            Body::Casts { at, end, .. } => [at, end].into_iter().for_each(change),
-            Body::Whole(_) => {}
-        }
+    fn is_empty(&self) -> bool {
+        self.waiting.as_ref().is_none_or(|batch| batch.parcels.is_empty())
     }
 }
 
@@ -241,16 +164,6 @@ impl Drop for Arrived {
     fn drop(&mut self) {
         if let Some(inbox) = self.0.take() {
             inbox.close();
-        }
-    }
-}
-
-impl std::fmt::Debug for Body {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Body::Small { length, .. } => write!(f, "Small({length})"),
-            Body::Casts { casts, .. } => write!(f, "Casts({})", casts.left()),
-            Body::Whole(_) => write!(f, "Whole"),
         }
     }
 }
