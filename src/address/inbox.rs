@@ -114,7 +114,7 @@ impl Inbox {
     }
 
     fn take(&self) -> Box<Batch> {
-        self.lock().waiting.take().unwrap_or_else(Batch::new)
+        self.lock().waiting.take().unwrap_or_else(Batch::empty)
     }
 
     /// What of a batch was not handled comes before what arrived since. False if nothing is left.
@@ -151,7 +151,7 @@ impl Inbox {
 impl State {
     /// To put messages into.
     fn batch(&mut self) -> &mut Batch {
-        self.waiting.get_or_insert_with(Batch::new)
+        self.waiting.get_or_insert_with(Batch::empty)
     }
 
     fn is_empty(&self) -> bool {

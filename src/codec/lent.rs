@@ -5,6 +5,7 @@
 //! back after it was unlocked.
 
 use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
@@ -19,13 +20,13 @@ const WAITS: u32 = 1 << 31;
 
 /// Nothing is given back by this thread while it lives.
 #[derive(Debug)]
-pub(crate) struct Holding(());
+pub(crate) struct Holding(PhantomData<*const ()>);
 
 /// From now on, nothing is given back.
 #[inline]
 pub(crate) fn hold() -> Holding {
     HOLDS.set(HOLDS.get() + 1);
-    Holding(())
+    Holding(PhantomData)
 }
 
 impl Drop for Holding {
@@ -41,22 +42,28 @@ impl Drop for Holding {
 
 /// They are needed no more.
 pub(super) fn give_back(bytes: Bytes) {
-    if HOLDS.get() > 0 {
-        // At the end of a thread they are given back whatever it holds.
-        let _ = WAITING.try_with(|waiting| {
-            waiting.borrow_mut().push(bytes);
-            HOLDS.set(HOLDS.get() | WAITS);
-        });
+    if HOLDS.get() == 0 {
+        return end(bytes);
+    }
+    // At the end of a thread they are given back whatever it holds.
+    let _ = WAITING.try_with(|waiting| {
+        waiting.borrow_mut().push(bytes);
+        HOLDS.set(HOLDS.get() | WAITS);
+    });
+}
+
+/// A panic of their owner was reported, and is nothing to whoever gives them back.
+fn end(bytes: Bytes) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(bytes))) {
+        // Its end might panic as well.
+        std::mem::forget(panic);
     }
 }
 
 #[cold]
 fn give_all_back() {
     HOLDS.set(0);
-    for bytes in WAITING.take() {
-        // Its panic was reported, and is nothing to whoever gives it back.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(bytes)));
-    }
+    WAITING.take().into_iter().for_each(end);
 }
 
 #[cfg(test)]
@@ -93,6 +100,8 @@ mod tests {
         assert_eq!(given.try_iter().count(), 0, "not yet");
         drop(outer);
         assert_eq!(given.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+        give_back(lend(2));
+        assert_eq!(given.try_iter().collect::<Vec<_>>(), [2], "at once, and harms nobody either");
         give_back(lend(4));
         drop(hold());
         assert_eq!(given.try_iter().collect::<Vec<_>>(), [4]);

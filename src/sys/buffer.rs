@@ -52,7 +52,7 @@ impl Buffer {
     fn grow(&mut self, capacity: usize) {
         let (step, place) = match capacity {
             0 => return,
-            ..LARGE_BYTES => (LINE_BYTES, 0),
+            1..LARGE_BYTES => (LINE_BYTES, 0),
             LARGE_BYTES.. => (PAGE_BYTES, PAGE_BYTES / 2),
         };
         self.whole.reserve_exact((capacity + step).saturating_sub(self.whole.len()));
@@ -153,7 +153,7 @@ mod tests {
         let mut buffer = Buffer::new();
         let mut same = Vec::new();
         while buffer.len() < 3_000_000 {
-            let more = vec![buffer.len() as u8; 1 + buffer.len() / 3];
+            let more = vec![u8::try_from(buffer.len() % 256).expect("a byte"); 1 + buffer.len() / 3];
             match buffer.len() % 2 {
                 0 => buffer.extend_from_slice(&more),
                 _ => {

@@ -2,8 +2,9 @@
 //!
 //! The sums are of what is bounded by configuration: see [`MemoryBound`]. Not in them are the program itself, messages
 //! that its own futures wait for room with (as many as it has futures), what handlers that have begun hold, what the owners of
-//! lent bytes keep beside these, actors that are not declared but exported, addresses that a process gets in a message and not
-//! by its wiring, and messages for which at-least-once is asked by the sender and not by the topology.
+//! lent bytes keep beside these, spare buffers of inboxes (128 KiB, and as much for each thread), actors that are not declared but
+//! exported, addresses that a process gets in a message and not by its wiring, and messages for which at-least-once is asked by
+//! the sender and not by the topology.
 
 use std::collections::BTreeMap;
 

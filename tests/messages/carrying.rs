@@ -30,6 +30,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         story("large_bytes_of_fields_that_lend_them_arrive_as_they_are", large_bytes),
         story("m7_large_bytes_that_were_lent_are_given_back_when_their_receiver_dies", lent_to_the_dead),
         story("h57_who_gets_lent_bytes_back_may_send_or_panic", given_back),
+        story("h57_who_gets_back_what_was_denied_may_send_there", given_back_by_the_denied),
         story("x1_what_is_no_blob_is_a_typed_error_and_the_connection_lives_on", forged),
     ]
 }
@@ -37,7 +38,8 @@ pub(crate) fn stories() -> Vec<Trial> {
 /// Handles what others carry to it.
 #[derive(Default, ProcActor)]
 #[proc_actor(messages(
-    Recite, Number, Lend, Keep, LetGo, Pid, Stuck, Go, Thorny, Many, UseUp, Open, PassOn, Look, Fake, Mirror
+    Recite, Number, Lend, Keep, LetGo, Pid, Stuck, Go, Thorny, Many, UseUp, Open, PassOn, Look, Fake, Mirror,
+    Try, Revoked
 ))]
 pub(crate) struct Porter {
     kept: Vec<Descriptor>,
@@ -117,6 +119,16 @@ messages! {
         MessageResult((blob.len() as u64, blob[0], blob[blob.len() - 1]))
     }
     Fake(Forgery) -> "()" |this, _| -> () {}
+    Revoked -> "ProcAddr<Porter>" |this, _| -> MessageResult<Revoked> {
+        let revoked = ProcAddr::export(Porter::default().start()).unwrap().revocable().unwrap();
+        revoked.revoke().unwrap();
+        MessageResult(revoked)
+    }
+    Try(ProcAddr<Porter>, ProcAddr<Porter>) -> "()" |this, Try(denied, porter)| -> ResponseFuture<()> {
+        let (is_given, mut given) = tokio::sync::mpsc::channel(1);
+        denied.do_send(pooled(Pooled { bytes: vec![7; 100_000], porter, is_given, panics: false }));
+        Box::pin(async move { given.recv().await.unwrap() })
+    }
     Mirror(Vec<Picture>) -> "Vec<Picture>" |this, Mirror(mut pictures)| -> MessageResult<Mirror> {
         pictures.reverse();
         MessageResult(pictures)
@@ -374,13 +386,26 @@ impl Drop for Pooled {
     }
 }
 
+fn pooled(owner: Pooled) -> Mirror {
+    Mirror(vec![Picture { name: String::new(), pixels: Bytes::from_owner(owner) }])
+}
+
+async fn given_back_by_the_denied(root: Root) -> procession::Result<()> {
+    let running = deploy(&root, [porter("left", "a"), porter("right", "b")]).await?;
+    let (a, b) = (running.addr::<Porter>("a")?, running.addr::<Porter>("b")?);
+    let revoked = b.send(Revoked).await?;
+    // No pipe leads there from the other yet: the root denies it.
+    a.send(Try(revoked, b)).await?;
+    a.send(Pid).await?;
+    running.shutdown().await
+}
+
 async fn given_back(root: Root) -> procession::Result<()> {
     let (running, a) = one(&root).await?;
     let (is_given, mut given) = tokio::sync::mpsc::channel(9);
     for (bytes, panics) in [(100_000, false), (3_000_000, true), (3_000_000, false)] {
         let is_given = is_given.clone();
-        let owner = Pooled { bytes: vec![7; bytes], porter: a.clone(), is_given, panics };
-        a.do_send(Mirror(vec![Picture { name: String::new(), pixels: Bytes::from_owner(owner) }]));
+        a.do_send(pooled(Pooled { bytes: vec![7; bytes], porter: a.clone(), is_given, panics }));
         given.recv().await.unwrap();
     }
     a.send(Pid).await?;

@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::codec::Encoded;
 use crate::process::routing::{Casts, Ticket};
@@ -38,25 +39,31 @@ pub(super) enum Body {
     Whole(Box<dyn Any + Send>),
 }
 
-/// What a thread keeps of batches that were handled, by what they have allocated.
-const SPARE_BYTES: usize = 256 << 10;
+/// What each thread keeps of batches that were handled, and what all keep together: by what they have allocated.
+const SPARE_BYTES: usize = 128 << 10;
+
+/// One whose messages took more than this is not kept.
+const KEEP_BYTES: usize = 64 << 10;
 
 /// The batches that wait to be filled, the latest last.
-#[derive(Default)]
 struct Spare {
+    #[allow(clippy::vec_box)] // They come and go as they are.
     batches: Vec<Box<Batch>>,
     bytes: usize,
 }
 
 thread_local! {
-    static SPARE: RefCell<Spare> = RefCell::default();
+    static SPARE: RefCell<Spare> = const { RefCell::new(Spare::new()) };
 }
+
+/// Of threads that have more than they may keep, for those that have none: one fills what another empties.
+static SHARED: Mutex<Spare> = Mutex::new(Spare::new());
 
 impl Batch {
     /// One without messages.
-    pub(super) fn new() -> Box<Batch> {
-        let spare = SPARE.try_with(|spare| spare.borrow_mut().take());
-        spare.ok().flatten().unwrap_or_default()
+    pub(super) fn empty() -> Box<Batch> {
+        let spare = SPARE.try_with(|spare| spare.borrow_mut().take()).ok().flatten();
+        spare.or_else(|| shared().take()).unwrap_or_default()
     }
 
     /// All of it was handled.
@@ -64,8 +71,12 @@ impl Batch {
         self.parcels.clear();
         self.bytes.clear();
         self.done = 0;
+        if self.bytes.capacity() > KEEP_BYTES {
+            return;
+        }
         // At the end of a thread none is needed.
-        let _ = SPARE.try_with(|spare| spare.borrow_mut().give(self));
+        let surplus = SPARE.try_with(|spare| spare.borrow_mut().give(self)).ok().flatten();
+        drop(surplus.and_then(|surplus| shared().give(surplus)));
     }
 
     fn allocated(&self) -> usize {
@@ -120,20 +131,30 @@ impl Batch {
     }
 }
 
+fn shared() -> MutexGuard<'static, Spare> {
+    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Spare {
+    const fn new() -> Spare {
+        Spare { batches: Vec::new(), bytes: 0 }
+    }
+
     fn take(&mut self) -> Option<Box<Batch>> {
         let batch = self.batches.pop()?;
         self.bytes -= batch.allocated();
         Some(batch)
     }
 
-    /// Keeps it, if there is room for it.
-    fn give(&mut self, batch: Box<Batch>) {
+    /// Keeps it, or returns it if there is no room for it.
+    fn give(&mut self, batch: Box<Batch>) -> Option<Box<Batch>> {
         let bytes = self.bytes + batch.allocated();
-        if bytes <= SPARE_BYTES {
-            self.bytes = bytes;
-            self.batches.push(batch);
+        if bytes > SPARE_BYTES {
+            return Some(batch);
         }
+        self.bytes = bytes;
+        self.batches.push(batch);
+        None
     }
 }
 
@@ -164,16 +185,17 @@ mod tests {
 
     #[test]
     fn m3_a_thread_keeps_the_batches_that_were_handled_last_and_no_more_than_it_may() {
-        let mut spare = Spare::default();
-        for length in (0..300).chain([SPARE_BYTES]) {
+        let mut spare = Spare::new();
+        let mut refused = 0;
+        for length in 0..300 {
             let bytes = Vec::with_capacity(length * 100);
-            spare.give(Box::new(Batch { bytes, ..Batch::default() }));
+            refused += usize::from(spare.give(Box::new(Batch { bytes, ..Batch::default() })).is_some());
             let kept: usize = spare.batches.iter().map(|batch| batch.allocated()).sum();
             assert_eq!(spare.bytes, kept);
             assert!(kept <= SPARE_BYTES);
         }
         let kept = spare.batches.len();
-        assert!(kept > 20, "{kept}");
+        assert!(kept > 20 && kept + refused == 300, "{kept} and {refused}");
         assert!(spare.take().is_some_and(|batch| batch.bytes.capacity() == (kept - 1) * 100), "the latest");
         while spare.take().is_some() {}
         assert_eq!(spare.bytes, 0);

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::peer::{Peer, Waiter};
+use crate::codec::lent;
 use crate::protocol::connection::Connection;
 
 thread_local! {
@@ -39,9 +40,11 @@ impl Peer {
         if !std::mem::needs_drop::<M>() {
             return self.with(act);
         }
+        let holding = lent::hold();
         let restore = Restore(FOR.replace(self.number));
         let result = self.with(act);
         drop(restore);
+        drop(holding);
         if AFTERWARDS.with_borrow(|afterwards| !afterwards.is_empty()) {
             for act in AFTERWARDS.take() {
                 act();

@@ -171,10 +171,10 @@ impl Peer {
         let result = act(&mut connection);
         let pending = connection.has_pending();
         drop(connection);
-        drop(holding);
         if pending {
             self.wake.ring();
         }
+        drop(holding);
         result
     }
 
@@ -301,6 +301,8 @@ impl Peer {
 
     /// An address is no right to send there.
     pub(super) fn denied(&self, target: &Capability, cause: &Cause) {
+        // What is denied ends, and what that runs may need a channel.
+        let _holding = lent::hold();
         let channels = self.lock_channels();
         let Some(way) = channels.get(&target.slot()) else { return };
         let right = match way.first == *target {

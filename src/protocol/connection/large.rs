@@ -89,8 +89,8 @@ impl LargeSend {
 /// behind its header to the beginning of a page, a little less, so that those behind it begin at a better one.
 fn chunk_bytes(piece: &[u8]) -> usize {
     let (place, length) = (piece.as_ptr() as usize % PAGE_BYTES, piece.len().min(CHUNK_BYTES));
-    let slow = place < Header::LEN || place > PAGE_BYTES - NEAR_BYTES;
-    match slow && length == CHUNK_BYTES {
+    let is_good = (Header::LEN..=PAGE_BYTES - NEAR_BYTES).contains(&place);
+    match !is_good && length == CHUNK_BYTES {
         true => length - (place + PAGE_BYTES - NEAR_BYTES) % PAGE_BYTES,
         false => length,
     }

@@ -304,7 +304,7 @@ mod tests {
         let owner = bytes::Bytes::from(vec![7; 2 * CHUNK_BYTES]);
         let mut pair = Pair::new();
         let channel = pair.open();
-        let window = pair.left.window_of(channel).expect("granted").1 as usize;
+        let window = usize::try_from(pair.left.window_of(channel).expect("granted").1).expect("few");
         let mut last = None;
         for _ in 0..=window / owner.len() {
             last = pair.submit_value(channel, Mode::Call, &Frame(1, owner.clone(), 2), 1).expect("queued");
