@@ -192,7 +192,7 @@ mod tests {
             let plain = bytes_of(&(frame.number, &frame.pixels, &frame.name));
             assert_eq!(bytes_of(&frame), plain, "in one piece");
             let (apart, _) = encode_or_apart(&frame, &mut Vec::new(), (1 << 30, 10), 0).expect("encodes");
-            let mut apart = apart.expect("more than a few bytes").take(1 << 30);
+            let mut apart = apart.expect("more than a few bytes");
             assert_eq!(apart.copy_to_bytes(apart.remaining()), plain, "in several");
             assert_eq!(decode::<Frame>(&plain), Ok(frame));
         }

@@ -17,7 +17,8 @@ pub struct Buffer {
     skipped: usize,
 }
 
-const PAGE_BYTES: usize = 4 << 10;
+/// Where a copy is slow is told by places within pages.
+pub const PAGE_BYTES: usize = 4 << 10;
 const LINE_BYTES: usize = 64;
 
 /// Buffers of so many bytes begin in the middle of a page.

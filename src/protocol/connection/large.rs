@@ -12,7 +12,7 @@ use crate::codec::descriptor::Carried;
 use crate::codec::pieces::Pieces;
 use crate::codec::{Body, Encoded, spare};
 use crate::protocol::frame::{Header, Kind};
-use crate::sys::buffer::Buffer;
+use crate::sys::buffer::{Buffer, PAGE_BYTES};
 
 /// Bodies up to this size travel in one frame; larger ones in chunks of it. A chunk is on the wire for some
 /// 10 microseconds, which is what a small message may have to wait.
@@ -20,9 +20,6 @@ pub(super) const CHUNK_BYTES: usize = 32 << 10;
 
 // So that what is not large is in one piece.
 const _: () = assert!(CHUNK_BYTES <= LEAST_BYTES);
-
-/// See [`crate::sys::buffer`].
-const PAGE_BYTES: usize = 4 << 10;
 
 /// So near behind one another, within their pages, are places between which copies are slow; and a little more.
 const NEAR_BYTES: usize = 64;

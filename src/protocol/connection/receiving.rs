@@ -420,7 +420,7 @@ fn take_numbering(header: Header, body: &mut Encoded<'_>) -> Result<Option<Numbe
             reason: "its numbering makes no sense".to_owned(),
         });
     };
-    shorten(body, end);
+    body.bytes.truncate(end);
     Ok(Some(numbering))
 }
 
@@ -436,13 +436,8 @@ fn take_trace(header: Header, body: &mut Encoded<'_>) -> Result<Option<TracePare
         });
     };
     let (end, trace) = (rest.len(), TraceParent::from_bytes(trace));
-    shorten(body, end);
-    Ok(trace)
-}
-
-/// Keeps the first bytes of a body.
-pub(super) fn shorten(body: &mut Encoded<'_>, end: usize) {
     body.bytes.truncate(end);
+    Ok(trace)
 }
 
 impl<'a> Run<'a> {

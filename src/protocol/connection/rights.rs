@@ -15,7 +15,7 @@
 
 use super::channel::{Channel, ChannelState};
 use super::outbound::Rank;
-use super::receiving::{parse, shorten};
+use super::receiving::parse;
 use super::{Connection, Event, ProtocolError, Stage};
 use crate::codec::Encoded;
 use crate::id::Capability;
@@ -165,7 +165,7 @@ impl<T> Connection<T> {
         if right == 0 || right > self.served[header.channel as usize].presented {
             return Err(ProtocolError::Right(header.channel, right.into()));
         }
-        shorten(body, end);
+        body.bytes.truncate(end);
         Ok(right)
     }
 }
